@@ -1,0 +1,1 @@
+//! Runs abanico-core on tokio: a task per stream, feeds, the fan-out.

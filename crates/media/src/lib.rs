@@ -1,0 +1,1 @@
+//! Media container bytes in, init segments and frames out: pure, push style.

@@ -1,0 +1,3 @@
+//! The abanico binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! An Engine.IO v4 and Socket.IO v5 server made for fan-out.

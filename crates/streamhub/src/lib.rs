@@ -1,0 +1,1 @@
+//! StreamHub's Socket.IO dialect over the hub.
