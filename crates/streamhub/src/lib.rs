@@ -1,1 +1,4 @@
 //! StreamHub's Socket.IO dialect over the hub.
+
+pub mod store;
+pub mod time;
