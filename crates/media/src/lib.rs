@@ -1,1 +1,9 @@
 //! Media container bytes in, init segments and frames out: pure, push style.
+//!
+//! Nothing here waits, reads a clock or touches a socket. Bytes come in as they arrive, cut
+//! anywhere; what they mean comes out. Every parser has bounds, and none of them panics, loops or
+//! grows without limit, whatever the bytes are.
+
+pub mod sniff;
+
+pub mod webm;
