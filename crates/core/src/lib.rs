@@ -1,1 +1,10 @@
-//! What a live stream is, and who may do what to it: pure state, no I/O, no clock.
+//! What a live stream is, and who may do what to it.
+//!
+//! Pure: nothing in this crate waits, sleeps, spawns, reads the clock or touches a socket. Time comes in as an argument,
+//! and what must happen next goes out as values. `abanico-hub` runs it.
+
+pub mod key;
+pub mod presence;
+pub mod rate;
+pub mod ring;
+pub mod stream;
