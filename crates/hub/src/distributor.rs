@@ -1,0 +1,226 @@
+//! The set of streams that run in this node, and the four things that one does with it: register a publisher, register a
+//! viewer, distribute, ask for statistics.
+
+use crate::stream::{Audience, DistributeError, Status, Stream};
+use abanico_core::key::{PublishToken, SessionId, StreamKey};
+use abanico_core::ring::Bounds;
+use abanico_core::stream::{self, Event, Phase, Refusal};
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use thiserror::Error;
+
+/// What streams are made with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Of each stream.
+    pub stream: stream::Config,
+    /// Of each stream's packets and of its viewers' lag.
+    pub bounds: Bounds,
+    /// The most streams at one time; one more is refused.
+    pub streams_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            stream: stream::Config::default(),
+            bounds: Bounds::default(),
+            streams_max: 10_000,
+        }
+    }
+}
+
+/// The streams of this node. Cloning it clones a handle.
+pub struct Distributor<P>(Arc<Shared<P>>);
+
+struct Shared<P> {
+    config: Config,
+    streams: RwLock<HashMap<StreamKey, Stream<P>>>,
+    audience: OnceLock<Arc<dyn Audience<P>>>,
+}
+
+impl<P> Clone for Distributor<P> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// Why a stream could not be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PublishError {
+    /// The key is in use.
+    #[error("stream key is in use")]
+    Taken,
+    /// The node has all the streams that it may have.
+    #[error("stream limit of {max} reached")]
+    Full {
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// Why a viewer could not join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum JoinError {
+    /// There is no such stream.
+    #[error("there is no such stream")]
+    Unknown,
+    /// The stream refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// What the node distributes now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// How many streams are live.
+    pub active_streams: usize,
+    /// How many viewers watch live streams.
+    pub total_viewers: usize,
+    /// Each stream that has not ended.
+    pub streams: Vec<StreamStats>,
+}
+
+/// What one stream distributes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamStats {
+    /// Which.
+    pub key: StreamKey,
+    /// Where it stands.
+    pub status: Status,
+    /// Packets that its publisher sent.
+    pub packets: u64,
+    /// Bytes that its publisher sent.
+    pub bytes: u64,
+    /// Packets that lagging viewers were moved past.
+    pub skipped: u64,
+}
+
+impl<P: Clone + Send + 'static> Distributor<P> {
+    /// A node without streams. An audience must be [set](Self::set_audience) before the first stream.
+    pub fn new(config: Config) -> Self {
+        Self(Arc::new(Shared {
+            config,
+            streams: RwLock::default(),
+            audience: OnceLock::new(),
+        }))
+    }
+
+    /// Says who tells the viewers. The first call counts.
+    pub fn set_audience(&self, audience: Arc<dyn Audience<P>>) {
+        // A second audience would be a second voice for the same viewers.
+        let _ = self.0.audience.set(audience);
+    }
+
+    /// Creates the stream `key` with `session` in the publisher's seat. `token` lets it, or whoever it gives it to, come
+    /// back.
+    ///
+    /// # Errors
+    /// When the key is in use or the node is full.
+    ///
+    /// # Panics
+    /// When no audience was set: a wiring fault, found at the first stream.
+    pub fn register_publisher(
+        &self,
+        key: StreamKey,
+        token: PublishToken,
+        session: SessionId,
+    ) -> Result<Stream<P>, PublishError> {
+        let audience = self
+            .0
+            .audience
+            .get()
+            .expect("an audience is set before the first stream");
+        let mut streams = self.0.streams.write();
+        if streams.contains_key(&key) {
+            return Err(PublishError::Taken);
+        }
+        let max = self.0.config.streams_max;
+        if streams.len() >= max {
+            return Err(PublishError::Full { max });
+        }
+        let state = stream::Stream::new(self.0.config.stream.clone(), token, session);
+        let shared = Arc::clone(&self.0);
+        let ended = move |key: &StreamKey| {
+            shared.streams.write().remove(key);
+        };
+        let audience = Arc::clone(audience);
+        let stream = Stream::spawn(key.clone(), state, self.0.config.bounds, audience, ended);
+        streams.insert(key, stream.clone());
+        Ok(stream)
+    }
+
+    /// Adds `session` to the viewers of the stream `key`. Its audience is told and gives it what it must see first.
+    ///
+    /// # Errors
+    /// When there is no such stream or it refuses.
+    pub async fn register_viewer(
+        &self,
+        key: &str,
+        session: SessionId,
+        name: String,
+    ) -> Result<(), JoinError> {
+        let stream = self.stream(key).ok_or(JoinError::Unknown)?;
+        Ok(stream.handle(Event::Join(session, name)).await?)
+    }
+
+    /// Hands a packet of `bytes` to every viewer of the stream `key`, if `session` publishes it.
+    ///
+    /// # Errors
+    /// When there is no such stream or the session does not publish it.
+    pub fn distribute(
+        &self,
+        key: &str,
+        session: SessionId,
+        packet: P,
+        bytes: usize,
+    ) -> Result<(), DistributeError> {
+        let stream = self.stream(key).ok_or(DistributeError::Unknown)?;
+        stream.distribute(session, packet, bytes)
+    }
+
+    /// The stream `key`, if it has not ended.
+    pub fn stream(&self, key: &str) -> Option<Stream<P>> {
+        self.0.streams.read().get(key).cloned()
+    }
+
+    /// All streams that have not ended.
+    pub fn streams(&self) -> Vec<Stream<P>> {
+        self.0.streams.read().values().cloned().collect()
+    }
+
+    /// What is distributed now.
+    pub fn stats(&self) -> Stats {
+        let streams: Vec<_> = self.streams().iter().map(stats_of).collect();
+        let live = || {
+            streams
+                .iter()
+                .filter(|stream| stream.status.phase == Phase::Live)
+        };
+        Stats {
+            active_streams: live().count(),
+            total_viewers: live().map(|stream| stream.status.viewers).sum(),
+            streams,
+        }
+    }
+
+    /// Ends every stream because the server goes down. Their audience has been told when this returns.
+    pub async fn shutdown(&self) {
+        for stream in self.streams() {
+            // One that has ended meanwhile is as it should be.
+            let _ = stream.handle(Event::Shutdown).await;
+        }
+    }
+}
+
+fn stats_of<P: Clone + Send + 'static>(stream: &Stream<P>) -> StreamStats {
+    let (packets, bytes) = stream.sent();
+    StreamStats {
+        key: stream.key().clone(),
+        status: stream.status(),
+        packets,
+        bytes,
+        skipped: stream.feed().skipped(),
+    }
+}

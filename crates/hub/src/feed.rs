@@ -1,0 +1,244 @@
+//! The fan-out: one writer, any number of readers, each at its own place.
+//!
+//! A [`Feed`] is a [`Ring`] with the means to wake who waits at its head. Reading costs one short lock and one clone of the
+//! packet, which is a handle to shared bytes; nothing is allocated and no lock is held while a viewer's socket is written.
+//! A viewer whose socket is full does not read, so it is not woken either.
+//!
+//! What a lagging viewer should see instead is the adapter's to say: [`Cursor::poll_next`] tells it, and
+//! [`Cursor::skip_to`] moves on.
+
+use abanico_core::ring::{Behind, Bounds, Read, Ring};
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use slab::Slab;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// The packets of one stream in one form, for all who read them. Cloning it clones a handle.
+pub struct Feed<P>(Arc<Shared<P>>);
+
+struct Shared<P> {
+    state: Mutex<State<P>>,
+    waiters: Mutex<Slab<Arc<Waiter>>>,
+    skipped: AtomicU64,
+}
+
+struct State<P> {
+    ring: Ring<P>,
+    /// Set when nothing follows: the last word, for readers who have come to the end.
+    finished: Option<Option<P>>,
+}
+
+/// A reader's place in the list of those to wake.
+#[derive(Default)]
+struct Waiter {
+    /// Whether the reader waits at the head. A reader that is busy or blocked is not woken.
+    waiting: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl<P> Clone for Feed<P> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<P: Clone> Feed<P> {
+    /// An empty feed.
+    pub fn new(bounds: Bounds) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                ring: Ring::new(bounds),
+                finished: None,
+            }),
+            waiters: Mutex::new(Slab::new()),
+            skipped: AtomicU64::new(0),
+        }))
+    }
+
+    /// Hands `packet`, which weighs `bytes`, to every reader. After [`Feed::finish`] it does nothing.
+    pub fn push(&self, packet: P, bytes: usize) {
+        let mut state = self.0.state.lock();
+        if state.finished.is_some() {
+            return;
+        }
+        state.ring.push(packet, bytes, now());
+        drop(state);
+        self.wake();
+    }
+
+    /// Ends the feed. A reader still gets what it has before it, then `last_word`, which no lag drops, then the end.
+    pub fn finish(&self, last_word: Option<P>) {
+        let mut state = self.0.state.lock();
+        if state.finished.is_none() {
+            state.finished = Some(last_word);
+        }
+        drop(state);
+        self.wake();
+    }
+
+    /// A reader of what is pushed from now on.
+    pub fn cursor(&self) -> Cursor<P> {
+        let waiter = Arc::new(Waiter::default());
+        let slot = self.0.waiters.lock().insert(Arc::clone(&waiter));
+        let place = self.head();
+        Cursor {
+            feed: self.clone(),
+            waiter,
+            slot,
+            place,
+            done: false,
+        }
+    }
+
+    /// The place after the newest packet.
+    pub fn head(&self) -> u64 {
+        self.0.state.lock().ring.head()
+    }
+
+    /// How many readers there are.
+    pub fn readers(&self) -> usize {
+        self.0.waiters.lock().len()
+    }
+
+    /// How many packets readers were moved past, all together.
+    pub fn skipped(&self) -> u64 {
+        self.0.skipped.load(Ordering::Relaxed)
+    }
+
+    /// The bytes held for readers that are not at the head yet.
+    pub fn held_bytes(&self) -> usize {
+        self.0.state.lock().ring.held_bytes()
+    }
+
+    /// Calls `visit` with each packet from `place` on, as long as they are held and it says so.
+    pub fn visit_from(&self, place: u64, mut visit: impl FnMut(&P) -> bool) {
+        let state = self.0.state.lock();
+        let mut place = place;
+        while let Some(packet) = state.ring.peek(place)
+            && visit(packet)
+        {
+            place += 1;
+        }
+    }
+
+    fn wake(&self) {
+        for (_, waiter) in self.0.waiters.lock().iter() {
+            // SeqCst pairs with the reader's: either it sees the packet or this sees that it waits.
+            if waiter.waiting.swap(false, Ordering::SeqCst) {
+                waiter.waker.wake();
+            }
+        }
+    }
+}
+
+/// What a reader finds next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<P> {
+    /// The next packet.
+    Packet(P),
+    /// The reader is too far behind. It must [`Cursor::skip_to`] a newer place, or [`Cursor::read_on`] for one packet.
+    Lagging(Behind),
+    /// The reader's next packet is gone: it must [`Cursor::skip_to`] a newer place.
+    Lost(Behind),
+}
+
+/// One reader's place in a [`Feed`].
+pub struct Cursor<P> {
+    feed: Feed<P>,
+    waiter: Arc<Waiter>,
+    slot: usize,
+    place: u64,
+    done: bool,
+}
+
+impl<P: Clone> Cursor<P> {
+    /// The next packet, or that the reader lags, or the end. Wakes the task of `cx` when there is more.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Next<P>>> {
+        if let Some(found) = self.look() {
+            return Poll::Ready(found);
+        }
+        self.waiter.waker.register(cx.waker());
+        self.waiter.waiting.store(true, Ordering::SeqCst);
+        match self.look() {
+            Some(found) => {
+                self.waiter.waiting.store(false, Ordering::Relaxed);
+                Poll::Ready(found)
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// The packet at the reader's place however late it is, if it is still held.
+    pub fn read_on(&mut self) -> Option<P> {
+        let packet = self.feed.0.state.lock().ring.peek(self.place).cloned();
+        self.place += u64::from(packet.is_some());
+        packet
+    }
+
+    /// Moves on to `place`, never back. The packets passed over are counted and returned.
+    pub fn skip_to(&mut self, place: u64) -> u64 {
+        let skipped = place.saturating_sub(self.place);
+        self.place += skipped;
+        self.feed.0.skipped.fetch_add(skipped, Ordering::Relaxed);
+        skipped
+    }
+
+    /// The number of the packet that the reader gets next.
+    pub fn place(&self) -> u64 {
+        self.place
+    }
+
+    /// The feed that this reads.
+    pub fn feed(&self) -> &Feed<P> {
+        &self.feed
+    }
+
+    fn look(&mut self) -> Option<Option<Next<P>>> {
+        let state = self.feed.0.state.lock();
+        let head = state.ring.head();
+        if self.place >= head {
+            let last_word = state.finished.as_ref()?;
+            if self.done {
+                return Some(None);
+            }
+            self.done = true;
+            return Some(last_word.clone().map(Next::Packet));
+        }
+        let next = if self.place + 1 == head {
+            // The newest packet is never late: no need to look at the clock.
+            Next::Packet(
+                state
+                    .ring
+                    .peek(self.place)
+                    .expect("the newest packet is held")
+                    .clone(),
+            )
+        } else {
+            match state.ring.read(self.place, now()) {
+                Read::Packet(packet) => Next::Packet(packet.clone()),
+                Read::Lagging(behind) => return Some(Some(Next::Lagging(behind))),
+                Read::Lost(behind) => return Some(Some(Next::Lost(behind))),
+                Read::Empty => return None,
+            }
+        };
+        self.place += 1;
+        Some(Some(next))
+    }
+}
+
+impl<P> Drop for Cursor<P> {
+    fn drop(&mut self) {
+        self.feed.0.waiters.lock().remove(self.slot);
+    }
+}
+
+/// The clock of the runtime, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests;
