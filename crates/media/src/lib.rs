@@ -4,6 +4,8 @@
 //! anywhere; what they mean comes out. Every parser has bounds, and none of them panics, loops or
 //! grows without limit, whatever the bytes are.
 
+pub mod frame;
+
 pub mod sniff;
 
 pub mod webm;

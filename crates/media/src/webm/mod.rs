@@ -1,16 +1,26 @@
 //! WebM and Matroska, read as it comes: in chunks cut anywhere.
 //!
-//! [`Joinable`] keeps what a late viewer of a recording needs and leaves the chunks as they are.
+//! [`Demuxer`] makes frames of a recording. [`Joinable`] keeps what a late viewer of a recording
+//! needs and leaves the chunks as they are.
 
 mod join;
 
-pub use join::{ChunkInfo, Joinable};
+mod demux;
+
+mod block;
+mod tracks;
+
+mod ebml;
+mod walk;
+
+pub use demux::{Demuxer, Event, Init};
+pub use join::{ChunkInfo, Joinable, Restart};
 
 /// How much of a stream's bytes is ever kept or believed.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The init segment (EBML header, Segment header, Info, Tracks). A longer one is passed over as
-    /// garbage: the stream then has no init segment and nobody can join it.
+    /// Info and Tracks, each. A longer one is passed over as garbage: the recording then has no
+    /// init segment, its blocks are skipped and nobody can join it.
     pub init_bytes_max: usize,
     /// What is kept of one group, counted with a small charge for each chunk. A group that outgrows
     /// it is let go of: no viewer can join until the next keyframe
@@ -30,3 +40,6 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! The one model that every ingest becomes and every egress is made from: tracks of frames.
+//!
+//! Plain data. Who made it (a WebM demuxer, an MP4 demuxer, a browser's encoder) does not show.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// One encoded audio or video within a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// The number that [`Frame::track`] refers to. Unique within the stream.
+    pub id: u64,
+    /// What the frames are encoded with.
+    pub codec: Codec,
+    /// Video or audio, with what a player needs to know of it.
+    pub kind: TrackKind,
+    /// What a decoder needs before the first frame, in the form in which the codec travels in
+    /// Matroska (`avcC`, `hvcC`, `av1C`, `OpusHead`, `AudioSpecificConfig`). Empty when the codec
+    /// needs none or the container brought none.
+    pub config: Bytes,
+    /// How long one frame lasts, where the container says so for the whole track.
+    pub frame_duration: Option<Duration>,
+}
+
+impl Track {
+    /// Whether this is a video track.
+    #[must_use]
+    pub const fn is_video(&self) -> bool {
+        matches!(self.kind, TrackKind::Video { .. })
+    }
+
+    /// Whether this is an audio track.
+    #[must_use]
+    pub const fn is_audio(&self) -> bool {
+        matches!(self.kind, TrackKind::Audio { .. })
+    }
+}
+
+/// What a track carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackKind {
+    /// Pictures, with their size in pixels (0 where the container does not say).
+    Video {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// Sound.
+    Audio {
+        /// Samples a second.
+        sample_rate: u32,
+        /// Number of channels.
+        channels: u16,
+    },
+    /// Anything else (subtitles, data). Passed along, never a reason to join.
+    Other,
+}
+
+/// How a track's frames are encoded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// VP8 video.
+    Vp8,
+    /// VP9 video.
+    Vp9,
+    /// AV1 video.
+    Av1,
+    /// H.264 video.
+    H264,
+    /// H.265 video.
+    Hevc,
+    /// Opus audio.
+    Opus,
+    /// AAC audio.
+    Aac,
+    /// JPEG pictures.
+    Jpeg,
+    /// A codec that this server does not know, by its container's name for it.
+    Other(String),
+}
+
+/// One encoded unit: the smallest thing that is forwarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The [`Track::id`] it belongs to.
+    pub track: u64,
+    /// When it is shown or heard, since the stream's own zero.
+    pub timestamp: Duration,
+    /// How long it lasts, where known.
+    pub duration: Option<Duration>,
+    /// Whether it decodes alone. True for every frame of most audio codecs.
+    pub keyframe: bool,
+    /// The encoded bytes.
+    pub payload: Bytes,
+}
