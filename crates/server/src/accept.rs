@@ -1,0 +1,181 @@
+//! Takes connections from the listener and gives each a task of its own.
+//!
+//! An accept loop of our own, because `axum::serve` sets neither nodelay nor time-outs. Invariant: whatever clients do,
+//! the loop goes on: a full house is answered 503, and a system without free descriptors makes it pause, not spin.
+
+use crate::config::Connections;
+use crate::connection::{self, Doors};
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long the loop rests when the system has no descriptor or memory for another connection. Clients wait in the
+/// listener's queue meanwhile.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections at one time that are being told that the house is full. Beyond that they are dropped without a word.
+const REFUSALS_MAX: usize = 256;
+
+/// How long a refused client may take to read its refusal. Then it is dropped.
+const REFUSAL_TIME: Duration = Duration::from_secs(2);
+
+/// What a client is told when the house is full.
+const FULL_HOUSE: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Retry-After: 5\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\nContent-Length: 52\r\n\r\n\
+    this server has as many connections as it can carry\n";
+
+/// Accepts until `stop` is cancelled. Connections run on `tasks`, and finish by themselves on `stop`.
+pub(crate) async fn run(
+    listener: TcpListener,
+    doors: Arc<Doors>,
+    limits: Connections,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    let serving = Arc::new(AtomicUsize::new(0));
+    let refusing = Arc::new(AtomicUsize::new(0));
+    let mut house_is_full = false;
+    let mut exhausted = false;
+    let builder = Arc::new(connection::builder(&limits));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_about_one_connection(&error) => continue,
+            Err(error) => {
+                if !exhausted {
+                    tracing::warn!(%error, "no further connections for now; more open files help (`ulimit -n`)");
+                }
+                exhausted = true;
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = tokio::time::sleep(EXHAUSTED_PAUSE) => continue,
+                }
+            }
+        };
+        exhausted = false;
+        if let Err(error) = tune(&stream, &limits) {
+            tracing::debug!(%error, %peer, "connection gone before it was served");
+            continue;
+        }
+
+        // A WebSocket leaves its HTTP task, hence open sessions are counted beside the tasks.
+        let full = serving.load(Ordering::Relaxed) + doors.sessions() >= limits.connections_max.0;
+        if full && !house_is_full {
+            tracing::warn!(
+                max = limits.connections_max.0,
+                "connections are refused: connections-max is reached"
+            );
+        }
+        house_is_full = full;
+        if full {
+            if let Some(counted) = Counted::below(&refusing, REFUSALS_MAX) {
+                tasks.spawn(refuse(stream, counted));
+            }
+            continue;
+        }
+        let counted = Counted::new(&serving);
+        let (builder, doors, stop) = (Arc::clone(&builder), Arc::clone(&doors), stop.clone());
+        tasks.spawn(async move {
+            connection::serve(&builder, stream, peer, doors, stop).await;
+            drop(counted);
+        });
+    }
+}
+
+/// Sets what the fan-out needs of a socket: small writes at once, a peer that is gone or stands still noticed by the
+/// system, and a backlog that stays where frames can still be skipped.
+fn tune(stream: &TcpStream, limits: &Connections) -> io::Result<()> {
+    /// After this long without traffic the system asks the peer whether it is there.
+    const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+    /// How often it asks again.
+    const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(KEEPALIVE_AFTER)
+            .with_interval(KEEPALIVE_EVERY),
+    )?;
+    #[cfg(target_os = "linux")]
+    {
+        socket.set_tcp_user_timeout(Some(limits.stall_timeout.0))?;
+        socket
+            .set_tcp_notsent_lowat(u32::try_from(limits.unsent_bytes_max.0).unwrap_or(u32::MAX))?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = limits;
+    Ok(())
+}
+
+/// Whether the error ended one connection in the queue rather than touching the listener.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
+}
+
+/// Tells a client that the house is full, and reads what it had to say so that the answer arrives.
+async fn refuse(mut stream: TcpStream, _counted: Counted) {
+    let farewell = async {
+        stream.write_all(FULL_HOUSE.as_bytes()).await?;
+        stream.shutdown().await?;
+        let mut scratch = [0; 1024];
+        while stream.read(&mut scratch).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // However it ends, the client was to be sent away.
+    let _ = tokio::time::timeout(REFUSAL_TIME, farewell).await;
+}
+
+/// One in a count, for as long as it lives.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+
+    /// One more, unless there are `max`. Only the accept loop adds, so nobody comes between.
+    fn below(count: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
+        (count.load(Ordering::Relaxed) < max).then(|| Self::new(count))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FULL_HOUSE;
+
+    #[test]
+    fn the_refusal_is_as_long_as_it_says() {
+        let (head, body) = FULL_HOUSE.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.ends_with(&format!("Content-Length: {}", body.len())),
+            "{FULL_HOUSE}"
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! Serves one accepted connection: HTTP/1.1 through hyper, with upgrades, until it ends or the server stops.
+
+use crate::config::Connections;
+use abanico_socketio::PeerAddr;
+use axum::Router;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// hyper's smallest buffer; a smaller one would make it panic.
+const HEAD_BYTES_MIN: usize = 8192;
+
+/// Most headers of one request. More are answered 431.
+const HEADERS_MAX: usize = 100;
+
+/// What stands behind the listener.
+pub(crate) struct Doors {
+    /// Every route.
+    pub router: Router,
+    /// The Socket.IO server that the router leads to.
+    pub socketio: abanico_socketio::Server,
+}
+
+impl Doors {
+    /// Sessions that are open now.
+    pub(crate) fn sessions(&self) -> usize {
+        self.socketio.sessions()
+    }
+}
+
+/// hyper's settings, the same for every connection.
+pub(crate) fn builder(limits: &Connections) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout.0)
+        .max_buf_size(limits.header_bytes_max.0.max(HEAD_BYTES_MIN))
+        .max_headers(HEADERS_MAX);
+    builder
+}
+
+/// Answers the requests of one connection. Returns when it is closed, or handed on as a WebSocket.
+pub(crate) async fn serve(
+    builder: &auto::Builder<TokioExecutor>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    doors: Arc<Doors>,
+    stop: CancellationToken,
+) {
+    let service = hyper::service::service_fn(|mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(PeerAddr(peer));
+        doors.router.clone().oneshot(request)
+    });
+    let mut connection =
+        pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}

@@ -1,0 +1,18 @@
+//! The server: configuration, HTTP doors, store and embedded pages around the streams.
+//!
+//! The start-up order stands in [`server`]; the binary's `main` is three lines over it, and tests or embedders use the
+//! same door. Invariant: only this crate knows a setting's name, and only this crate knows a route.
+
+pub mod config;
+pub mod server;
+
+mod accept;
+mod assets;
+mod banner;
+mod connection;
+mod listener;
+mod live;
+mod logs;
+mod open_files;
+mod routes;
+mod shutdown;

@@ -1,0 +1,160 @@
+//! Every route of the server, and what is said where there is none.
+//!
+//! No logic lives here: the streams' words are `streamhub`'s, the sessions' `socketio`'s, the files' [`assets`]'s.
+
+use crate::assets;
+use crate::live::Live;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Json};
+use axum::routing::{any, get};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+use std::sync::Arc;
+
+/// What the routes lead to.
+pub(crate) struct Behind {
+    /// The streams.
+    pub live: Live,
+    /// The Socket.IO server.
+    pub socketio: abanico_socketio::Server,
+}
+
+/// The routes of StreamHub and of our pages.
+pub(crate) fn router(behind: Behind) -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/watch/{key}", get(watch))
+        .route("/health", get(health))
+        .route("/streams", get(streams))
+        .route("/streams/{key}/poster", get(poster))
+        .route("/socket.io/", any(socketio))
+        .route("/socket.io/{*name}", any(socketio_client))
+        .fallback(file)
+        .method_not_allowed_fallback(missing)
+        .with_state(Arc::new(behind))
+}
+
+async fn home(headers: HeaderMap) -> Response<Body> {
+    assets::page("index.html", &headers).unwrap_or_else(|| not_found(&Method::GET, "/"))
+}
+
+/// The short link that people share. The page reads the key from its own address.
+async fn watch(Path(key): Path<String>, headers: HeaderMap) -> Response<Body> {
+    assets::page("viewer.html", &headers)
+        .unwrap_or_else(|| not_found(&Method::GET, &format!("/watch/{key}")))
+}
+
+async fn health(State(behind): State<Arc<Behind>>) -> impl IntoResponse {
+    ([(CACHE_CONTROL, "no-store")], Json(behind.live.health()))
+}
+
+async fn streams(State(behind): State<Arc<Behind>>) -> impl IntoResponse {
+    ([(CACHE_CONTROL, "no-store")], Json(behind.live.streams()))
+}
+
+async fn poster(State(behind): State<Arc<Behind>>, Path(key): Path<String>) -> Response<Body> {
+    let Some(still) = behind.live.poster(&key) else {
+        return (
+            StatusCode::NOT_FOUND,
+            [(CACHE_CONTROL, "no-store")],
+            "no picture of this stream\n",
+        )
+            .into_response();
+    };
+    let headers = [
+        (CONTENT_TYPE, still.media_type),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, still.bytes).into_response()
+}
+
+async fn socketio(State(behind): State<Arc<Behind>>, request: Request) -> Response<Body> {
+    behind.socketio.call(request).await.map(Body::new)
+}
+
+/// The files of the Socket.IO client; any other name gets what Engine.IO says to a request without a transport.
+async fn socketio_client(
+    method: Method,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    const NO_TRANSPORT: &str = r#"{"code":0,"message":"Transport unknown"}"#;
+    let readable = matches!(method, Method::GET | Method::HEAD);
+    if readable && let Some(response) = assets::socketio_client(&name, &headers) {
+        return response;
+    }
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
+    (StatusCode::BAD_REQUEST, headers, NO_TRANSPORT).into_response()
+}
+
+/// Any other path: a file of the pages, or nothing.
+async fn file(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let path = uri.path();
+    let readable = matches!(method, Method::GET | Method::HEAD);
+    let page = path
+        .strip_prefix('/')
+        .filter(|_| readable)
+        .and_then(|name| assets::page(name, &headers));
+    page.unwrap_or_else(|| not_found(&method, path))
+}
+
+async fn missing(method: Method, uri: Uri) -> Response<Body> {
+    not_found(&method, uri.path())
+}
+
+/// The same page as StreamHub's framework answers with.
+fn not_found(method: &Method, path: &str) -> Response<Body> {
+    let text = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Error</title>\n</head>\n\
+         <body>\n<pre>Cannot {method} {}</pre>\n</body>\n</html>\n",
+        escape(path)
+    );
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'"),
+    );
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Text as it may stand in HTML.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape;
+
+    #[test]
+    fn a_path_in_a_page_is_text() {
+        assert_eq!(escape("/<script>'\"&"), "/&lt;script&gt;&#39;&quot;&amp;");
+    }
+}
