@@ -2,8 +2,8 @@
 
 use crate::config::LogFormat;
 use anyhow::Context;
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Installs the process's log. A second call keeps the first log, so that tests may load several servers.
 pub(crate) fn install(filter: &str, format: LogFormat) -> anyhow::Result<()> {
@@ -12,7 +12,7 @@ pub(crate) fn install(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     })?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_span_events(FmtSpan::NONE)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let installed = match format {
         LogFormat::Text => log.with_target(false).try_init(),

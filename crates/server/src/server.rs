@@ -6,7 +6,7 @@ use crate::connection::Doors;
 use crate::live::Live;
 use crate::shutdown::Signals;
 use crate::{accept, listener, logs, open_files, routes};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -78,7 +78,7 @@ impl Server {
             let mut signals = Signals::catch().context("signals cannot be caught")?;
             let stop = CancellationToken::new();
             let tasks = TaskTracker::new();
-            let accepting = tokio::spawn(accept::run(
+            let mut accepting = tokio::spawn(accept::run(
                 listener,
                 Arc::clone(&doors),
                 config.connections.clone(),
@@ -87,7 +87,10 @@ impl Server {
             ));
             announce(address, &config);
 
-            let signal = signals.next().await;
+            let signal = tokio::select! {
+                signal = signals.next() => signal,
+                ended = &mut accepting => bail!("connections are no longer accepted: {ended:?}"),
+            };
             tracing::info!(signal, "stopping; a second signal stops at once");
             let put_away = async {
                 doors.socketio.shutdown().await;

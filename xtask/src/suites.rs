@@ -1,0 +1,149 @@
+//! The suites of tests, from the fastest to those that need a browser.
+
+use crate::packages::python_program;
+use crate::step::{Run, answers, cargo, command, go, root};
+use anyhow::{bail, ensure};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Tests in Rust: every target of every crate, then the examples in the documentation.
+pub(crate) fn rust(run: &mut Run) -> anyhow::Result<()> {
+    run.step("rust tests", || {
+        let nextest = answers("cargo", &["nextest", "--version"]);
+        let test: &[&str] = if nextest {
+            &[
+                "nextest",
+                "run",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--no-fail-fast",
+            ]
+        } else {
+            &[
+                "test",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--no-fail-fast",
+            ]
+        };
+        go(&mut with_peers(cargo(test)))
+    })?;
+    run.step("doc tests", || {
+        go(&mut cargo(&["test", "--workspace", "--doc", "--locked"]))
+    })
+}
+
+/// Builds the pages and runs their unit tests.
+pub(crate) fn web(run: &mut Run) -> anyhow::Result<()> {
+    run.step("web build", || {
+        go(&mut command("npm", &["--prefix", "web", "run", "build"]))
+    })?;
+    run.step("web unit tests", || {
+        go(&mut command("npm", &["--prefix", "web", "test"]))
+    })
+}
+
+/// The suites that speak to the real binary as others do: foreign Socket.IO clients, and Chromium.
+pub(crate) fn peers_and_browsers(run: &mut Run) -> anyhow::Result<()> {
+    run.step("binaries", || {
+        go(&mut cargo(&[
+            "build",
+            "--workspace",
+            "--bins",
+            "--examples",
+            "--locked",
+        ]))
+    })?;
+    for folder in node_suites() {
+        let name = folder
+            .strip_prefix(root())
+            .unwrap_or(&folder)
+            .display()
+            .to_string();
+        run.step(&name, || {
+            let mut node = with_peers(command("node", &["--test"]));
+            // One after the other: measured times mean nothing while another browser runs.
+            node.arg("--test-concurrency=1").args(node_tests(&folder)?);
+            go(&mut node)
+        })?;
+    }
+    Ok(())
+}
+
+/// Every fuzz target, for half a minute each.
+pub(crate) fn fuzz(run: &mut Run) -> anyhow::Result<()> {
+    if !answers("cargo", &["fuzz", "--version"]) {
+        bail!("cargo-fuzz is not here: type `cargo install --locked cargo-fuzz`");
+    }
+    for krate in ["media", "socketio"] {
+        let folder = root().join("crates").join(krate);
+        let targets = cargo(&["fuzz", "list"]).current_dir(&folder).output()?;
+        ensure!(
+            targets.status.success(),
+            "`cargo fuzz list` in crates/{krate} ended with {}",
+            targets.status
+        );
+        for target in String::from_utf8_lossy(&targets.stdout).split_whitespace() {
+            run.step(&format!("fuzz {krate} {target}"), || {
+                let args = ["fuzz", "run", target, "--", "-max_total_time=30"];
+                // libFuzzer's flags need an unstable compiler, or a stable one that is told to behave like it.
+                go(cargo(&args)
+                    .current_dir(&folder)
+                    .env("RUSTC_BOOTSTRAP", "1"))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the README's picture.
+pub(crate) fn screenshot(run: &mut Run) -> anyhow::Result<()> {
+    run.step("binary", || {
+        go(&mut cargo(&["build", "--locked", "--package", "abanico"]))
+    })?;
+    run.step("picture", || {
+        go(&mut with_peers(command(
+            "node",
+            &["web/e2e/screenshot.mjs"],
+        )))
+    })
+}
+
+/// Tells a suite where the things are that we have built and installed for it.
+fn with_peers(mut command: Command) -> Command {
+    let debug = root().join("target/debug");
+    command
+        .env("ABANICO_BIN", debug.join("abanico"))
+        .env(
+            "ABANICO_CONFORMANCE_BIN",
+            debug.join("examples/conformance"),
+        )
+        .env("ABANICO_PYTHON", python_program())
+        .env("ABANICO_CHROMIUM", "chromium");
+    command
+}
+
+/// Folders of tests that are started with `node --test`.
+fn node_suites() -> Vec<PathBuf> {
+    ["crates/socketio/tests/peers", "tests/streamhub", "web/e2e"]
+        .into_iter()
+        .map(|folder| root().join(folder))
+        .filter(|folder| node_tests(folder).is_ok_and(|tests| !tests.is_empty()))
+        .collect()
+}
+
+/// The files in a folder that node's test runner is to run.
+fn node_tests(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut tests = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.contains(".test.") {
+            tests.push(path);
+        }
+    }
+    tests.sort();
+    Ok(tests)
+}

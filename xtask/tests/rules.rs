@@ -1,0 +1,209 @@
+//! The repository's own rules, each a test that prints how to mend what breaks it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .expect("the workspace is where it was built")
+}
+
+/// The files of the repository, by their path from its root: what git knows, and what it would take.
+fn files() -> Vec<String> {
+    let output = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .expect("git is here: these are rules of a git repository");
+    assert!(
+        output.status.success(),
+        "git ls-files: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let listed = String::from_utf8(output.stdout).expect("our paths are ASCII");
+    listed
+        .lines()
+        .filter(|path| root().join(path).is_file())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The files whose content is text, with it.
+fn texts() -> impl Iterator<Item = (String, String)> {
+    files()
+        .into_iter()
+        .filter_map(|path| Some((fs::read_to_string(root().join(&path)).ok()?, path)))
+        .map(|(text, path)| (path, text))
+}
+
+#[test]
+fn every_link_in_the_documentation_resolves() {
+    let mut broken = Vec::new();
+    for (path, text) in texts().filter(|(path, _)| path.ends_with(".md")) {
+        let folder = root().join(&path).parent().unwrap().to_owned();
+        for target in links(&text) {
+            let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
+            let file = if file.is_empty() {
+                root().join(&path)
+            } else {
+                folder.join(file)
+            };
+            if !file.exists() {
+                broken.push(format!("{path}: ({target}) leads to no file"));
+            } else if !anchor.is_empty()
+                && file.extension().is_some_and(|ending| ending == "md")
+                && !headings(&fs::read_to_string(&file).unwrap()).contains(anchor)
+            {
+                broken.push(format!(
+                    "{path}: ({target}): there is no heading for #{anchor}"
+                ));
+            }
+        }
+    }
+    assert!(
+        broken.is_empty(),
+        "mend or remove these links:\n{}",
+        broken.join("\n")
+    );
+}
+
+/// The targets of a page's links that lie in the repository; code is no link.
+fn links(text: &str) -> Vec<String> {
+    let mut in_block = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_block = !in_block;
+        }
+        if in_block {
+            continue;
+        }
+        // Outside of `code`: the even pieces.
+        let prose: String = line.split('`').step_by(2).collect();
+        for after in prose.split("](").skip(1) {
+            let Some((target, _)) = after.split_once(')') else {
+                continue;
+            };
+            let target = target.split_whitespace().next().unwrap_or_default();
+            if !target.contains("://") && !target.starts_with("mailto:") {
+                found.push(target.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// The anchors that a page's headings make, as GitHub makes them.
+fn headings(text: &str) -> BTreeSet<String> {
+    let heading = |line: &str| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title
+            .chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    text.lines()
+        .filter(|line| line.starts_with('#'))
+        .map(heading)
+        .collect()
+}
+
+#[test]
+fn no_file_names_a_place_on_somebody_s_machine() {
+    // Put together here, so that this file does not break its own rule.
+    let places = ["root/", "home/", "work/", "Users/"].map(|folder| format!("/{folder}"));
+    let mut wrong = Vec::new();
+    for (path, text) in texts() {
+        for (number, line) in text.lines().enumerate() {
+            if let Some(place) = places.iter().find(|place| names(line, place)) {
+                wrong.push(format!(
+                    "{path}:{}: {place}… is a place on one machine",
+                    number + 1
+                ));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "name no place outside of the repository:\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// Whether `line` has `place` as the beginning of a path, rather than in the middle of one.
+fn names(line: &str, place: &str) -> bool {
+    line.match_indices(place).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|c| {
+            c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '}' | ')' | '~' | '*')
+        })
+    })
+}
+
+#[test]
+fn lock_files_name_no_mirror() {
+    let mut wrong = Vec::new();
+    for (path, text) in texts().filter(|(path, _)| path.ends_with("package-lock.json")) {
+        for line in text.lines().filter(|line| line.contains("\"resolved\"")) {
+            if !line.contains("https://registry.npmjs.org/") && !line.contains("\"file:") {
+                wrong.push(format!("{path}: {}", line.trim()));
+            }
+        }
+    }
+    for (path, text) in texts().filter(|(path, _)| path.ends_with("Cargo.lock")) {
+        for line in text.lines().filter(|line| line.starts_with("source = ")) {
+            if line != "source = \"registry+https://github.com/rust-lang/crates.io-index\"" {
+                wrong.push(format!("{path}: {line}"));
+            }
+        }
+    }
+    let how = "run `npm install --package-lock-only --omit-lockfile-registry-resolved`, or take the crate from crates.io";
+    assert!(
+        wrong.is_empty(),
+        "packages come from the public registries; {how}:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn no_built_or_recorded_file_is_committed() {
+    /// No source is as large as this; a recording is.
+    const BYTES_MAX: u64 = 300_000;
+    let endings = [
+        ".webm", ".mp4", ".mkv", ".so", ".wasm", ".exe", ".db", ".zip", ".gz",
+    ];
+    let wrong: Vec<_> = files()
+        .into_iter()
+        .filter(|path| {
+            let bytes = fs::metadata(root().join(path)).map_or(0, |metadata| metadata.len());
+            bytes > BYTES_MAX || endings.iter().any(|ending| path.ends_with(ending))
+        })
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "tests make their recordings themselves; remove\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn every_crate_takes_the_workspace_s_lints() {
+    let without: Vec<_> = texts()
+        .filter(|(path, text)| {
+            path.ends_with("Cargo.toml")
+                && !path.contains("/fuzz/")
+                && !text.contains("[workspace]\n")
+                && !text.contains("[lints]\nworkspace = true")
+        })
+        .map(|(path, _)| path)
+        .collect();
+    assert!(
+        without.is_empty(),
+        "add `[lints]` with `workspace = true` to\n{}",
+        without.join("\n")
+    );
+}
