@@ -181,9 +181,14 @@ impl<P: Clone> Cursor<P> {
     /// Moves on to `place`, never back. The packets passed over are counted and returned.
     pub fn skip_to(&mut self, place: u64) -> u64 {
         let skipped = place.saturating_sub(self.place);
-        self.place += skipped;
+        self.move_to(place);
         self.feed.0.skipped.fetch_add(skipped, Ordering::Relaxed);
         skipped
+    }
+
+    /// Moves on to `place`, never back, because the reader has what lies between by other means.
+    pub fn move_to(&mut self, place: u64) {
+        self.place = self.place.max(place);
     }
 
     /// The number of the packet that the reader gets next.

@@ -132,12 +132,27 @@ impl<P: Clone + Send + 'static> Stream<P> {
         packet: P,
         bytes: usize,
     ) -> Result<(), DistributeError> {
+        self.distribute_with(session, bytes, || packet)
+    }
+
+    /// Like [`distribute`](Self::distribute), but makes the packet only if somebody reads.
+    ///
+    /// # Errors
+    /// When the session has not the publisher's seat; nothing was made then.
+    pub fn distribute_with(
+        &self,
+        session: SessionId,
+        bytes: usize,
+        make: impl FnOnce() -> P,
+    ) -> Result<(), DistributeError> {
         if !self.is_publisher(session) {
             return Err(DistributeError::NotPublisher);
         }
         self.0.packets.fetch_add(1, Ordering::Relaxed);
         self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.0.feed.push(packet, bytes);
+        if self.0.feed.readers() > 0 {
+            self.0.feed.push(make(), bytes);
+        }
         Ok(())
     }
 

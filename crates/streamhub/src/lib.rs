@@ -1,4 +1,220 @@
-//! StreamHub's Socket.IO dialect over the hub.
+//! StreamHub's Socket.IO dialect over the hub: every client that was written for StreamHub works against this, without
+//! StreamHub's faults.
+//!
+//! [`StreamHub`] is what a binary mounts: the Socket.IO server with the dialect in it, and the few things that its HTTP
+//! routes tell. Only [`names`] spells the events, only `wire` the objects; what is said when is in `stage` (to a room) and
+//! `dialect` (to who asked).
+//!
+//! Invariants: to watch one needs a stream's key, to publish its seat or its token; a name gives no right at all; no event
+//! of one client is answered before the one before it.
 
+mod config;
+mod dialect;
+mod directory;
+mod names;
+mod payload;
+mod relay;
+mod room;
+mod stage;
 pub mod store;
 pub mod time;
+mod viewer;
+mod wire;
+
+pub use config::{Config, Limits, Rates};
+pub use wire::{Distribution, Health, ListedStream, StreamDetail, UserCounts};
+
+use crate::dialect::Dialect;
+use crate::directory::Directory;
+use crate::relay::Packet;
+use crate::room::{Ended, EndedStream, SharedRoom};
+use crate::stage::{Peer, Stage};
+use crate::store::{Record, Snapshot};
+use crate::time::Timestamp;
+use abanico_core::key::{SessionId, StreamKey};
+use abanico_hub::Distributor;
+use abanico_socketio::{NamespaceHandle, Server, Socket};
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+/// The dialect as it runs. Cloning it clones a handle.
+#[derive(Clone)]
+pub struct StreamHub {
+    shared: Arc<Shared>,
+    server: Server,
+}
+
+/// What the dialect's parts share.
+pub(crate) struct Shared {
+    limits: Limits,
+    rates: Rates,
+    directory: Mutex<Directory>,
+    rooms: RwLock<HashMap<StreamKey, SharedRoom>>,
+    ended: Mutex<Ended>,
+    distributor: Distributor<Packet>,
+    peers: RwLock<Peers>,
+    namespace: OnceLock<NamespaceHandle>,
+    journal: mpsc::Sender<Record>,
+    sessions: AtomicU64,
+}
+
+/// Who is connected, by session and by socket.
+#[derive(Default)]
+struct Peers {
+    by_session: HashMap<SessionId, Arc<Peer>>,
+    by_socket: HashMap<String, SessionId>,
+}
+
+impl StreamHub {
+    /// Starts the dialect with what is known from before. Whatever must survive is sent to `journal`; while that is full,
+    /// clients whose changes must be recorded wait.
+    pub fn new(config: Config, snapshot: Snapshot, journal: mpsc::Sender<Record>) -> Self {
+        let shared = Arc::new(Shared {
+            directory: Mutex::new(Directory::new(config.limits.clone(), snapshot)),
+            rooms: RwLock::default(),
+            ended: Mutex::new(Ended::new(config.limits.ended_max, config.limits.ended_for)),
+            distributor: Distributor::new(config.distributor),
+            peers: RwLock::default(),
+            namespace: OnceLock::new(),
+            journal,
+            sessions: AtomicU64::new(1),
+            limits: config.limits,
+            rates: config.rates,
+        });
+        shared
+            .distributor
+            .set_audience(Arc::new(Stage(Arc::downgrade(&shared))));
+        let dialect = Dialect(Arc::clone(&shared));
+        let server = Server::builder(config.socketio)
+            .namespace("/", dialect)
+            .build();
+        let namespace = server
+            .namespace("/")
+            .expect("the main namespace was just built");
+        shared.namespace.get_or_init(|| namespace);
+        Self { shared, server }
+    }
+
+    /// The Socket.IO server, to be mounted at its path.
+    pub fn socketio(&self) -> &Server {
+        &self.server
+    }
+
+    /// The body of `GET /health`.
+    pub fn health(&self) -> Health {
+        let stats = self.shared.distributor.stats();
+        let (total, connected) = self.shared.directory.lock().counts();
+        let live = stats
+            .streams
+            .iter()
+            .filter(|s| s.status.phase == abanico_core::stream::Phase::Live);
+        let stream_details = live
+            .map(|stream| StreamDetail {
+                stream_key: stream.key.shortened(),
+                viewers: stream.status.viewers,
+            })
+            .collect();
+        Health {
+            status: "ok",
+            active_streams: stats.active_streams,
+            connected_users: connected,
+            users: UserCounts {
+                total,
+                connected,
+                disconnected: total - connected,
+            },
+            distribution: Distribution {
+                active_streams: stats.active_streams,
+                total_viewers: stats.total_viewers,
+                stream_details,
+            },
+        }
+    }
+
+    /// The live streams, the newest first.
+    pub fn live_streams(&self) -> Vec<ListedStream> {
+        let rooms: Vec<_> = self.shared.rooms.read().values().cloned().collect();
+        let mut listed: Vec<_> = rooms.iter().filter_map(|room| room.listed()).collect();
+        listed.sort_by_key(|listed| std::cmp::Reverse(listed.stream.started_at));
+        listed
+    }
+
+    /// A still of the stream `key` and its MIME type: its poster, or its newest picture.
+    pub fn still(&self, key: &str) -> Option<(&'static str, Bytes)> {
+        self.shared.room(key)?.still()
+    }
+
+    /// Ends every stream and tells everybody. The connections are closed by [`Server::shutdown`] after this.
+    pub async fn shutdown(&self) {
+        self.shared.distributor.shutdown().await;
+    }
+}
+
+impl Shared {
+    fn room(&self, key: &str) -> Option<SharedRoom> {
+        self.rooms.read().get(key).cloned()
+    }
+
+    fn peer(&self, session: SessionId) -> Option<Arc<Peer>> {
+        self.peers.read().by_session.get(&session).cloned()
+    }
+
+    fn peer_of_socket(&self, socket_id: &str) -> Option<(SessionId, Arc<Peer>)> {
+        let peers = self.peers.read();
+        let session = *peers.by_socket.get(socket_id)?;
+        Some((session, peers.by_session.get(&session)?.clone()))
+    }
+
+    fn add_peer(&self, session: SessionId, socket: &Socket) {
+        let mut peers = self.peers.write();
+        peers
+            .by_session
+            .insert(session, Arc::new(Peer::new(socket.clone())));
+        peers.by_socket.insert(socket.id().to_owned(), session);
+    }
+
+    fn forget_peer(&self, session: SessionId, socket_id: &str) {
+        let mut peers = self.peers.write();
+        peers.by_session.remove(&session);
+        peers.by_socket.remove(socket_id);
+    }
+
+    fn namespace(&self) -> &NamespaceHandle {
+        self.namespace
+            .get()
+            .expect("set before the first client can connect")
+    }
+
+    fn next_session(&self) -> SessionId {
+        SessionId(self.sessions.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Records a change for which nobody can wait. When the store is that far behind, the history has a gap.
+    fn note(&self, record: Record) {
+        if self.journal.try_send(record).is_err() {
+            warn!("the store is behind; an entry of the stream history is lost");
+        }
+    }
+
+    /// Records a change, waiting while the store is behind.
+    async fn record(&self, record: Record) {
+        if self.journal.send(record).await.is_err() {
+            warn!("the store has stopped; a change will not survive a restart");
+        }
+    }
+
+    /// A stream is over: it is no longer found, and its streamer may create another.
+    fn forget_room(&self, room: &SharedRoom, over: EndedStream, now: Timestamp) {
+        if let Some(streamer) = self.directory.lock().user_mut(room.streamer) {
+            streamer.last_ended = Some(room.key.clone());
+            streamer.stream.take_if(|key| *key == room.key);
+        }
+        self.ended.lock().insert(room.key.clone(), over, now);
+        self.rooms.write().remove(&room.key);
+    }
+}

@@ -74,7 +74,11 @@ impl Role {
 
     /// Any value but `STREAMER` makes a viewer, as in StreamHub.
     pub fn from_wire(name: &str) -> Self {
-        if name == "STREAMER" { Self::Streamer } else { Self::Viewer }
+        if name == "STREAMER" {
+            Self::Streamer
+        } else {
+            Self::Viewer
+        }
     }
 }
 

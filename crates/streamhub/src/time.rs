@@ -10,7 +10,9 @@ pub struct Timestamp(u64);
 impl Timestamp {
     /// The present.
     pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
@@ -45,7 +47,13 @@ mod tests {
 
     #[test]
     fn a_moment_is_written_as_javascript_does() {
-        assert_eq!(Timestamp::from_millis(1_795_348_800_123).to_iso(), "2026-11-22T12:00:00.123Z");
-        assert_eq!(Timestamp::from_millis(u64::MAX).to_iso(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(
+            Timestamp::from_millis(1_795_348_800_123).to_iso(),
+            "2026-11-22T12:00:00.123Z"
+        );
+        assert_eq!(
+            Timestamp::from_millis(u64::MAX).to_iso(),
+            "9999-12-31T23:59:59.999Z"
+        );
     }
 }

@@ -1,0 +1,116 @@
+//! What the dialect can be told at its start, with defaults that need no change.
+
+use abanico_core::rate::Rate;
+use std::time::Duration;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The Socket.IO server.
+    pub socketio: abanico_socketio::Config,
+    /// Streams and their fan-out.
+    pub distributor: abanico_hub::distributor::Config,
+    /// What one client may do, and what is kept.
+    pub limits: Limits,
+    /// How much of each thing one connection may do.
+    pub rates: Rates,
+}
+
+/// What one client may do, and what is kept. What goes beyond is refused with `stream:error` unless it says otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Characters in a user's name.
+    pub name_chars_max: usize,
+    /// Characters in a chat message.
+    pub chat_chars_max: usize,
+    /// Bytes of a reaction.
+    pub emoji_bytes_max: usize,
+    /// Bytes of one `webrtc:*` payload; a longer one is dropped.
+    pub signal_bytes_max: usize,
+    /// Bytes of a poster.
+    pub poster_bytes_max: usize,
+    /// Streams that one connection may watch at a time.
+    pub joins_max: usize,
+    /// Users that one user may follow.
+    pub subscriptions_max: usize,
+    /// Users that are remembered. Beyond it those are forgotten who are longest gone, without followers and following
+    /// nobody; if there are none, a registration is refused.
+    pub users_max: usize,
+    /// Users in one `users:list`, those that are connected first.
+    pub users_listed_max: usize,
+    /// Ended streams that are remembered, the newest; older ones are unknown.
+    pub ended_max: usize,
+    /// How long an ended stream is remembered.
+    pub ended_for: Duration,
+    /// A picture or group older than this is not shown to somebody who joins.
+    pub backlog_for: Duration,
+    /// Bytes of the newest group of a recording that are kept for who joins. A group that outgrows it is given to nobody;
+    /// who joins then waits for the next keyframe.
+    pub group_bytes_max: usize,
+    /// A publisher whose keyframes are further apart than this is told so, once.
+    pub keyframe_gap_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            name_chars_max: 64,
+            chat_chars_max: 2_000,
+            emoji_bytes_max: 64,
+            signal_bytes_max: 64 << 10,
+            poster_bytes_max: 64 << 10,
+            joins_max: 32,
+            subscriptions_max: 1_000,
+            users_max: 20_000,
+            users_listed_max: 1_000,
+            ended_max: 10_000,
+            ended_for: Duration::from_secs(24 * 3600),
+            backlog_for: Duration::from_secs(10),
+            // As base64 in one message this stays under the 4 MB that python clients take.
+            group_bytes_max: 2_900_000,
+            keyframe_gap_max: Duration::from_secs(4),
+        }
+    }
+}
+
+/// How much of each thing one connection may do: token buckets. What goes beyond is refused with `stream:error`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rates {
+    /// Chat messages.
+    pub chat: Rate,
+    /// Reactions.
+    pub reactions: Rate,
+    /// `stream:data:send`.
+    pub data: Rate,
+    /// `webrtc:*`; what goes beyond is dropped.
+    pub signals: Rate,
+    /// Everything else.
+    pub requests: Rate,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            chat: Rate {
+                burst: 30,
+                per_second: 5.0,
+            },
+            reactions: Rate {
+                burst: 30,
+                per_second: 10.0,
+            },
+            data: Rate {
+                burst: 500,
+                per_second: 250.0,
+            },
+            signals: Rate {
+                burst: 500,
+                per_second: 100.0,
+            },
+            requests: Rate {
+                burst: 60,
+                per_second: 20.0,
+            },
+        }
+    }
+}

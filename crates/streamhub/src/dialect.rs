@@ -1,0 +1,273 @@
+//! What a client may say, and what it is answered.
+//!
+//! One [`Session`] per socket; its events come one after the other. What concerns a stream is handed to the stream's own
+//! task and awaited, so that nothing of a client overtakes anything else of it.
+
+mod streams;
+mod talk;
+mod users;
+
+use crate::Shared;
+use crate::config::Rates;
+use crate::directory::User;
+use crate::names::{from_client, from_server, text};
+use crate::room::SharedRoom;
+use crate::stage::event;
+use crate::store::Record;
+use crate::time::Timestamp;
+use crate::wire::ErrorObject;
+use abanico_core::key::{SessionId, StreamKey};
+use abanico_core::rate::Bucket;
+use abanico_core::stream::{Event as StreamEvent, Parting};
+use abanico_socketio::{DisconnectReason, Event, Handler, Message, Refusal, Socket};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::debug;
+
+/// The dialect, as the handler of the main namespace.
+pub(crate) struct Dialect(pub(crate) Arc<Shared>);
+
+/// What is kept of one socket.
+pub(crate) struct Session {
+    id: SessionId,
+    joined: HashSet<StreamKey>,
+    published: HashSet<StreamKey>,
+    buckets: Buckets,
+    /// When it was last told that it sends frames too fast.
+    data_refused_at: Option<Instant>,
+    poster_at: Option<Instant>,
+}
+
+struct Buckets {
+    chat: Bucket,
+    reactions: Bucket,
+    data: Bucket,
+    signals: Bucket,
+    requests: Bucket,
+}
+
+impl Buckets {
+    fn new(rates: &Rates) -> Self {
+        Self {
+            chat: Bucket::new(rates.chat),
+            reactions: Bucket::new(rates.reactions),
+            data: Bucket::new(rates.data),
+            signals: Bucket::new(rates.signals),
+            requests: Bucket::new(rates.requests),
+        }
+    }
+}
+
+impl Handler for Dialect {
+    type State = Session;
+
+    async fn connect(
+        &self,
+        socket: &Socket,
+        _auth: Option<&RawValue>,
+    ) -> Result<Self::State, Refusal> {
+        let id = self.0.next_session();
+        self.0.add_peer(id, socket);
+        Ok(Session {
+            id,
+            joined: HashSet::new(),
+            published: HashSet::new(),
+            buckets: Buckets::new(&self.0.rates),
+            data_refused_at: None,
+            poster_at: None,
+        })
+    }
+
+    async fn event(&self, socket: &Socket, session: &mut Session, event: Event) {
+        Turn {
+            shared: &self.0,
+            socket,
+            session,
+        }
+        .take(&event)
+        .await;
+    }
+
+    async fn disconnect(&self, socket: &Socket, session: Session, reason: DisconnectReason) {
+        debug!(session = %session.id, ?reason, "session ended");
+        let parting = if reason.is_explicit() {
+            Parting::Explicit
+        } else {
+            Parting::Abrupt
+        };
+        for key in session.joined.union(&session.published) {
+            if let Some(stream) = self.0.distributor.stream(key.as_str()) {
+                // A stream that has ended meanwhile has no need to know.
+                let _ = stream.handle(StreamEvent::Lost(session.id, parting)).await;
+            }
+        }
+        self.0.forget_peer(session.id, socket.id());
+        let gone = self
+            .0
+            .directory
+            .lock()
+            .session_gone(session.id, Timestamp::now())
+            .cloned();
+        if let Some(user) = gone {
+            self.0.record(Record::User(user.row)).await;
+        }
+    }
+}
+
+/// One event of one client, while it is dealt with.
+struct Turn<'a> {
+    shared: &'a Arc<Shared>,
+    socket: &'a Socket,
+    session: &'a mut Session,
+}
+
+impl Turn<'_> {
+    async fn take(mut self, event: &Event) {
+        use from_client as name;
+        let now = Instant::now();
+        match event.name() {
+            name::STREAM_DATA_SEND => {
+                if self.session.buckets.data.take(now) {
+                    self.data(event, now).await;
+                } else {
+                    self.refuse_data(now);
+                }
+            }
+            name::CHAT_MESSAGE_SEND => {
+                if self.session.buckets.chat.take(now) {
+                    self.chat(event);
+                } else {
+                    self.refuse_rate(self.shared.rates.chat);
+                }
+            }
+            name::REACTION_SEND => {
+                if self.session.buckets.reactions.take(now) {
+                    self.react(event);
+                } else {
+                    self.refuse_rate(self.shared.rates.reactions);
+                }
+            }
+            name::WEBRTC_REQUEST
+            | name::WEBRTC_OFFER
+            | name::WEBRTC_ANSWER
+            | name::WEBRTC_ICE_CANDIDATE => {
+                if self.session.buckets.signals.take(now) {
+                    self.signal(event);
+                }
+            }
+            known => {
+                if self.session.buckets.requests.take(now) {
+                    self.request(known, event, now).await;
+                } else {
+                    self.refuse_rate(self.shared.rates.requests);
+                }
+            }
+        }
+    }
+
+    async fn request(&mut self, name: &str, event: &Event, now: Instant) {
+        match name {
+            from_client::USER_REGISTER => self.register(event).await,
+            from_client::USER_SUBSCRIBE => self.subscribe(event).await,
+            from_client::USER_UNSUBSCRIBE => self.unsubscribe(event).await,
+            from_client::USERS_GET => self.list_users(),
+            from_client::SUBSCRIPTIONS_GET => self.list_subscriptions(),
+            from_client::STREAM_CREATE => self.create().await,
+            from_client::STREAM_START => self.start(event).await,
+            from_client::STREAM_END => self.end(event).await,
+            from_client::STREAM_JOIN => self.join(event).await,
+            from_client::STREAM_LEAVE => self.leave(event).await,
+            from_client::STREAM_PAUSE => self.pause(event).await,
+            from_client::STREAM_POSTER => self.poster(event, now).await,
+            from_client::CLOCK_GET => self.clock(event),
+            // Unknown events are ignored, as in StreamHub.
+            _ => {}
+        }
+    }
+
+    /// The user that this session speaks for.
+    fn user(&self) -> Option<User> {
+        self.shared
+            .directory
+            .lock()
+            .of_session(self.session.id)
+            .cloned()
+    }
+
+    /// The same, or the refusal that StreamHub gives.
+    fn registered(&self) -> Option<User> {
+        let user = self.user();
+        if user.is_none() {
+            self.refuse(&ErrorObject::plain(text::NOT_REGISTERED));
+        }
+        user
+    }
+
+    /// Reads the payload; one of another shape is as if the client had named nothing that exists.
+    fn payload<'e, T: Deserialize<'e>>(event: &'e Event) -> Option<T> {
+        event.arg(0).ok()
+    }
+
+    fn room(&self, key: &str) -> Option<SharedRoom> {
+        self.shared.room(key)
+    }
+
+    fn answer(&self, name: &str, payload: &(impl Serialize + ?Sized)) {
+        self.send(&event(name, payload));
+    }
+
+    /// Sends to this client. One that is gone or too slow is dealt with by its server.
+    fn send(&self, message: &Message) {
+        let _ = self.socket.emit(message);
+    }
+
+    fn refuse(&self, error: &ErrorObject<'_>) {
+        self.answer(from_server::STREAM_ERROR, error);
+    }
+
+    fn refuse_rate(&self, rate: abanico_core::rate::Rate) {
+        let error = format!(
+            "el límite es de {} seguidas y {} por segundo",
+            rate.burst, rate.per_second
+        );
+        self.refuse(&ErrorObject {
+            message: text::TOO_MANY,
+            error: &error,
+        });
+    }
+
+    /// Frames come fast: their refusal is told once a second.
+    fn refuse_data(&mut self, now: Instant) {
+        const TOLD_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+        let told = self.session.data_refused_at;
+        if told.is_none_or(|told| now.saturating_duration_since(told) >= TOLD_EVERY) {
+            self.session.data_refused_at = Some(now);
+            self.refuse_rate(self.shared.rates.data);
+        }
+    }
+
+    fn clock(&self, event: &Event) {
+        #[derive(Deserialize)]
+        struct ClockGet<'a> {
+            #[serde(borrow, default)]
+            id: Option<&'a RawValue>,
+        }
+        /// An id that is echoed stays short.
+        const ID_BYTES_MAX: usize = 64;
+        let id = Self::payload::<ClockGet<'_>>(event).and_then(|get| get.id);
+        let id = id.filter(|id| id.get().len() <= ID_BYTES_MAX);
+        let payload = json!({ "id": id, "now": Timestamp::now().millis() });
+        self.answer(from_server::CLOCK_NOW, &payload);
+    }
+}
+
+/// A random secret or key of 128 bits: 32 lowercase hex digits.
+fn random_hex() -> String {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

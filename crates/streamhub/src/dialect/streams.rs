@@ -1,0 +1,434 @@
+//! Creating, starting, ending, watching and feeding streams.
+
+use super::{Turn, random_hex};
+use crate::directory::User;
+use crate::names::{from_server, text};
+use crate::payload::Data;
+use crate::relay::{Relay, Stamps};
+use crate::room::{Room, SharedRoom};
+use crate::stage::event;
+use crate::store::{Record, Role};
+use crate::time::Timestamp;
+use crate::wire::{DataSend, ErrorObject, Joined, Pause, StreamRef};
+use abanico_core::key::{PublishToken, StreamKey};
+use abanico_core::stream::{Event as StreamEvent, Phase, Refusal, Right};
+use abanico_hub::Stream;
+use abanico_hub::distributor::{JoinError, PublishError};
+use abanico_media::sniff::sniff;
+use abanico_socketio::Event;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A poster more often than this is refused: lists do not refresh faster.
+const POSTER_EVERY: Duration = Duration::from_secs(2);
+
+impl Turn<'_> {
+    pub(super) async fn create(&mut self) {
+        let Some(user) = self.user().filter(|user| user.row.role == Role::Streamer) else {
+            self.refuse(&ErrorObject::plain(text::ONLY_STREAMERS));
+            return;
+        };
+        if !self.end_abandoned(&user).await {
+            let error = ErrorObject {
+                message: text::CREATE_FAILED,
+                error: text::ALREADY_STREAMING,
+            };
+            self.refuse(&error);
+            return;
+        }
+        let key = StreamKey::new(random_hex());
+        let token = random_hex();
+        match self.open(&user, &key, &token) {
+            Ok(room) => {
+                self.session.published.insert(key);
+                self.socket.join(&room.name());
+                self.shared.record(Record::Stream(room.row(None))).await;
+                let payload = json!({ "stream": room.object(), "publishToken": token });
+                self.answer(from_server::STREAM_CREATED, &payload);
+            }
+            Err(error) => {
+                let error = error.to_string();
+                self.refuse(&ErrorObject {
+                    message: text::CREATE_FAILED,
+                    error: &error,
+                });
+            }
+        }
+    }
+
+    /// Ends the stream that the user left behind, if it has one without a publisher. False if it has one with.
+    async fn end_abandoned(&self, user: &User) -> bool {
+        let before = user
+            .stream
+            .as_ref()
+            .and_then(|key| self.shared.distributor.stream(key.as_str()));
+        let Some(before) = before else { return true };
+        if before.publisher().is_some() {
+            return false;
+        }
+        // It may have ended by itself just now: so much the better.
+        let _ = before
+            .handle(StreamEvent::End(self.session.id, Right::Owner))
+            .await;
+        true
+    }
+
+    fn open(&self, user: &User, key: &StreamKey, token: &str) -> Result<SharedRoom, PublishError> {
+        let relay = Relay::new(key.clone(), self.shared.limits.clone());
+        let room = Room::new(key.clone(), user.row.id, user.row.username.clone(), relay);
+        let room = Arc::new(room);
+        // Listed first: the stream's task finds it from its first notice on.
+        self.shared.rooms.write().insert(key.clone(), room.clone());
+        let token = PublishToken::new(token);
+        match self
+            .shared
+            .distributor
+            .register_publisher(key.clone(), token, self.session.id)
+        {
+            Ok(stream) => {
+                room.stream.get_or_init(|| stream);
+                if let Some(user) = self.shared.directory.lock().user_mut(user.row.id) {
+                    user.stream = Some(key.clone());
+                }
+                Ok(room)
+            }
+            Err(error) => {
+                self.shared.rooms.write().remove(key);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) async fn start(&mut self, event: &Event) {
+        let Some((room, stream, token)) = self.named(event) else {
+            return;
+        };
+        let right = self.right(&room, token);
+        let claims = !matches!(right, Right::Seat);
+        match stream
+            .handle(StreamEvent::Start(self.session.id, right))
+            .await
+        {
+            Ok(()) if claims => {
+                self.session.published.insert(room.key.clone());
+            }
+            Ok(()) => {}
+            Err(refusal) => self.refuse_stream(refusal),
+        }
+    }
+
+    pub(super) async fn end(&mut self, event: &Event) {
+        let Some((room, stream, token)) = self.named(event) else {
+            return;
+        };
+        let right = self.right(&room, token);
+        match stream
+            .handle(StreamEvent::End(self.session.id, right))
+            .await
+        {
+            Ok(()) => {
+                self.session.published.remove(&room.key);
+                self.session.joined.remove(&room.key);
+            }
+            Err(refusal) => self.refuse_stream(refusal),
+        }
+    }
+
+    pub(super) async fn pause(&mut self, event: &Event) {
+        let Some(Pause { paused }) = Self::payload(event) else {
+            let error = "se espera {streamKey, paused}, con paused verdadero o falso";
+            self.refuse(&ErrorObject {
+                message: text::NOT_YOURS,
+                error,
+            });
+            return;
+        };
+        let Some((room, stream, token)) = self.named(event) else {
+            return;
+        };
+        let right = self.right(&room, token);
+        match stream
+            .handle(StreamEvent::Pause(self.session.id, right, paused))
+            .await
+        {
+            Ok(()) => {
+                self.session.published.insert(room.key.clone());
+            }
+            Err(refusal) => self.refuse_stream(refusal),
+        }
+    }
+
+    pub(super) async fn join(&mut self, event: &Event) {
+        let Some(user) = self.registered() else {
+            return;
+        };
+        let Some(named) = Self::payload::<StreamRef<'_>>(event) else {
+            self.refuse(&ErrorObject::plain(text::STREAM_NOT_FOUND));
+            return;
+        };
+        let key = StreamKey::new(&*named.stream_key);
+        self.forget_ended();
+        let max = self.shared.limits.joins_max;
+        if self.session.joined.len() >= max && !self.session.joined.contains(&key) {
+            let error = format!("una conexión puede ver {max} streams a la vez");
+            self.refuse(&ErrorObject {
+                message: text::JOIN_REFUSED,
+                error: &error,
+            });
+            return;
+        }
+        let (id, name) = (self.session.id, user.row.username);
+        match self
+            .shared
+            .distributor
+            .register_viewer(key.as_str(), id, name)
+            .await
+        {
+            Ok(()) => {
+                self.session.joined.insert(key);
+            }
+            Err(JoinError::Unknown | JoinError::Refused(Refusal::Ended)) => self.join_ended(&key),
+            Err(JoinError::Refused(refusal @ Refusal::Full { .. })) => self.refuse_stream(refusal),
+            Err(JoinError::Refused(Refusal::NotPublisher)) => {
+                unreachable!("watching needs no right to publish")
+            }
+        }
+    }
+
+    /// Joining a stream that is over shows that it is, and the next one when there is one.
+    fn join_ended(&self, key: &StreamKey) {
+        let mut ended = self.shared.ended.lock();
+        let Some(stream) = ended.get_mut(key.as_str()) else {
+            drop(ended);
+            self.refuse(&ErrorObject::plain(text::STREAM_NOT_FOUND));
+            return;
+        };
+        stream.await_next(self.session.id);
+        let joined = event(
+            from_server::STREAM_JOINED,
+            &Joined {
+                stream: stream.object.clone(),
+                streamer_username: &stream.streamer_name,
+                paused: false,
+                publisher_present: false,
+            },
+        );
+        drop(ended);
+        self.send(&joined);
+    }
+
+    pub(super) async fn leave(&mut self, event: &Event) {
+        let Some(named) = Self::payload::<StreamRef<'_>>(event) else {
+            return;
+        };
+        let key: &str = &named.stream_key;
+        if !self.session.joined.remove(key) {
+            return;
+        }
+        if let Some(stream) = self.shared.distributor.stream(key) {
+            // A stream that has ended meanwhile has told everybody to leave.
+            let _ = stream.handle(StreamEvent::Leave(self.session.id)).await;
+        }
+    }
+
+    pub(super) async fn data(&mut self, event: &Event, now: Instant) {
+        let Some(sent) = Self::payload::<DataSend<'_>>(event) else {
+            return;
+        };
+        let Some(room) = self.room(&sent.stream_key) else {
+            return;
+        };
+        let Some(stream) = room.stream.get() else {
+            return;
+        };
+        if !self
+            .has_seat(&room, stream, sent.publish_token.as_deref())
+            .await
+        {
+            return;
+        }
+        let data = Data::take(sent.data, event.attachments());
+        let stamps = Stamps {
+            received: Timestamp::now(),
+            captured: sent.captured_at.and_then(millis),
+        };
+        let mut relay = room.relay.lock();
+        let taken = relay.take(data, stamps, now, stream.feed().head());
+        let far = taken.keyframe_gap;
+        let bytes = taken.len();
+        // A seat lost since it was checked is noticed here; the frame is then nobody's.
+        let _ = stream.distribute_with(self.session.id, bytes, || relay.parcel(taken));
+        drop(relay);
+        if let Some(gap) = far {
+            self.warn_of_keyframes(&room, gap);
+        }
+    }
+
+    /// Whether this session publishes the stream, after it has taken the seat if it may.
+    async fn has_seat(
+        &mut self,
+        room: &SharedRoom,
+        stream: &Stream<crate::relay::Packet>,
+        token: Option<&str>,
+    ) -> bool {
+        if stream.is_publisher(self.session.id) {
+            return true;
+        }
+        let right = self.right(room, token.map(PublishToken::new));
+        if matches!(right, Right::Seat) {
+            return false;
+        }
+        let claimed = stream
+            .handle(StreamEvent::Claim(self.session.id, right))
+            .await
+            .is_ok();
+        if claimed {
+            self.session.published.insert(room.key.clone());
+        }
+        claimed
+    }
+
+    fn warn_of_keyframes(&self, room: &SharedRoom, gap: Duration) {
+        let seconds = gap.as_secs_f64();
+        let message = format!(
+            "Los fotogramas clave llegan cada {seconds:.1} s y quien entra tiene que esperar al \
+             siguiente. Remedio: con MediaRecorder, la opción videoKeyFrameIntervalDuration: 1000; \
+             con ffmpeg, -g con los fotogramas de un segundo."
+        );
+        let payload = json!({
+            "streamKey": room.key.as_str(),
+            "code": "keyframes-far-apart",
+            "message": message,
+        });
+        self.answer(from_server::STREAM_WARNING, &payload);
+    }
+
+    pub(super) async fn poster(&mut self, event: &Event, now: Instant) {
+        let Some(sent) = Self::payload::<DataSend<'_>>(event) else {
+            return;
+        };
+        let Some(room) = self.room(&sent.stream_key) else {
+            return;
+        };
+        let Some(stream) = room.stream.get() else {
+            return;
+        };
+        if !self
+            .has_seat(&room, stream, sent.publish_token.as_deref())
+            .await
+        {
+            self.refuse_stream(Refusal::NotPublisher);
+            return;
+        }
+        let refuse = |error: &str| {
+            self.refuse(&ErrorObject {
+                message: text::POSTER_REFUSED,
+                error,
+            });
+        };
+        let too_soon = |at| now.saturating_duration_since(at) < POSTER_EVERY;
+        if self.session.poster_at.is_some_and(too_soon) {
+            return refuse("como mucho una cada dos segundos");
+        }
+        let data = Data::take(sent.data, event.attachments());
+        let Some(bytes) = data.form().and_then(|form| data.bytes(&form)) else {
+            return refuse("se espera una imagen: binaria, data URL o base64");
+        };
+        let max = self.shared.limits.poster_bytes_max;
+        if bytes.len() > max {
+            return refuse(&format!("tiene {} bytes; el máximo es {max}", bytes.len()));
+        }
+        let Some(kind) = sniff(&bytes).filter(|kind| kind.is_picture()) else {
+            return refuse("se espera JPEG, PNG o WebP");
+        };
+        *room.poster.lock() = Some((kind.mime(), bytes));
+        self.session.poster_at = Some(now);
+    }
+
+    /// The running stream that an event names, with the token it shows. Refuses what does not exist.
+    fn named(
+        &self,
+        event: &Event,
+    ) -> Option<(
+        SharedRoom,
+        Stream<crate::relay::Packet>,
+        Option<PublishToken>,
+    )> {
+        let named = Self::payload::<StreamRef<'_>>(event);
+        let Some(named) = named else {
+            self.refuse(&ErrorObject::plain(text::STREAM_NOT_FOUND));
+            return None;
+        };
+        let room = self.room(&named.stream_key);
+        let stream = room.as_ref().and_then(|room| room.stream.get().cloned());
+        if let (Some(room), Some(stream)) = (room, stream) {
+            return Some((room, stream, named.publish_token.map(PublishToken::new)));
+        }
+        let known = self
+            .shared
+            .ended
+            .lock()
+            .get_mut(&named.stream_key)
+            .is_some();
+        if known {
+            self.refuse_stream(Refusal::Ended);
+        } else {
+            self.refuse(&ErrorObject::plain(text::STREAM_NOT_FOUND));
+        }
+        None
+    }
+
+    /// What this session can show for a stream.
+    fn right(&self, room: &SharedRoom, token: Option<PublishToken>) -> Right {
+        if let Some(token) = token {
+            return Right::Token(token);
+        }
+        let is_owner = self.user().is_some_and(|user| user.row.id == room.streamer);
+        if is_owner { Right::Owner } else { Right::Seat }
+    }
+
+    pub(super) fn is_live(&self, key: &str) -> bool {
+        let stream = self.shared.distributor.stream(key);
+        stream.is_some_and(|stream| stream.status().phase == Phase::Live)
+    }
+
+    /// Streams that have ended are watched no longer.
+    fn forget_ended(&mut self) {
+        let distributor = &self.shared.distributor;
+        self.session
+            .joined
+            .retain(|key| distributor.stream(key.as_str()).is_some());
+        self.session
+            .published
+            .retain(|key| distributor.stream(key.as_str()).is_some());
+    }
+
+    fn refuse_stream(&self, refusal: Refusal) {
+        let reason;
+        let error = match refusal {
+            Refusal::Ended => ErrorObject::plain(text::STREAM_OVER),
+            Refusal::NotPublisher => ErrorObject::plain(text::NOT_YOURS),
+            Refusal::Full { max } => {
+                reason = format!("el máximo es de {max} espectadores");
+                ErrorObject {
+                    message: text::STREAM_FULL,
+                    error: &reason,
+                }
+            }
+        };
+        self.refuse(&error);
+    }
+}
+
+/// A moment that a client wrote as a number, if it is one.
+fn millis(at: f64) -> Option<u64> {
+    /// The last millisecond that a JavaScript number counts exactly.
+    const LAST: f64 = 9_007_199_254_740_991.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "within the range"
+    )]
+    (0.0..=LAST).contains(&at).then_some(at as u64)
+}

@@ -1,0 +1,385 @@
+//! Who is known, who is here, and who follows whom.
+//!
+//! Pure state; time is an argument. A name is a label: two people may use the same. A user is who shows the resume token
+//! that was handed out at its first registration, and nobody else.
+//!
+//! Invariant: a session speaks for at most one user, and a user is spoken for by at most one session.
+
+use crate::config::Limits;
+use crate::store::{Role, Snapshot, SubscriptionRow, UserRow};
+use crate::time::Timestamp;
+use abanico_core::key::{SessionId, StreamKey};
+use sha2::{Digest, Sha256};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use thiserror::Error;
+use uuid::Uuid;
+
+/// The users that are known.
+pub(crate) struct Directory {
+    limits: Limits,
+    users: HashMap<Uuid, User>,
+    by_token: HashMap<[u8; 32], Uuid>,
+    sessions: HashMap<SessionId, Uuid>,
+}
+
+/// One user.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) row: UserRow,
+    /// The session that speaks for it now.
+    pub(crate) presence: Option<Present>,
+    /// The stream that it has, if that has not ended.
+    pub(crate) stream: Option<StreamKey>,
+    /// The stream of it that ended last.
+    pub(crate) last_ended: Option<StreamKey>,
+    following: BTreeMap<Uuid, Timestamp>,
+    followers: HashSet<Uuid>,
+}
+
+/// The session of a user that is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Present {
+    pub(crate) session: SessionId,
+    pub(crate) socket_id: String,
+}
+
+/// What came of a registration.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    /// The user as it is now.
+    pub(crate) user: User,
+    /// What it must show to be the same user again.
+    pub(crate) resume_token: String,
+    /// The session that spoke for it until now, and does no longer.
+    pub(crate) replaced: Option<SessionId>,
+    /// Users that were forgotten to make room.
+    pub(crate) forgotten: Vec<Uuid>,
+}
+
+/// Why somebody could not be registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum RegisterError {
+    /// The name is too long.
+    #[error("el nombre tiene {chars} caracteres; el máximo es {max}")]
+    NameTooLong {
+        /// How long it is.
+        chars: usize,
+        /// How long it may be.
+        max: usize,
+    },
+    /// As many are known as may be, and none can be forgotten.
+    #[error("el servidor ya conoce a {max} usuarios; inténtalo más tarde")]
+    Full {
+        /// How many.
+        max: usize,
+    },
+}
+
+/// Why somebody could not follow somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum SubscribeError {
+    /// There is no such user.
+    #[error("no such user")]
+    Unknown,
+    /// It follows it already, or it is itself.
+    #[error("already subscribed, or oneself")]
+    Pointless,
+    /// It follows as many as it may.
+    #[error("el máximo es {max} suscripciones")]
+    TooMany {
+        /// How many.
+        max: usize,
+    },
+}
+
+impl Directory {
+    /// What was known when the process last ran. Nobody is here yet.
+    pub(crate) fn new(limits: Limits, snapshot: Snapshot) -> Self {
+        let mut directory = Self {
+            limits,
+            users: HashMap::new(),
+            by_token: HashMap::new(),
+            sessions: HashMap::new(),
+        };
+        for row in snapshot.users {
+            directory.by_token.insert(row.resume_hash, row.id);
+            directory.users.insert(row.id, User::new(row));
+        }
+        for row in snapshot.subscriptions {
+            directory.link(&row);
+        }
+        directory
+    }
+
+    /// Makes `session` speak for a user: the one whose `resume_token` it shows, the one it speaks for already if the name
+    /// is the same, or else a new one.
+    pub(crate) fn register(
+        &mut self,
+        present: Present,
+        name: &str,
+        role: Role,
+        resume_token: Option<&str>,
+        new_token: impl FnOnce() -> String,
+        now: Timestamp,
+    ) -> Result<Registered, RegisterError> {
+        let max = self.limits.name_chars_max;
+        let chars = name.chars().count();
+        if chars > max {
+            return Err(RegisterError::NameTooLong { chars, max });
+        }
+        let session = present.session;
+        let resumed = resume_token.and_then(|token| {
+            let id = *self.by_token.get(&hash(token))?;
+            Some((id, token.to_owned()))
+        });
+        let mut forgotten = Vec::new();
+        let (id, resume_token) = match resumed {
+            Some(resumed) => resumed,
+            None => {
+                let token = new_token();
+                match self.same_again(session, name) {
+                    // Only the hash is kept, so that whoever registers again is given a new token.
+                    Some(id) => self.set_token(id, &token),
+                    None => {
+                        forgotten = self.make_room()?;
+                        self.add(name, role, &token, now)
+                    }
+                }
+            }
+        };
+        if self.sessions.get(&session) != Some(&id) {
+            self.session_gone(session, now);
+        }
+        let user = self
+            .users
+            .get_mut(&id)
+            .expect("a user that was just found or added");
+        user.row.seen_at = now;
+        let before = user
+            .presence
+            .replace(present)
+            .map(|present| present.session);
+        let user = user.clone();
+        let replaced = before.filter(|before| *before != session);
+        if let Some(replaced) = replaced {
+            self.sessions.remove(&replaced);
+        }
+        self.sessions.insert(session, id);
+        Ok(Registered {
+            user,
+            resume_token,
+            replaced,
+            forgotten,
+        })
+    }
+
+    /// The session has gone. Returns the user that it spoke for.
+    pub(crate) fn session_gone(&mut self, session: SessionId, now: Timestamp) -> Option<&User> {
+        let id = self.sessions.remove(&session)?;
+        let user = self.users.get_mut(&id)?;
+        user.presence = None;
+        user.row.seen_at = now;
+        Some(user)
+    }
+
+    /// The user that a session speaks for.
+    pub(crate) fn of_session(&self, session: SessionId) -> Option<&User> {
+        self.users.get(self.sessions.get(&session)?)
+    }
+
+    /// The user with this id.
+    pub(crate) fn user(&self, id: Uuid) -> Option<&User> {
+        self.users.get(&id)
+    }
+
+    /// The user with this id, to be changed.
+    pub(crate) fn user_mut(&mut self, id: Uuid) -> Option<&mut User> {
+        self.users.get_mut(&id)
+    }
+
+    /// Everybody but `asker`: those who are here first, then those seen last.
+    pub(crate) fn others(&self, asker: Uuid) -> Vec<&User> {
+        let mut others: Vec<_> = self
+            .users
+            .values()
+            .filter(|user| user.row.id != asker)
+            .collect();
+        others.sort_by_key(|user| {
+            (
+                user.presence.is_none(),
+                Reverse(user.row.seen_at),
+                user.row.id,
+            )
+        });
+        others.truncate(self.limits.users_listed_max);
+        others
+    }
+
+    /// How many users are known, and how many of them are here.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.users.len(), self.sessions.len())
+    }
+
+    /// Makes `follower` follow `target`.
+    pub(crate) fn subscribe(
+        &mut self,
+        follower: Uuid,
+        target: Uuid,
+        now: Timestamp,
+    ) -> Result<SubscriptionRow, SubscribeError> {
+        if !self.users.contains_key(&target) {
+            return Err(SubscribeError::Unknown);
+        }
+        let user = self.users.get(&follower).ok_or(SubscribeError::Unknown)?;
+        if follower == target || user.following.contains_key(&target) {
+            return Err(SubscribeError::Pointless);
+        }
+        let max = self.limits.subscriptions_max;
+        if user.following.len() >= max {
+            return Err(SubscribeError::TooMany { max });
+        }
+        let row = SubscriptionRow {
+            follower,
+            following: target,
+            created_at: now,
+        };
+        self.link(&row);
+        Ok(row)
+    }
+
+    /// Makes `follower` follow `target` no more. False if it did not.
+    pub(crate) fn unsubscribe(&mut self, follower: Uuid, target: Uuid) -> bool {
+        if let Some(target) = self.users.get_mut(&target) {
+            target.followers.remove(&follower);
+        }
+        self.users
+            .get_mut(&follower)
+            .is_some_and(|user| user.following.remove(&target).is_some())
+    }
+
+    /// Those whom a user follows.
+    pub(crate) fn followed_by(&self, id: Uuid) -> impl Iterator<Item = &User> {
+        let following = self
+            .users
+            .get(&id)
+            .into_iter()
+            .flat_map(|user| user.following.keys());
+        following.filter_map(|id| self.users.get(id))
+    }
+
+    /// The sessions of those who follow a user and are here.
+    pub(crate) fn present_followers(&self, id: Uuid) -> Vec<SessionId> {
+        let followers = self
+            .users
+            .get(&id)
+            .into_iter()
+            .flat_map(|user| &user.followers);
+        followers
+            .filter_map(|id| Some(self.users.get(id)?.presence.as_ref()?.session))
+            .collect()
+    }
+
+    /// Whether `follower` follows `target`.
+    pub(crate) fn follows(&self, follower: Uuid, target: Uuid) -> bool {
+        self.users
+            .get(&follower)
+            .is_some_and(|user| user.following.contains_key(&target))
+    }
+
+    /// The user that `session` speaks for, if it has this name but for case.
+    fn same_again(&self, session: SessionId, name: &str) -> Option<Uuid> {
+        let user = self.of_session(session)?;
+        (user.row.username.to_lowercase() == name.to_lowercase()).then_some(user.row.id)
+    }
+
+    fn set_token(&mut self, id: Uuid, token: &str) -> (Uuid, String) {
+        let user = self
+            .users
+            .get_mut(&id)
+            .expect("a session speaks for a known user");
+        self.by_token.remove(&user.row.resume_hash);
+        user.row.resume_hash = hash(token);
+        self.by_token.insert(user.row.resume_hash, id);
+        (id, token.to_owned())
+    }
+
+    fn add(&mut self, name: &str, role: Role, token: &str, now: Timestamp) -> (Uuid, String) {
+        let row = UserRow {
+            id: Uuid::new_v4(),
+            username: name.to_owned(),
+            role,
+            resume_hash: hash(token),
+            created_at: now,
+            seen_at: now,
+        };
+        let id = row.id;
+        self.by_token.insert(row.resume_hash, id);
+        self.users.insert(id, User::new(row));
+        (id, token.to_owned())
+    }
+
+    fn link(&mut self, row: &SubscriptionRow) {
+        if !self.users.contains_key(&row.following) {
+            return;
+        }
+        if let Some(follower) = self.users.get_mut(&row.follower) {
+            follower.following.insert(row.following, row.created_at);
+            let target = self.users.get_mut(&row.following).expect("looked up above");
+            target.followers.insert(row.follower);
+        }
+    }
+
+    /// Forgets some of those who are longest gone if there is no room for one more.
+    fn make_room(&mut self) -> Result<Vec<Uuid>, RegisterError> {
+        let max = self.limits.users_max;
+        if self.users.len() < max {
+            return Ok(Vec::new());
+        }
+        let mut gone: Vec<_> = self
+            .users
+            .values()
+            .filter(|user| user.is_forgettable())
+            .map(|user| (user.row.seen_at, user.row.id))
+            .collect();
+        if gone.is_empty() {
+            return Err(RegisterError::Full { max });
+        }
+        gone.sort_unstable();
+        // A few at a time, so that the search is not repeated at every registration.
+        gone.truncate(max / 20 + 1);
+        for (_, id) in &gone {
+            if let Some(user) = self.users.remove(id) {
+                self.by_token.remove(&user.row.resume_hash);
+            }
+        }
+        Ok(gone.into_iter().map(|(_, id)| id).collect())
+    }
+}
+
+impl User {
+    fn new(row: UserRow) -> Self {
+        Self {
+            row,
+            presence: None,
+            stream: None,
+            last_ended: None,
+            following: BTreeMap::new(),
+            followers: HashSet::new(),
+        }
+    }
+
+    fn is_forgettable(&self) -> bool {
+        self.presence.is_none()
+            && self.stream.is_none()
+            && self.following.is_empty()
+            && self.followers.is_empty()
+    }
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests;

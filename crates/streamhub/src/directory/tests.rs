@@ -1,0 +1,184 @@
+use super::*;
+
+fn directory() -> Directory {
+    Directory::new(
+        Limits {
+            users_max: 40,
+            ..Limits::default()
+        },
+        Snapshot::default(),
+    )
+}
+
+fn present(session: u64) -> Present {
+    Present {
+        session: SessionId(session),
+        socket_id: format!("socket-{session}"),
+    }
+}
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn register(directory: &mut Directory, session: u64, name: &str) -> Registered {
+    resume(directory, session, name, None)
+}
+
+fn resume(directory: &mut Directory, session: u64, name: &str, token: Option<&str>) -> Registered {
+    let new_token = || Uuid::new_v4().to_string();
+    directory
+        .register(
+            present(session),
+            name,
+            Role::Viewer,
+            token,
+            new_token,
+            at(session),
+        )
+        .expect("there is room")
+}
+
+#[test]
+fn the_same_name_from_elsewhere_is_somebody_else() {
+    let mut directory = directory();
+    let ada = register(&mut directory, 1, "Ada");
+    let other = register(&mut directory, 2, "ada");
+    assert_ne!(ada.user.row.id, other.user.row.id);
+    assert_eq!(other.replaced, None);
+    assert_eq!(
+        directory.of_session(SessionId(1)).unwrap().row.id,
+        ada.user.row.id
+    );
+    directory.session_gone(SessionId(1), at(3));
+    assert_ne!(
+        register(&mut directory, 4, "Ada").user.row.id,
+        ada.user.row.id
+    );
+}
+
+#[test]
+fn who_shows_the_token_is_the_same_user_with_its_first_spelling_and_role() {
+    let mut directory = directory();
+    let ada = register(&mut directory, 1, "Ada");
+    let token = Some(ada.resume_token.as_str());
+    let back = resume(&mut directory, 2, "somebody", token);
+    assert_eq!(back.user.row.id, ada.user.row.id);
+    assert_eq!(back.user.row.username, "Ada");
+    assert_eq!(back.replaced, Some(SessionId(1)));
+    assert!(directory.of_session(SessionId(1)).is_none());
+    assert!(directory.session_gone(SessionId(1), at(3)).is_none());
+    assert!(
+        directory.user(ada.user.row.id).unwrap().presence.is_some(),
+        "the new one is here"
+    );
+}
+
+#[test]
+fn a_session_that_takes_a_second_name_leaves_the_first_user_gone() {
+    let mut directory = directory();
+    let first = register(&mut directory, 1, "Ada");
+    register(&mut directory, 1, "Bob");
+    assert!(
+        directory
+            .user(first.user.row.id)
+            .unwrap()
+            .presence
+            .is_none()
+    );
+    assert_eq!(directory.counts(), (2, 1));
+}
+
+#[test]
+fn a_session_that_registers_its_own_name_again_stays_who_it_is() {
+    let mut directory = directory();
+    let first = register(&mut directory, 1, "Ada");
+    let again = register(&mut directory, 1, "ADA");
+    assert_eq!(again.user.row.id, first.user.row.id);
+    assert_eq!(again.user.row.username, "Ada");
+    directory.session_gone(SessionId(1), at(2));
+    let back = resume(&mut directory, 2, "Ada", Some(&again.resume_token));
+    assert_eq!(back.user.row.id, first.user.row.id);
+}
+
+#[test]
+fn when_there_are_too_many_the_longest_gone_without_ties_are_forgotten() {
+    let mut directory = directory();
+    let star = register(&mut directory, 1, "star").user.row.id;
+    for session in 2..=40 {
+        register(&mut directory, session, "fan");
+        directory.session_gone(SessionId(session), at(session));
+    }
+    let fan = directory.others(star).last().unwrap().row.id;
+    directory.subscribe(fan, star, at(50)).unwrap();
+    directory.session_gone(SessionId(1), at(0));
+    let new = register(&mut directory, 60, "new");
+    assert!(!new.forgotten.is_empty());
+    assert!(!new.forgotten.contains(&star) && !new.forgotten.contains(&fan));
+    assert!(directory.counts().0 <= 40);
+}
+
+#[test]
+fn when_nobody_can_be_forgotten_a_registration_is_refused() {
+    let mut directory = directory();
+    for session in 1..=40 {
+        register(&mut directory, session, "here");
+    }
+    let refused = directory
+        .register(
+            present(41),
+            "one more",
+            Role::Viewer,
+            None,
+            || "token".into(),
+            at(41),
+        )
+        .unwrap_err();
+    assert_eq!(refused, RegisterError::Full { max: 40 });
+}
+
+#[test]
+fn names_are_measured_in_characters() {
+    let mut directory = directory();
+    register(&mut directory, 1, &"ñ".repeat(64));
+    let long = "ñ".repeat(65);
+    let refused = directory
+        .register(
+            present(2),
+            &long,
+            Role::Viewer,
+            None,
+            || "token".into(),
+            at(2),
+        )
+        .unwrap_err();
+    assert_eq!(refused, RegisterError::NameTooLong { chars: 65, max: 64 });
+}
+
+#[test]
+fn following_survives_a_restart_and_only_those_who_are_here_are_told() {
+    let mut before = directory();
+    let ada = register(&mut before, 1, "Ada").user.row;
+    let bob = register(&mut before, 2, "Bob");
+    let row = before.subscribe(bob.user.row.id, ada.id, at(3)).unwrap();
+    let pointless = before.subscribe(bob.user.row.id, ada.id, at(3));
+    assert_eq!(pointless, Err(SubscribeError::Pointless));
+    assert_eq!(
+        before.subscribe(ada.id, ada.id, at(3)),
+        Err(SubscribeError::Pointless)
+    );
+    let unknown = before.subscribe(ada.id, Uuid::nil(), at(3));
+    assert_eq!(unknown, Err(SubscribeError::Unknown));
+
+    let snapshot = Snapshot {
+        users: vec![ada.clone(), bob.user.row.clone()],
+        subscriptions: vec![row],
+    };
+    let mut after = Directory::new(Limits::default(), snapshot);
+    assert!(after.present_followers(ada.id).is_empty());
+    resume(&mut after, 9, "Bob", Some(&bob.resume_token));
+    assert_eq!(after.present_followers(ada.id), [SessionId(9)]);
+    assert!(after.unsubscribe(bob.user.row.id, ada.id));
+    assert!(!after.unsubscribe(bob.user.row.id, ada.id));
+    assert!(after.present_followers(ada.id).is_empty());
+}

@@ -1,0 +1,78 @@
+//! The names of the events, and the Spanish texts that go with them: the only place that spells them.
+
+/// Events that a client sends.
+pub(crate) mod from_client {
+    pub(crate) const USER_REGISTER: &str = "user:register";
+    pub(crate) const USER_SUBSCRIBE: &str = "user:subscribe";
+    pub(crate) const USER_UNSUBSCRIBE: &str = "user:unsubscribe";
+    pub(crate) const USERS_GET: &str = "users:get";
+    pub(crate) const SUBSCRIPTIONS_GET: &str = "subscriptions:get";
+    pub(crate) const STREAM_CREATE: &str = "stream:create";
+    pub(crate) const STREAM_START: &str = "stream:start";
+    pub(crate) const STREAM_END: &str = "stream:end";
+    pub(crate) const STREAM_JOIN: &str = "stream:join";
+    pub(crate) const STREAM_LEAVE: &str = "stream:leave";
+    pub(crate) const STREAM_DATA_SEND: &str = "stream:data:send";
+    pub(crate) const STREAM_PAUSE: &str = "stream:pause";
+    pub(crate) const STREAM_POSTER: &str = "stream:poster";
+    pub(crate) const CHAT_MESSAGE_SEND: &str = "chat:message:send";
+    pub(crate) const REACTION_SEND: &str = "reaction:send";
+    pub(crate) const CLOCK_GET: &str = "clock:get";
+    pub(crate) const WEBRTC_REQUEST: &str = "webrtc:request";
+    pub(crate) const WEBRTC_OFFER: &str = "webrtc:offer";
+    pub(crate) const WEBRTC_ANSWER: &str = "webrtc:answer";
+    pub(crate) const WEBRTC_ICE_CANDIDATE: &str = "webrtc:ice-candidate";
+}
+
+/// Events that the server sends.
+pub(crate) mod from_server {
+    pub(crate) const USER_REGISTERED: &str = "user:registered";
+    pub(crate) const USER_SUBSCRIBED: &str = "user:subscribed";
+    pub(crate) const USER_UNSUBSCRIBED: &str = "user:unsubscribed";
+    pub(crate) const USERS_LIST: &str = "users:list";
+    pub(crate) const SUBSCRIPTIONS_LIST: &str = "subscriptions:list";
+    pub(crate) const STREAM_CREATED: &str = "stream:created";
+    pub(crate) const STREAM_STARTED: &str = "stream:started";
+    pub(crate) const STREAM_ENDED: &str = "stream:ended";
+    pub(crate) const STREAM_JOINED: &str = "stream:joined";
+    pub(crate) const STREAM_BUFFER: &str = "stream:buffer";
+    pub(crate) const STREAM_DATA: &str = "stream:data";
+    pub(crate) const STREAM_ERROR: &str = "stream:error";
+    pub(crate) const STREAM_NOTIFICATION: &str = "stream:notification";
+    pub(crate) const STREAM_NEXT: &str = "stream:next";
+    pub(crate) const STREAM_PAUSED: &str = "stream:paused";
+    pub(crate) const STREAM_SKIPPED: &str = "stream:skipped";
+    pub(crate) const STREAM_WARNING: &str = "stream:warning";
+    pub(crate) const STREAM_PUBLISHER_LOST: &str = "stream:publisher:lost";
+    pub(crate) const STREAM_PUBLISHER_BACK: &str = "stream:publisher:back";
+    pub(crate) const VIEWER_JOINED: &str = "viewer:joined";
+    pub(crate) const VIEWER_LEFT: &str = "viewer:left";
+    pub(crate) const VIEWER_COUNT_UPDATE: &str = "viewer:count:update";
+    pub(crate) const CHAT_MESSAGE_BROADCAST: &str = "chat:message:broadcast";
+    pub(crate) const REACTION_BROADCAST: &str = "reaction:broadcast";
+    pub(crate) const CLOCK_NOW: &str = "clock:now";
+}
+
+/// Texts as StreamHub sends them, and ours in the same language.
+pub(crate) mod text {
+    pub(crate) const UNKNOWN_ERROR: &str = "Error desconocido";
+    pub(crate) const REGISTER_FAILED: &str = "Error al registrar usuario";
+    pub(crate) const NOT_REGISTERED: &str = "Usuario no registrado";
+    pub(crate) const ONLY_STREAMERS: &str = "Solo los streamers pueden crear streams";
+    pub(crate) const CREATE_FAILED: &str = "Error al crear stream";
+    pub(crate) const ALREADY_STREAMING: &str = "El streamer ya tiene un stream activo";
+    pub(crate) const STREAM_NOT_FOUND: &str = "Stream no encontrado";
+    pub(crate) const TARGET_NOT_FOUND: &str = "Usuario objetivo no encontrado";
+    pub(crate) const SUBSCRIBE_FAILED: &str = "No se pudo completar la suscripción";
+    pub(crate) const STREAMER_GONE: &str = "El streamer se desconectó";
+    pub(crate) const SERVER_GONE: &str = "El servidor se está cerrando";
+    pub(crate) const SYSTEM_NAME: &str = "Sistema";
+    pub(crate) const NOT_YOURS: &str = "No tienes permiso para publicar en este stream";
+    pub(crate) const STREAM_OVER: &str = "El stream ya ha terminado";
+    pub(crate) const STREAM_FULL: &str = "El stream está completo";
+    pub(crate) const TOO_MANY: &str = "Demasiadas peticiones";
+    pub(crate) const CHAT_REFUSED: &str = "Mensaje de chat rechazado";
+    pub(crate) const REACTION_REFUSED: &str = "Reacción rechazada";
+    pub(crate) const JOIN_REFUSED: &str = "No se pudo entrar en el stream";
+    pub(crate) const POSTER_REFUSED: &str = "Imagen de portada rechazada";
+}

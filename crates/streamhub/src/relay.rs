@@ -1,0 +1,382 @@
+//! What one stream's publisher sends, made ready for its viewers: each frame encoded once, and what a late viewer needs.
+//!
+//! Frames are passed on byte for byte. Of a recording the relay also follows the bytes, so that a viewer can begin at the
+//! newest keyframe; of pictures, and of anything that it does not know, it keeps the newest.
+//!
+//! Invariant: nobody is sent a part of a recording without an init segment and a keyframe before it, unless it has them.
+
+use crate::config::Limits;
+use crate::names::from_server;
+use crate::payload::{Data, Form};
+use crate::time::Timestamp;
+use abanico_core::key::StreamKey;
+use abanico_media::sniff::{Kind, sniff};
+use abanico_media::webm::{self, Joinable};
+use abanico_socketio::Message;
+use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What travels in a stream's feed.
+pub(crate) type Packet = Arc<Parcel>;
+
+/// One event for the viewers, with what a viewer that lags needs to know of it.
+pub(crate) struct Parcel {
+    /// The event, encoded once.
+    pub(crate) message: Message,
+    /// What it is to a viewer that comes or lags.
+    pub(crate) content: Content,
+}
+
+/// What a parcel holds.
+pub(crate) enum Content {
+    /// Something that is shown by itself.
+    Whole,
+    /// A piece of a recording.
+    Piece {
+        /// Its media bytes.
+        bytes: Bytes,
+        /// Where in them a cluster of our own may be put.
+        boundary: Option<usize>,
+        /// What a viewer holds that was sent everything up to and with this piece.
+        hold: Hold,
+    },
+    /// The end of the stream.
+    LastWord,
+}
+
+/// The media state of one stream.
+pub(crate) struct Relay {
+    key: StreamKey,
+    limits: Limits,
+    media: Media,
+    /// When the publisher last sent something.
+    newest_at: Option<Instant>,
+    warned: bool,
+}
+
+enum Media {
+    Nothing,
+    Whole(Newest),
+    Recording(Box<Recording>),
+}
+
+/// The newest frame that is shown by itself.
+struct Newest {
+    data: Data,
+    stamps: Stamps,
+    /// What it is, if it is known.
+    kind: Option<Kind>,
+}
+
+struct Recording {
+    joinable: Joinable,
+    form: Form,
+    stamps: Stamps,
+    /// Where in the feed the newest group begins.
+    group_place: u64,
+    /// How many init segments there were: a viewer that has an older one needs the new one.
+    inits: u64,
+    /// The backlog as last encoded, and for which position of the recording: many who join at once share it.
+    encoded: Option<(u64, Message)>,
+}
+
+/// The times that travel with a frame, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stamps {
+    /// When the server had it.
+    pub(crate) received: Timestamp,
+    /// When the publisher says that it was captured.
+    pub(crate) captured: Option<u64>,
+}
+
+/// A frame that was taken.
+pub(crate) struct Taken {
+    data: Data,
+    stamps: Stamps,
+    content: Content,
+    /// Set once, when keyframes turn out to be further apart than they should.
+    pub(crate) keyframe_gap: Option<Duration>,
+}
+
+/// How a viewer goes on that has fallen behind.
+pub(crate) enum Resume {
+    /// From this place in the feed.
+    At(u64),
+    /// With this message, then from this place.
+    With(Message, u64),
+    /// There is nothing newer that it could begin with.
+    ReadOn,
+}
+
+/// A viewer's hold on a recording: which init segment it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hold(u64);
+
+impl Relay {
+    pub(crate) fn new(key: StreamKey, limits: Limits) -> Self {
+        Self {
+            key,
+            limits,
+            media: Media::Nothing,
+            newest_at: None,
+            warned: false,
+        }
+    }
+
+    /// Takes the next frame. `head` is the place that it will have in the feed.
+    pub(crate) fn take(&mut self, data: Data, stamps: Stamps, now: Instant, head: u64) -> Taken {
+        self.newest_at = Some(now);
+        let form = data.form();
+        let kind = form
+            .as_ref()
+            .and_then(|form| recognise(&data.first_bytes(form)));
+        let piece = form
+            .filter(|form| self.is_piece(kind, &data, form))
+            .and_then(|form| {
+                let bytes = data.bytes(&form)?;
+                Some((form, bytes))
+            });
+        let Some((form, bytes)) = piece else {
+            if self.begins_anywhere() || kind.is_some() {
+                self.media = Media::Whole(Newest {
+                    data: data.clone(),
+                    stamps,
+                    kind,
+                });
+            }
+            return Taken {
+                data,
+                stamps,
+                content: Content::Whole,
+                keyframe_gap: None,
+            };
+        };
+        let recording = self.recording(form, stamps);
+        let info = recording.joinable.push(&bytes);
+        recording.inits += u64::from(info.new_init);
+        if info.keyframes > 0 {
+            recording.group_place = head;
+            recording.stamps = stamps;
+        }
+        let hold = Hold(recording.inits);
+        let content = Content::Piece {
+            bytes,
+            boundary: info.first_boundary,
+            hold,
+        };
+        let gap = info.keyframe_gap.max(info.since_keyframe);
+        let far = gap.filter(|gap| *gap > self.limits.keyframe_gap_max && !self.warned);
+        self.warned |= far.is_some();
+        Taken {
+            data,
+            stamps,
+            content,
+            keyframe_gap: far,
+        }
+    }
+
+    /// What a viewer that joins now is shown first: a `stream:buffer`. `None` when there is nothing recent.
+    pub(crate) fn backlog(&mut self, now: Instant) -> Option<Message> {
+        let newest_at = self.newest_at?;
+        if now.saturating_duration_since(newest_at) > self.limits.backlog_for {
+            return None;
+        }
+        let (key, media) = (&self.key, &mut self.media);
+        let buffer = |data: &Data, stamps: Stamps| {
+            let frame = frame_json(key, data, stamps);
+            let arguments = format!(r#"{{"streamKey":"{}","frames":[{frame}]}}"#, key.as_str());
+            encode(from_server::STREAM_BUFFER, &arguments, data)
+        };
+        match media {
+            Media::Nothing => None,
+            Media::Whole(newest) => Some(buffer(&newest.data, newest.stamps)),
+            Media::Recording(recording) => {
+                let position = recording.joinable.position();
+                if let Some((encoded_at, message)) = &recording.encoded
+                    && *encoded_at == position
+                {
+                    return Some(message.clone());
+                }
+                let data = Data::in_form(&recording.form, joined(recording.joinable.join()?));
+                let message = buffer(&data, recording.stamps);
+                recording.encoded = Some((position, message.clone()));
+                Some(message)
+            }
+        }
+    }
+
+    /// The hold of a viewer that was sent everything up to now.
+    pub(crate) fn hold(&self) -> Hold {
+        match &self.media {
+            Media::Recording(recording) => Hold(recording.inits),
+            Media::Nothing | Media::Whole(_) => Hold(0),
+        }
+    }
+
+    /// Whether a viewer may begin with whatever comes next, without a backlog.
+    pub(crate) fn begins_anywhere(&self) -> bool {
+        !matches!(self.media, Media::Recording(_))
+    }
+
+    /// A `stream:data` with which a viewer of a recording that has nothing can begin.
+    pub(crate) fn beginning(&self) -> Option<Message> {
+        let Media::Recording(recording) = &self.media else {
+            return None;
+        };
+        Some(self.piece(recording, joined(recording.joinable.join()?)))
+    }
+
+    /// How a viewer goes on that stands at `place` of a feed whose newest packet is before `head`. `rest` are the bytes
+    /// from its place to the end of the element that it was cut off in, or `None` if they are lost.
+    pub(crate) fn resume(
+        &self,
+        place: u64,
+        head: u64,
+        hold: Hold,
+        rest: Option<Vec<Bytes>>,
+    ) -> Resume {
+        let Media::Recording(recording) = &self.media else {
+            return Resume::At(head.saturating_sub(1));
+        };
+        if rest.is_some() && recording.group_place <= place {
+            return Resume::ReadOn;
+        }
+        let same_init = hold == Hold(recording.inits);
+        let pieces = match rest {
+            Some(mut rest) if same_init => recording.joinable.rejoin().map(|group| {
+                rest.extend(group);
+                rest
+            }),
+            Some(_) | None => recording.joinable.join(),
+        };
+        match pieces {
+            Some(pieces) => Resume::With(self.piece(recording, joined(pieces)), head),
+            None => Resume::ReadOn,
+        }
+    }
+
+    /// The newest picture, if the stream is one of pictures.
+    pub(crate) fn picture(&self) -> Option<(&'static str, Bytes)> {
+        let Media::Whole(Newest {
+            data,
+            kind: Some(kind),
+            ..
+        }) = &self.media
+        else {
+            return None;
+        };
+        if !kind.is_picture() {
+            return None;
+        }
+        Some((kind.mime(), data.bytes(&data.form()?)?))
+    }
+
+    /// What the stream carries, in one word for a list.
+    pub(crate) fn kind_name(&self) -> Option<&'static str> {
+        match &self.media {
+            Media::Nothing => None,
+            Media::Recording(_) => Some("webm"),
+            Media::Whole(newest) => Some(match newest.kind {
+                Some(kind) if kind.is_picture() => "picture",
+                Some(Kind::Mp4) => "mp4",
+                Some(_) | None => "opaque",
+            }),
+        }
+    }
+
+    /// Encodes a frame for the viewers.
+    pub(crate) fn parcel(&self, taken: Taken) -> Packet {
+        let frame = frame_json(&self.key, &taken.data, taken.stamps);
+        let message = encode(from_server::STREAM_DATA, &frame, &taken.data);
+        Arc::new(Parcel {
+            message,
+            content: taken.content,
+        })
+    }
+
+    fn piece(&self, recording: &Recording, bytes: Bytes) -> Message {
+        let data = Data::in_form(&recording.form, bytes);
+        encode(
+            from_server::STREAM_DATA,
+            &frame_json(&self.key, &data, recording.stamps),
+            &data,
+        )
+    }
+
+    /// Whether a frame is a piece of a recording.
+    fn is_piece(&self, kind: Option<Kind>, data: &Data, form: &Form) -> bool {
+        const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
+        match kind {
+            Some(Kind::WebM) => true,
+            _ if self.begins_anywhere() => false,
+            // Inside a recording a piece may begin with any bytes, with the three of a JPEG too.
+            None => true,
+            Some(Kind::Jpeg) => !data
+                .bytes(form)
+                .is_some_and(|bytes| bytes.ends_with(&END_OF_IMAGE)),
+            Some(Kind::Png | Kind::WebP | Kind::Mp4 | Kind::Unknown) => false,
+        }
+    }
+
+    fn recording(&mut self, form: Form, stamps: Stamps) -> &mut Recording {
+        if !matches!(self.media, Media::Recording(_)) {
+            let limits = webm::Limits {
+                group_bytes_max: self.limits.group_bytes_max,
+                ..webm::Limits::default()
+            };
+            self.media = Media::Recording(Box::new(Recording {
+                joinable: Joinable::new(limits),
+                form: form.clone(),
+                stamps,
+                group_place: 0,
+                inits: 0,
+                encoded: None,
+            }));
+        }
+        let Media::Recording(recording) = &mut self.media else {
+            unreachable!("a recording was just begun")
+        };
+        recording.form = form;
+        recording
+    }
+}
+
+impl Taken {
+    /// Bytes that it weighs in the feed.
+    pub(crate) fn len(&self) -> usize {
+        self.data.len()
+    }
+}
+
+/// What the first bytes of a frame tell, if it is anything known. A recorder's first chunk may be a single byte.
+fn recognise(first: &[u8]) -> Option<Kind> {
+    const EBML_MAGIC: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
+    if !first.is_empty() && EBML_MAGIC.starts_with(first) {
+        return Some(Kind::WebM);
+    }
+    sniff(first).filter(|kind| *kind != Kind::Unknown)
+}
+
+fn joined(pieces: Vec<Bytes>) -> Bytes {
+    let mut all = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    for piece in pieces {
+        all.extend_from_slice(&piece);
+    }
+    all.freeze()
+}
+
+fn frame_json(key: &StreamKey, data: &Data, stamps: Stamps) -> String {
+    let (key, data, received) = (key.as_str(), &data.json, stamps.received.millis());
+    match stamps.captured {
+        Some(captured) => format!(
+            r#"{{"streamKey":"{key}","data":{data},"timestamp":{received},"capturedAt":{captured}}}"#
+        ),
+        None => format!(r#"{{"streamKey":"{key}","data":{data},"timestamp":{received}}}"#),
+    }
+}
+
+fn encode(event: &str, arguments: &str, data: &Data) -> Message {
+    Message::raw(event, arguments, data.attachments.clone())
+        .expect("our event names are not reserved")
+}

@@ -1,0 +1,197 @@
+//! One stream as the dialect sees it: who made it and when, its media, its poster, and what is told of it when it is over.
+
+use crate::relay::{Packet, Relay};
+use crate::store::{Status, StreamRow};
+use crate::time::Timestamp;
+use crate::wire::{ListedStream, StreamObject};
+use abanico_core::key::{SessionId, StreamKey};
+use abanico_core::stream::Phase;
+use abanico_hub::Stream;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A stream that has not ended.
+pub(crate) struct Room {
+    pub(crate) id: Uuid,
+    pub(crate) key: StreamKey,
+    pub(crate) streamer: Uuid,
+    pub(crate) streamer_name: String,
+    pub(crate) created_at: Timestamp,
+    started_at: OnceLock<Timestamp>,
+    /// Held while a frame is taken and while somebody joins, so that a viewer's backlog and its first live frame meet.
+    pub(crate) relay: Mutex<Relay>,
+    /// A still for lists, and what it is.
+    pub(crate) poster: Mutex<Option<(&'static str, Bytes)>>,
+    /// The running stream. Set right after the room is listed.
+    pub(crate) stream: OnceLock<Stream<Packet>>,
+}
+
+impl Room {
+    pub(crate) fn new(key: StreamKey, streamer: Uuid, streamer_name: String, relay: Relay) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            key,
+            streamer,
+            streamer_name,
+            created_at: Timestamp::now(),
+            started_at: OnceLock::new(),
+            relay: Mutex::new(relay),
+            poster: Mutex::new(None),
+            stream: OnceLock::new(),
+        }
+    }
+
+    /// The name of the Socket.IO room of its members.
+    pub(crate) fn name(&self) -> String {
+        room_name(&self.key)
+    }
+
+    /// Notes when it went live. True the first time.
+    pub(crate) fn start(&self) -> bool {
+        self.started_at.set(Timestamp::now()).is_ok()
+    }
+
+    /// The object on the wire as the stream stands now.
+    pub(crate) fn object(&self) -> StreamObject {
+        let status = self.stream.get().map(Stream::status);
+        let phase = status.map_or(Phase::Waiting, |status| status.phase);
+        StreamObject {
+            id: self.id,
+            streamer_id: self.streamer,
+            stream_key: self.key.as_str().to_owned(),
+            status: match phase {
+                Phase::Waiting => Status::Waiting,
+                Phase::Live => Status::Active,
+                Phase::Ended => Status::Ended,
+            },
+            created_at: self.created_at,
+            viewer_count: status.map_or(0, |status| status.viewers),
+            started_at: self.started_at.get().copied(),
+            ended_at: None,
+        }
+    }
+
+    /// The row in the history.
+    pub(crate) fn row(&self, ended_at: Option<Timestamp>) -> StreamRow {
+        let object = self.object();
+        let peak = self
+            .stream
+            .get()
+            .map_or(0, |stream| stream.status().viewers_peak);
+        StreamRow {
+            id: self.id,
+            stream_key: object.stream_key,
+            streamer_id: self.streamer,
+            status: if ended_at.is_some() {
+                Status::Ended
+            } else {
+                object.status
+            },
+            viewers_peak: peak as u64,
+            created_at: self.created_at,
+            started_at: object.started_at,
+            ended_at,
+        }
+    }
+
+    /// The entry in the list of live streams, if it is live.
+    pub(crate) fn listed(&self) -> Option<ListedStream> {
+        let status = self.stream.get()?.status();
+        if status.phase != Phase::Live {
+            return None;
+        }
+        let (kind, is_picture) = {
+            let relay = self.relay.lock();
+            (relay.kind_name(), relay.picture().is_some())
+        };
+        Some(ListedStream {
+            stream: self.object(),
+            streamer_username: self.streamer_name.clone(),
+            paused: status.paused,
+            has_poster: is_picture || self.poster.lock().is_some(),
+            kind,
+        })
+    }
+
+    /// A still of the stream: its poster, or its newest picture.
+    pub(crate) fn still(&self) -> Option<(&'static str, Bytes)> {
+        self.poster
+            .lock()
+            .clone()
+            .or_else(|| self.relay.lock().picture())
+    }
+}
+
+/// The Socket.IO room of a stream's members.
+pub(crate) fn room_name(key: &StreamKey) -> String {
+    format!("stream:{}", key.as_str())
+}
+
+/// Streams that are over: what whoever comes late is told, and who may be told of the streamer's next stream.
+pub(crate) struct Ended {
+    max: usize,
+    kept_for: Duration,
+    streams: HashMap<StreamKey, EndedStream>,
+    order: VecDeque<StreamKey>,
+}
+
+/// A stream that is over.
+pub(crate) struct EndedStream {
+    pub(crate) object: StreamObject,
+    pub(crate) streamer_name: String,
+    /// Those who watched to the end or came after it.
+    pub(crate) viewers: Vec<SessionId>,
+}
+
+impl Ended {
+    pub(crate) fn new(max: usize, kept_for: Duration) -> Self {
+        Self {
+            max,
+            kept_for,
+            streams: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// Remembers a stream and forgets what is too old or too many.
+    pub(crate) fn insert(&mut self, key: StreamKey, stream: EndedStream, now: Timestamp) {
+        self.order.push_back(key.clone());
+        self.streams.insert(key, stream);
+        while let Some(oldest) = self.order.front() {
+            let ended_at = self
+                .streams
+                .get(oldest)
+                .and_then(|stream| stream.object.ended_at);
+            let age = now
+                .millis()
+                .saturating_sub(ended_at.unwrap_or_default().millis());
+            if self.order.len() <= self.max && u128::from(age) <= self.kept_for.as_millis() {
+                break;
+            }
+            self.streams.remove(oldest);
+            self.order.pop_front();
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut EndedStream> {
+        self.streams.get_mut(key)
+    }
+}
+
+impl EndedStream {
+    /// Notes that somebody would like to know of the next stream.
+    pub(crate) fn await_next(&mut self, session: SessionId) {
+        /// More than this many are not told of the next stream; they see it in the list.
+        const AWAITING_MAX: usize = 100_000;
+        if self.viewers.len() < AWAITING_MAX && !self.viewers.contains(&session) {
+            self.viewers.push(session);
+        }
+    }
+}
+
+/// A room, shared.
+pub(crate) type SharedRoom = Arc<Room>;

@@ -1,0 +1,343 @@
+//! Tells the members of a stream what happens to it, in the dialect's words and order.
+//!
+//! Called from the stream's own task, one notice after the other, so that everybody hears of a stream's life in one order.
+//! Nothing here waits.
+
+use crate::Shared;
+use crate::names::{from_server, text};
+use crate::relay::{Content, Packet, Parcel};
+use crate::room::{EndedStream, SharedRoom};
+use crate::store::Record;
+use crate::time::Timestamp;
+use crate::viewer::ViewerFeed;
+use crate::wire::{ChatMessage, Joined, Notification};
+use abanico_core::key::{SessionId, StreamKey};
+use abanico_core::presence::Telling;
+use abanico_core::stream::{EndReason, Notice, Parting};
+use abanico_hub::{Audience, Stream};
+use abanico_socketio::{FeedId, Message, Socket};
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+use uuid::Uuid;
+
+/// A connected socket, and the streams that it pulls from.
+pub(crate) struct Peer {
+    pub(crate) socket: Socket,
+    feeds: Mutex<HashMap<StreamKey, FeedId>>,
+}
+
+impl Peer {
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            feeds: Mutex::default(),
+        }
+    }
+
+    /// Sends an event. A socket that is gone or too slow is dealt with by its server.
+    pub(crate) fn tell(&self, message: &Message) {
+        let _ = self.socket.emit(message);
+    }
+
+    fn attach(&self, key: &StreamKey, feed: ViewerFeed) {
+        let id = self.socket.attach(feed);
+        let before = self.feeds.lock().insert(key.clone(), id);
+        if let Some(before) = before {
+            self.socket.detach(before);
+        }
+    }
+
+    fn detach(&self, key: &StreamKey) {
+        let feed = self.feeds.lock().remove(key);
+        if let Some(feed) = feed {
+            self.socket.detach(feed);
+        }
+    }
+
+    /// Whether it pulls from this stream; it does no longer after this. The feed itself goes on to its end.
+    fn release(&self, key: &StreamKey) -> bool {
+        self.feeds.lock().remove(key).is_some()
+    }
+}
+
+/// Encodes one of our events.
+pub(crate) fn event(name: &str, payload: &(impl Serialize + ?Sized)) -> Message {
+    Message::event(name, payload)
+        .expect("our events are plain objects under names that are not reserved")
+}
+
+/// The audience of every stream. Holds the hub weakly, which holds it.
+pub(crate) struct Stage(pub(crate) Weak<Shared>);
+
+impl Audience<Packet> for Stage {
+    fn notice(&self, stream: &Stream<Packet>, notice: Notice) {
+        let Some(shared) = self.0.upgrade() else {
+            return;
+        };
+        let Some(room) = shared.room(stream.key().as_str()) else {
+            return;
+        };
+        shared.perform(&room, stream, notice);
+    }
+}
+
+impl Shared {
+    fn perform(&self, room: &SharedRoom, stream: &Stream<Packet>, notice: Notice) {
+        match notice {
+            Notice::Started => self.started(room),
+            Notice::PublisherLost(grace) => {
+                let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+                let payload = json!({ "streamKey": room.key.as_str(), "graceMs": grace_ms });
+                self.to_room(room, &event(from_server::STREAM_PUBLISHER_LOST, &payload));
+            }
+            Notice::PublisherBack {
+                session,
+                instead_of,
+            } => {
+                self.seat_taken(room, session, instead_of);
+            }
+            Notice::Paused(paused) => {
+                let payload = json!({ "streamKey": room.key.as_str(), "paused": paused });
+                self.to_room(room, &event(from_server::STREAM_PAUSED, &payload));
+            }
+            Notice::Joined {
+                viewer,
+                name,
+                count,
+                telling,
+                again,
+            } => {
+                if !self.admit(room, stream, viewer) || again {
+                    return;
+                }
+                if telling == Telling::Named {
+                    let payload = json!({ "username": name, "viewerCount": count });
+                    self.to_room(room, &event(from_server::VIEWER_JOINED, &payload));
+                    self.count(room, count);
+                    self.system_chat(room, &format!("{name} se unió al stream"));
+                }
+            }
+            Notice::Left {
+                viewer,
+                name,
+                count,
+                telling,
+                parting,
+            } => {
+                if let Some(peer) = self.peer(viewer) {
+                    peer.detach(&room.key);
+                    if !stream.is_publisher(viewer) {
+                        peer.socket.leave(&room.name());
+                    }
+                }
+                if telling == Telling::Named {
+                    self.left(room, &name, count, parting);
+                }
+            }
+            Notice::Count(count) => self.count(room, count),
+            Notice::Ended(reason) => self.ended(room, stream, reason),
+        }
+    }
+
+    fn started(&self, room: &SharedRoom) {
+        let first = room.start();
+        let object = room.object();
+        let started_at = object.started_at;
+        self.to_room(
+            room,
+            &event(from_server::STREAM_STARTED, &json!({ "stream": object })),
+        );
+        if !first {
+            return;
+        }
+        self.note(Record::Stream(room.row(None)));
+        self.notify_followers(room, "started", started_at, None);
+        self.tell_of_next(room);
+    }
+
+    fn seat_taken(&self, room: &SharedRoom, session: SessionId, instead_of: Option<SessionId>) {
+        if let Some(old) = instead_of.and_then(|old| self.peer(old)) {
+            old.socket.leave(&room.name());
+        }
+        if let Some(peer) = self.peer(session) {
+            // A publisher gets no echo of its own frames.
+            peer.detach(&room.key);
+            peer.socket.join(&room.name());
+        }
+        let payload = json!({ "streamKey": room.key.as_str() });
+        self.to_room(room, &event(from_server::STREAM_PUBLISHER_BACK, &payload));
+    }
+
+    /// Shows a viewer the stream: the backlog, then that it has joined, then all that comes. False if it is gone.
+    fn admit(&self, room: &SharedRoom, stream: &Stream<Packet>, viewer: SessionId) -> bool {
+        let Some(peer) = self.peer(viewer) else {
+            return false;
+        };
+        let status = stream.status();
+        let joined = event(
+            from_server::STREAM_JOINED,
+            &Joined {
+                stream: room.object(),
+                streamer_username: &room.streamer_name,
+                paused: status.paused,
+                publisher_present: status.publisher_present,
+            },
+        );
+        peer.detach(&room.key);
+        let mut relay = room.relay.lock();
+        let backlog = relay.backlog(Instant::now());
+        let hold = (backlog.is_some() || relay.begins_anywhere()).then(|| relay.hold());
+        if let Some(backlog) = backlog {
+            peer.tell(&backlog);
+        }
+        peer.tell(&joined);
+        if !stream.is_publisher(viewer) {
+            let feed = ViewerFeed::new(room.clone(), stream.feed().cursor(), hold);
+            peer.attach(&room.key, feed);
+        }
+        drop(relay);
+        peer.socket.join(&room.name())
+    }
+
+    fn left(&self, room: &SharedRoom, name: &str, count: usize, parting: Parting) {
+        let payload = json!({ "username": name, "viewerCount": count });
+        let left = event(from_server::VIEWER_LEFT, &payload);
+        match parting {
+            Parting::Explicit => {
+                self.to_room(room, &left);
+                self.count(room, count);
+                self.system_chat(room, &format!("{name} salió del stream"));
+            }
+            Parting::Abrupt => {
+                self.count(room, count);
+                self.to_room(room, &left);
+            }
+        }
+    }
+
+    fn ended(&self, room: &SharedRoom, stream: &Stream<Packet>, reason: EndReason) {
+        let ended_at = Timestamp::now();
+        let mut object = room.object();
+        object.status = crate::store::Status::Ended;
+        object.ended_at = Some(ended_at);
+        object.viewer_count = 0;
+        let reason = match reason {
+            EndReason::Finished => None,
+            EndReason::PublisherGone => Some(text::STREAMER_GONE),
+            EndReason::Shutdown => Some(text::SERVER_GONE),
+        };
+        let payload = match reason {
+            None => json!({ "stream": object }),
+            Some(reason) => json!({ "stream": object, "reason": reason }),
+        };
+        let message = event(from_server::STREAM_ENDED, &payload);
+        let name = room.name();
+        let members = self.namespace().to(&name).sockets();
+        let mut viewers = Vec::new();
+        for socket in members {
+            socket.leave(&name);
+            let Some((session, peer)) = self.peer_of_socket(socket.id()) else {
+                continue;
+            };
+            if peer.release(&room.key) {
+                // It hears of the end after the last frame, by its feed.
+                viewers.push(session);
+            } else {
+                peer.tell(&message);
+            }
+        }
+        stream.feed().finish(Some(Arc::new(Parcel {
+            message,
+            content: Content::LastWord,
+        })));
+        self.notify_followers(room, "ended", None, Some(ended_at));
+        self.note(Record::Stream(room.row(Some(ended_at))));
+        let streamer_name = room.streamer_name.clone();
+        let over = EndedStream {
+            object,
+            streamer_name,
+            viewers,
+        };
+        self.forget_room(room, over, ended_at);
+    }
+
+    fn tell_of_next(&self, room: &SharedRoom) {
+        let before = self
+            .directory
+            .lock()
+            .user(room.streamer)
+            .and_then(|user| user.last_ended.clone());
+        let Some(before) = before else { return };
+        let awaiting = match self.ended.lock().get_mut(before.as_str()) {
+            Some(stream) => std::mem::take(&mut stream.viewers),
+            None => return,
+        };
+        let payload = json!({ "streamKey": before.as_str(), "next": room.key.as_str() });
+        let message = event(from_server::STREAM_NEXT, &payload);
+        for peer in awaiting
+            .into_iter()
+            .filter_map(|session| self.peer(session))
+        {
+            peer.tell(&message);
+        }
+    }
+
+    fn notify_followers(
+        &self,
+        room: &SharedRoom,
+        kind: &'static str,
+        started_at: Option<Timestamp>,
+        ended_at: Option<Timestamp>,
+    ) {
+        let followers = self.directory.lock().present_followers(room.streamer);
+        if followers.is_empty() {
+            return;
+        }
+        let message = event(
+            from_server::STREAM_NOTIFICATION,
+            &Notification {
+                kind,
+                streamer_id: room.streamer,
+                streamer_username: &room.streamer_name,
+                stream_id: room.id,
+                stream_key: room.key.as_str(),
+                started_at,
+                ended_at,
+            },
+        );
+        for peer in followers
+            .into_iter()
+            .filter_map(|session| self.peer(session))
+        {
+            peer.tell(&message);
+        }
+    }
+
+    fn count(&self, room: &SharedRoom, count: usize) {
+        let payload = json!({ "viewerCount": count });
+        self.to_room(room, &event(from_server::VIEWER_COUNT_UPDATE, &payload));
+    }
+
+    fn system_chat(&self, room: &SharedRoom, content: &str) {
+        let message = ChatMessage {
+            id: Uuid::new_v4(),
+            stream_id: room.id,
+            user_id: "system",
+            username: text::SYSTEM_NAME,
+            kind: "SYSTEM",
+            content,
+            timestamp: Timestamp::now(),
+        };
+        let payload = json!({ "message": message });
+        self.to_room(room, &event(from_server::CHAT_MESSAGE_BROADCAST, &payload));
+    }
+
+    /// Sends an event to everybody who is in a stream.
+    pub(crate) fn to_room(&self, room: &SharedRoom, message: &Message) {
+        self.namespace().to(&room.name()).emit(message);
+    }
+}
