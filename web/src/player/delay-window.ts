@@ -1,0 +1,74 @@
+// How late things come, compared with the earliest that came lately.
+//
+// Pure. Media times and local clocks have unrelated zeros: the least difference seen over ten seconds is taken as their
+// relation, and what exceeds it is delay. The buffer that hides it is the 98th percentile and a little: it rises at once
+// and falls slowly (measured in shared/browser.md §6: 0 skipped frames at the price of the jitter itself).
+
+const BASE_WINDOW_MS = 10_000;
+const SAMPLES_MAX = 120;
+const PERCENTILE = 0.98;
+/** How much of the way down is taken per sample. */
+const FALL = 0.02;
+
+export interface DelayBounds {
+  startMs: number;
+  minMs: number;
+  maxMs: number;
+  marginMs: number;
+}
+
+export class DelayWindow {
+  readonly #bounds: DelayBounds;
+  #bases: { at: number; base: number }[] = [];
+  #delays: number[] = [];
+  #buffer: number;
+
+  constructor(bounds: DelayBounds) {
+    this.#bounds = bounds;
+    this.#buffer = bounds.startMs;
+  }
+
+  /** Local arrival time minus media time of the earliest recent arrival; undefined before the first. */
+  get base(): number | undefined {
+    return this.#bases[0]?.base;
+  }
+
+  /** How long to hold things back so that nearly all are there in time, in ms. */
+  get bufferMs(): number {
+    return this.#buffer;
+  }
+
+  /** Takes one arrival: `needed` is the media time that had to be there, `newest` the one that now is. Both in ms. */
+  add(arrival: number, newest: number, needed: number = newest): void {
+    this.#rebase(arrival, arrival - newest);
+    const delay = arrival - needed - (this.base ?? 0);
+    this.#delays.push(delay);
+    if (this.#delays.length > SAMPLES_MAX) this.#delays.shift();
+    const { minMs, maxMs, marginMs } = this.#bounds;
+    const wanted = Math.min(maxMs, Math.max(minMs, percentile(this.#delays, PERCENTILE) + marginMs));
+    this.#buffer = wanted > this.#buffer ? wanted : this.#buffer + (wanted - this.#buffer) * FALL;
+  }
+
+  /** Forgets the relation of the clocks, for a timeline that began anew; keeps what was learnt about the network. */
+  restart(): void {
+    this.#bases = [];
+    this.#delays = [];
+  }
+
+  /** Raises the buffer by hand, after the picture stood still. */
+  raise(byMs: number): void {
+    this.#buffer = Math.min(this.#bounds.maxMs, this.#buffer + byMs);
+  }
+
+  /** Keeps a queue whose front is the least of the window, so that asking costs nothing. */
+  #rebase(at: number, base: number): void {
+    while (this.#bases.length > 0 && (this.#bases.at(-1)?.base ?? 0) >= base) this.#bases.pop();
+    this.#bases.push({ at, base });
+    while ((this.#bases[0]?.at ?? at) < at - BASE_WINDOW_MS) this.#bases.shift();
+  }
+}
+
+function percentile(values: readonly number[], p: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? 0;
+}

@@ -1,0 +1,84 @@
+// A MediaRecorder's chunks, in order, as long as it runs.
+//
+// The chunks of one recorder are one run of bytes: none may be left out. Sending less therefore means another recorder.
+
+import type { VideoSettings } from './presets.ts';
+import { Problem } from './problem.ts';
+
+/** Keyframes this often, or those who join wait. */
+const KEYFRAME_EVERY_MS = 1_000;
+const AUDIO_BITS_PER_SECOND = 96_000;
+
+/** Tried in this order. MP4 is what older Safari has; it is sent only if there is nothing else. */
+const MIME_TYPES = {
+  withAudio: ['video/webm;codecs=vp8,opus', 'video/webm;codecs=vp9,opus', 'video/webm', 'video/mp4'],
+  videoOnly: ['video/webm;codecs=vp8', 'video/webm;codecs=vp9', 'video/webm', 'video/mp4'],
+} as const;
+
+export interface VideoHost {
+  /** `capturedAt`: when the chunk came out, local clock, ms since 1970. */
+  chunk(bytes: ArrayBuffer, capturedAt: number): void;
+  broken(problem: Problem): void;
+}
+
+export interface VideoCapture {
+  readonly mimeType: string;
+  stop(): void;
+}
+
+export function canRecord(): boolean {
+  return typeof MediaRecorder !== 'undefined';
+}
+
+export function startVideoCapture(
+  stream: MediaStream,
+  settings: VideoSettings,
+  bitsPerSecond: number,
+  host: VideoHost,
+): VideoCapture {
+  const recorder = makeRecorder(stream, bitsPerSecond);
+  let isStopped = false;
+  // Reading a blob takes a moment, and a short one may overtake a long one.
+  let order = Promise.resolve();
+  recorder.ondataavailable = ({ data }) => {
+    const capturedAt = Date.now();
+    if (data.size === 0 || isStopped) return;
+    order = order
+      .then(() => data.arrayBuffer())
+      .then((bytes) => {
+        if (!isStopped) host.chunk(bytes, capturedAt);
+      });
+  };
+  recorder.onerror = (event) => {
+    if (!isStopped) host.broken(new Problem('no-recorder', event.type));
+  };
+  recorder.start(settings.chunkMs);
+  return {
+    mimeType: recorder.mimeType,
+    stop() {
+      isStopped = true;
+      if (recorder.state !== 'inactive') recorder.stop();
+    },
+  };
+}
+
+function makeRecorder(stream: MediaStream, bitsPerSecond: number): MediaRecorder {
+  if (!canRecord()) throw new Problem('no-recorder');
+  const candidates = stream.getAudioTracks().length > 0 ? MIME_TYPES.withAudio : MIME_TYPES.videoOnly;
+  let reason = '';
+  for (const mimeType of candidates) {
+    if (!MediaRecorder.isTypeSupported(mimeType)) continue;
+    const options: MediaRecorderOptions & { videoKeyFrameIntervalDuration: number } = {
+      mimeType,
+      videoBitsPerSecond: bitsPerSecond,
+      audioBitsPerSecond: AUDIO_BITS_PER_SECOND,
+      videoKeyFrameIntervalDuration: KEYFRAME_EVERY_MS,
+    };
+    try {
+      return new MediaRecorder(stream, options);
+    } catch (error) {
+      reason = String(error);
+    }
+  }
+  throw new Problem('no-recorder', reason);
+}

@@ -1,0 +1,50 @@
+// How a stream is received, in a line: delay, quality, and the numbers behind them for who wants them.
+
+import { bitrateText, delayText, language, t } from '../i18n/language.ts';
+import type { WatchStats } from '../player/watch.ts';
+import { icon } from './icon.ts';
+import { h, setText } from './markup.ts';
+import './reception-line.css';
+
+export class ReceptionLine extends HTMLElement {
+  readonly #delay = h('b', { class: 'digits' }, '–');
+  readonly #quality = h('b', { class: 'quality' }, '–');
+  readonly #numbers = h('p', { class: 'small quiet digits' });
+
+  connectedCallback(): void {
+    if (this.childElementCount > 0) return;
+    this.append(
+      h('span', { class: 'fact' }, icon('clock'), h('span', { class: 'quiet', text: 'viewer.delay' }), this.#delay),
+      h(
+        'details',
+        {},
+        h(
+          'summary',
+          { class: 'fact' },
+          icon('signal'),
+          h('span', { class: 'quiet', text: 'viewer.quality' }),
+          this.#quality,
+        ),
+        this.#numbers,
+      ),
+    );
+  }
+
+  show(stats: WatchStats): void {
+    this.#delay.textContent = stats.delayMs === undefined ? '–' : delayText(stats.delayMs);
+    this.dataset.quality = stats.quality;
+    setText(this.#quality, `viewer.quality.${stats.quality}`);
+    const whole = (value: number) => Math.round(value).toLocaleString(language());
+    this.#numbers.textContent = [
+      t('viewer.numbers.fps', { value: whole(stats.shownPerSecond) }),
+      bitrateText(stats.kilobitsPerSecond),
+      t('viewer.numbers.skipped', { value: whole(stats.skipped) }),
+      t('viewer.numbers.buffer', { value: whole(stats.bufferMs) }),
+      stats.path ?? '',
+    ]
+      .filter((part) => part !== '')
+      .join(' · ');
+  }
+}
+
+customElements.define('reception-line', ReceptionLine);

@@ -1,0 +1,104 @@
+// StreamHub's dialect as this server speaks it: every event's name and payload, both ways.
+//
+// The one file of the pages that knows the wire. What the payloads mean stands in docs/protocol.md. Fields marked as
+// added are Abanico's own; StreamHub's clients do not know them.
+
+export type Role = 'STREAMER' | 'VIEWER';
+export type StreamStatus = 'WAITING' | 'ACTIVE' | 'ENDED';
+
+export interface WireUser {
+  id: string;
+  username: string;
+  role: Role;
+  socketId?: string;
+  createdAt: string;
+}
+
+export interface WireStream {
+  id: string;
+  streamerId: string;
+  streamKey: string;
+  status: StreamStatus;
+  createdAt: string;
+  viewerCount: number;
+  startedAt?: string;
+  endedAt?: string;
+}
+
+/** A picture or a run of recorder bytes: data URL, bare base64 or binary. */
+export interface WireFrame {
+  streamKey: string;
+  data: unknown;
+  /** When the server took it, ms since 1970. */
+  timestamp: number;
+  /** Added: when it was captured, ms since 1970 in the server's clock. */
+  capturedAt?: number;
+}
+
+export interface WireMessage {
+  id: string;
+  streamId: string;
+  userId: string;
+  username: string;
+  type: 'CHAT' | 'SYSTEM';
+  content: string;
+  timestamp: string | number;
+}
+
+export interface WireReaction {
+  id: string;
+  streamId: string;
+  userId: string;
+  username: string;
+  emoji: string;
+  timestamp: string | number;
+}
+
+export interface ClientToServer {
+  'user:register': (payload: { username: string; role: Role; resumeToken?: string }) => void;
+  'stream:create': () => void;
+  'stream:start': (payload: { streamKey: string; publishToken?: string }) => void;
+  'stream:end': (payload: { streamKey: string; publishToken?: string }) => void;
+  'stream:pause': (payload: { streamKey: string; paused: boolean; publishToken?: string }) => void;
+  'stream:poster': (payload: { streamKey: string; data: ArrayBuffer; publishToken?: string }) => void;
+  'stream:data:send': (payload: { streamKey: string; data: ArrayBuffer; capturedAt: number }) => void;
+  'stream:join': (payload: { streamKey: string }) => void;
+  'stream:leave': (payload: { streamKey: string }) => void;
+  'chat:message:send': (payload: { streamKey: string; content: string }) => void;
+  'reaction:send': (payload: { streamKey: string; emoji: string }) => void;
+  'clock:get': (payload: { id: number }) => void;
+}
+
+export interface ServerToClient {
+  'user:registered': (payload: { user: WireUser; resumeToken?: string }) => void;
+  'stream:created': (payload: { stream: WireStream; publishToken?: string }) => void;
+  'stream:started': (payload: { stream: WireStream }) => void;
+  'stream:ended': (payload: { stream: WireStream; reason?: string }) => void;
+  'stream:joined': (payload: {
+    stream: WireStream;
+    streamerUsername?: string;
+    paused?: boolean;
+    publisherPresent?: boolean;
+  }) => void;
+  'stream:buffer': (payload: { streamKey: string; frames: WireFrame[] }) => void;
+  'stream:data': (payload: WireFrame) => void;
+  'stream:skipped': (payload: { streamKey: string; frames: number }) => void;
+  'stream:paused': (payload: { streamKey: string; paused: boolean }) => void;
+  'stream:publisher:lost': (payload: { streamKey: string; graceMs: number }) => void;
+  'stream:publisher:back': (payload: { streamKey: string }) => void;
+  'stream:next': (payload: { streamKey: string; next: string }) => void;
+  'stream:warning': (payload: { streamKey: string; code: string; message: string }) => void;
+  'stream:error': (payload: { message: string; error?: string }) => void;
+  'viewer:joined': (payload: { username: string; viewerCount: number }) => void;
+  'viewer:left': (payload: { username: string; viewerCount: number }) => void;
+  'viewer:count:update': (payload: { viewerCount: number }) => void;
+  'chat:message:broadcast': (payload: { message: WireMessage }) => void;
+  'reaction:broadcast': (payload: { reaction: WireReaction }) => void;
+  'clock:now': (payload: { id: number; now: number }) => void;
+}
+
+/** Refusals whose cause the pages tell apart. The server's texts, literally. */
+export const REFUSAL = {
+  streamNotFound: 'Stream no encontrado',
+  alreadyStreaming: 'El streamer ya tiene un stream activo',
+} as const;

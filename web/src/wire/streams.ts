@@ -1,0 +1,49 @@
+// The list of live streams over plain HTTP.
+
+export type StreamKind = 'picture' | 'webm' | 'mp4' | 'opaque';
+
+export interface LiveStream {
+  id: string;
+  streamKey: string;
+  streamerUsername: string;
+  viewerCount: number;
+  startedAt?: string;
+  createdAt: string;
+  paused?: boolean;
+  hasPoster?: boolean;
+  kind?: StreamKind | null;
+}
+
+/** What is live now, newest first. */
+export async function fetchStreams(signal: AbortSignal): Promise<LiveStream[]> {
+  const response = await fetch('/streams', { signal, cache: 'no-store', headers: { accept: 'application/json' } });
+  if (!response.ok) throw new Error(`the list of streams answered ${response.status}`);
+  const body = (await response.json()) as { streams?: LiveStream[] };
+  const streams = Array.isArray(body.streams) ? body.streams : [];
+  return streams.sort((a, b) => (b.startedAt ?? b.createdAt).localeCompare(a.startedAt ?? a.createdAt));
+}
+
+/** The newest still of a stream, past every cache. */
+export function posterUrl(streamKey: string): string {
+  return `/streams/${encodeURIComponent(streamKey)}/poster?t=${Date.now()}`;
+}
+
+export function watchUrl(streamKey: string): string {
+  return `${location.origin}/watch/${encodeURIComponent(streamKey)}`;
+}
+
+/** The stream key in a share link, a viewer link or typed as it is. */
+export function keyFrom(text: string): string | null {
+  const trimmed = text.trim();
+  const found = /(?:\/watch\/|[?&]key=)([^/?#&\s]+)/.exec(trimmed);
+  const key = found?.[1] ? safeDecode(found[1]) : trimmed;
+  return /^[\w.-]{1,128}$/.test(key) ? key : null;
+}
+
+function safeDecode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
