@@ -331,7 +331,9 @@ proptest! {
                 sent.push(chunk.clone());
             }
         }
-        prop_assume!(lagging);
+        if !lagging {
+            return Ok(());
+        }
         let before = frames(&events(&sent)).len();
         let Some(rejoin) = joinable.rejoin() else { return Ok(()); };
         sent.extend(rejoin);
