@@ -8,4 +8,8 @@ pub mod frame;
 
 pub mod sniff;
 
+pub mod jpeg;
+
+pub mod opus;
+
 pub mod webm;

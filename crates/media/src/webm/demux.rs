@@ -13,7 +13,8 @@ use super::block::Block;
 use super::ebml::{UNKNOWN_SIZE, id, put_element, put_id, uint};
 use super::tracks::{self, TIMESTAMP_SCALE_DEFAULT};
 use super::walk::{Item, Walker};
-use crate::frame::{Frame, Track};
+use crate::frame::{Codec, Frame, Track};
+use crate::opus;
 
 /// What a recording says before its first frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,22 +166,25 @@ impl Demuxer {
             return;
         };
         let count = u32::try_from(frames.remaining()).unwrap_or(u32::MAX);
-        let track_duration = self.track(track).and_then(|track| track.frame_duration);
-        let each = block_duration
-            .map(|whole| whole / count.max(1))
-            .or(track_duration);
+        let known = block_duration.map(|whole| whole / count.max(1));
+        let known_track = self.track(track);
         let mut timestamp = timestamp;
         for payload in frames {
+            let duration = known.or_else(|| known_track?.frame_duration).or_else(|| {
+                // Only here is it said how long laced Opus packets are.
+                let opus = known_track?.codec == Codec::Opus;
+                opus.then(|| opus::packet_duration(&payload)).flatten()
+            });
             if !payload.is_empty() {
                 out.push(Event::Frame(Frame {
                     track,
                     timestamp,
-                    duration: each,
+                    duration,
                     keyframe,
                     payload,
                 }));
             }
-            timestamp = timestamp.saturating_add(each.unwrap_or_default());
+            timestamp = timestamp.saturating_add(duration.unwrap_or_default());
         }
     }
 

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::ebml::{UNKNOWN_SIZE, id, put_element, put_id, put_size, put_uint};
 use super::*;
 use crate::frame::{Codec, Frame};
+use crate::opus;
 
 const VIDEO: u64 = 1;
 const AUDIO: u64 = 2;
@@ -204,11 +205,11 @@ fn recorded(ops: &[Op]) -> (Bytes, Vec<Frame>) {
             in_cluster = true;
         }
         ticks += 20;
-        let mut expect = |track, keyframe, duration: Option<u64>, payload: Vec<u8>| {
+        let mut expect = |track, keyframe, duration: Option<Duration>, payload: Vec<u8>| {
             expected.push(Frame {
                 track,
                 timestamp: Duration::from_millis(ticks),
-                duration: duration.map(Duration::from_millis),
+                duration,
                 keyframe,
                 payload: payload.into(),
             });
@@ -232,11 +233,21 @@ fn recorded(ops: &[Op]) -> (Bytes, Vec<Frame>) {
                 len,
             } => {
                 recording.group(VIDEO, ticks, keyframe, &payload(len));
-                expect(VIDEO, keyframe, Some(33), payload(len));
+                expect(
+                    VIDEO,
+                    keyframe,
+                    Some(Duration::from_millis(33)),
+                    payload(len),
+                );
             }
             Op::Audio { len } => {
                 recording.simple(AUDIO, ticks, true, &payload(len));
-                expect(AUDIO, true, None, payload(len));
+                expect(
+                    AUDIO,
+                    true,
+                    opus::packet_duration(&payload(len)),
+                    payload(len),
+                );
             }
             Op::Void { len } => recording.element(id::VOID, &vec![0x1a; len]),
             Op::Cues => {

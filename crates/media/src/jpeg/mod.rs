@@ -1,0 +1,80 @@
+//! JPEG pictures: how large one is, told without decoding it.
+
+/// A picture's width and height in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dimensions {
+    /// Width in pixels, never 0.
+    pub width: u16,
+    /// Height in pixels, never 0.
+    pub height: u16,
+}
+
+/// Reads the size of a picture from its frame header. Each marker segment is stepped over, so the
+/// work is bounded by their number, not by the picture. `None` when there is no such header before
+/// the picture's data begins.
+#[must_use]
+pub fn dimensions(picture: &[u8]) -> Option<Dimensions> {
+    let mut rest = picture.strip_prefix(&[0xff, SOI])?;
+    loop {
+        // Any number of fill bytes may stand before a marker.
+        let filled = rest.iter().take_while(|byte| **byte == 0xff).count();
+        let (marker, after) = rest[filled..].split_first()?;
+        if filled == 0 {
+            return None;
+        }
+        match *marker {
+            // Markers without a segment.
+            0x01 | 0xd0..=0xd7 => rest = after,
+            SOS | EOI | SOI | 0x00 => return None,
+            marker => {
+                let length = usize::from(u16::from_be_bytes([*after.first()?, *after.get(1)?]));
+                let segment = after.get(2..length)?;
+                // C4, C8 and CC are tables in the middle of the frame headers' range.
+                if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
+                    let [_, h1, h0, w1, w0, ..] = *segment else {
+                        return None;
+                    };
+                    let (width, height) =
+                        (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
+                    return (width > 0 && height > 0).then_some(Dimensions { width, height });
+                }
+                rest = &after[length..];
+            }
+        }
+    }
+}
+
+const SOI: u8 = 0xd8;
+const EOI: u8 = 0xd9;
+const SOS: u8 = 0xda;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SMALL: &[u8] = b"\xff\xd8\xff\xe0\x00\x04hi\xff\xff\xc4\x00\x03x\xff\xc2\x00\x11\x08\x01\xe0\x02\x80\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01\xff\xda";
+
+    #[test]
+    fn the_size_stands_in_the_frame_header() {
+        assert_eq!(
+            dimensions(SMALL),
+            Some(Dimensions {
+                width: 640,
+                height: 480
+            })
+        );
+        for cut in 0..SMALL.len() - 14 {
+            assert_eq!(dimensions(&SMALL[..cut]), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_much(bytes: Vec<u8>) {
+            let _ = dimensions(&[b"\xff\xd8\xff", &bytes[..]].concat());
+            let _ = dimensions(&bytes);
+        }
+    }
+}
