@@ -25,7 +25,7 @@ const watchLinks: Plugin = {
   },
 };
 
-const backend = process.env['ABANICO_DEV_SERVER'] ?? 'http://localhost:3000';
+const backend = process.env.ABANICO_DEV_SERVER ?? 'http://localhost:3000';
 
 export default defineConfig({
   plugins: [blockFirstPaint, watchLinks],

@@ -107,12 +107,12 @@ export class WebmPath implements Path {
       this.#fail({ kind: 'codec', codec: init.unplayable.codecId });
       return;
     }
-    const constructor = mediaSourceConstructor();
-    if (!constructor) {
+    const MediaSourceClass = mediaSourceClass();
+    if (!MediaSourceClass) {
       this.#fail({ kind: 'no-media-source' });
       return;
     }
-    if (!constructor.isTypeSupported(init.mime)) {
+    if (!MediaSourceClass.isTypeSupported(init.mime)) {
       this.#fail({ kind: 'codec', codec: init.tracks.map((track) => track.codecId).join(' + ') });
       return;
     }
@@ -172,9 +172,9 @@ export class WebmPath implements Path {
   /** A fresh MediaSource, for a first recording or for other tracks than before. */
   #attach(mime: string): void {
     this.#detach();
-    const constructor = mediaSourceConstructor();
-    if (!constructor) return;
-    const mediaSource = new constructor();
+    const MediaSourceClass = mediaSourceClass();
+    if (!MediaSourceClass) return;
+    const mediaSource = new MediaSourceClass();
     this.#mediaSource = mediaSource;
     this.#url = URL.createObjectURL(mediaSource);
     mediaSource.addEventListener('sourceopen', () => {
@@ -300,7 +300,7 @@ export class WebmPath implements Path {
 }
 
 /** The plain one, or the managed one that is all iPhones have. */
-function mediaSourceConstructor(): typeof MediaSource | undefined {
+function mediaSourceClass(): typeof MediaSource | undefined {
   const scope = globalThis as { MediaSource?: typeof MediaSource; ManagedMediaSource?: typeof MediaSource };
   return scope.MediaSource ?? scope.ManagedMediaSource;
 }

@@ -85,6 +85,17 @@ export class PublishSession {
     });
   }
 
+  /** Ends a stream of an earlier page, without publishing. */
+  static endFrom(username: string, right: PublishRight): void {
+    const connection = new Connection(username, 'STREAMER');
+    connection.on('stream:ended', () => connection.close());
+    connection.on('stream:error', () => connection.close());
+    connection.watch((state) => {
+      if (state === CONNECTION.online) connection.send('stream:end', right);
+    });
+    connection.open();
+  }
+
   get streamKey(): string | undefined {
     return this.#right?.streamKey;
   }

@@ -42,28 +42,25 @@ export async function openSource(wish: SourceWish): Promise<Source> {
   const obstacle = captureObstacle(wish.kind);
   if (obstacle) throw obstacle;
   const picture = await openPicture(wish);
-  let audio: MediaStreamTrack | undefined = picture.audio;
-  let microphoneProblem: Problem | undefined;
-  if (wish.microphoneId !== undefined) {
-    try {
-      audio = await openMicrophone(wish.microphoneId);
-      picture.audio?.stop();
-    } catch (error) {
-      microphoneProblem = problemOf(error, 'camera');
-    }
-  }
-  const stream = new MediaStream(audio ? [picture.video, audio] : [picture.video]);
-  return {
+  const { video, audio } = picture;
+  const source: Source = {
     kind: wish.kind,
-    stream,
-    video: picture.video,
+    stream: new MediaStream(audio ? [video, audio] : [video]),
+    video,
     audio,
-    microphoneProblem,
+    microphoneProblem: undefined,
     stop() {
       picture.stop();
-      audio?.stop();
+      source.audio?.stop();
     },
   };
+  if (wish.microphoneId === undefined) return source;
+  try {
+    await addMicrophone(source, wish.microphoneId);
+  } catch (error) {
+    source.microphoneProblem = problemOf(error, 'camera');
+  }
+  return source;
 }
 
 /** Cameras and microphones by name; names are empty until a permission was given once. */
@@ -111,6 +108,19 @@ async function openPicture(wish: SourceWish): Promise<Picture> {
   } catch (error) {
     throw problemOf(error, wish.kind);
   }
+}
+
+/** Gives an open source a microphone, without asking for the picture again. */
+export async function addMicrophone(source: Source, deviceId: string): Promise<void> {
+  let track: MediaStreamTrack;
+  try {
+    track = await openMicrophone(deviceId);
+  } catch (error) {
+    throw problemOf(error, 'camera');
+  }
+  source.audio?.stop();
+  source.audio = track;
+  source.stream = new MediaStream([source.video, track]);
 }
 
 async function openMicrophone(deviceId: string): Promise<MediaStreamTrack> {

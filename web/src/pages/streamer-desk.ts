@@ -1,0 +1,398 @@
+// What the streamer page does: holds the open source and the session, and keeps the page's parts in step with them.
+
+import { bitrateText, t } from '../i18n/language.ts';
+import { startLevelMeter } from '../publish/level-meter.ts';
+import { Problem, problemOf } from '../publish/problem.ts';
+import { type Notice, PublishSession, type PublishStats } from '../publish/publish-session.ts';
+import { PUBLISHER, type PublisherState } from '../publish/publisher-state.ts';
+import { addMicrophone, openSource, type Source } from '../publish/source.ts';
+import { keepAwake } from '../publish/wake-lock.ts';
+import type { ChatPanel } from '../ui/chat-panel.ts';
+import { icon } from '../ui/icon.ts';
+import { type BadgeState, liveBadge } from '../ui/live-badge.ts';
+import type { LiveNumbers } from '../ui/live-numbers.ts';
+import { h, setText } from '../ui/markup.ts';
+import { messageBox } from '../ui/message-box.ts';
+import type { ShareCard } from '../ui/share-card.ts';
+import type { SourcePreview } from '../ui/source-preview.ts';
+import type { SourceSettings, WishChange } from '../ui/source-settings.ts';
+import { lastPublished, type PublishRight, preference, shortTag } from '../wire/identity.ts';
+import { watchUrl } from '../wire/streams.ts';
+import '../ui/chat-panel.ts';
+import '../ui/live-numbers.ts';
+import '../ui/share-card.ts';
+import '../ui/source-preview.ts';
+import '../ui/source-settings.ts';
+
+const NAME_LENGTH_MAX = 64;
+/** A click on "End" must be repeated within this time. */
+const SURE_MS = 4_000;
+
+const BADGES: Record<PublisherState, BadgeState> = {
+  [PUBLISHER.idle]: 'offline',
+  [PUBLISHER.connecting]: 'connecting',
+  [PUBLISHER.live]: 'live',
+  [PUBLISHER.paused]: 'paused',
+  [PUBLISHER.reconnecting]: 'reconnecting',
+  [PUBLISHER.ended]: 'ended',
+};
+
+export class StreamerDesk {
+  readonly #preview = document.createElement('source-preview') as SourcePreview;
+  readonly #settings = document.createElement('source-settings') as SourceSettings;
+  readonly #share = document.createElement('share-card') as ShareCard;
+  readonly #numbers = document.createElement('live-numbers') as LiveNumbers;
+  readonly #chat = document.createElement('chat-panel') as ChatPanel;
+  readonly #badge = liveBadge('offline');
+  readonly #messages = h('div', { class: 'messages' });
+  readonly #offer = h('section', { class: 'offer card', attributes: { hidden: true } });
+  readonly #name = h('input', {
+    class: 'input',
+    id: 'name',
+    attributes: { type: 'text', maxlength: NAME_LENGTH_MAX, autocomplete: 'nickname', required: true },
+  });
+  readonly #start = this.#button('start', 'primary big', () => void this.#goLive());
+  readonly #pause = this.#button('pause', '', () => this.#session?.setPaused(this.#session.state === PUBLISHER.live));
+  readonly #stop = this.#button('stop', 'danger', () => this.#askEnd());
+  readonly #nameField = h(
+    'label',
+    { class: 'field name-field' },
+    h('span', { class: 'name', text: 'streamer.name' }),
+    this.#name,
+  );
+  readonly #settingsCard = h('details', { class: 'card settings', attributes: { open: true } });
+  readonly #side = h('aside', { class: 'side' });
+  readonly root = h('div', { class: 'desk', attributes: { 'data-state': PUBLISHER.idle } });
+  #source: Source | undefined;
+  #opening: Promise<Source | undefined> | undefined;
+  #session: PublishSession | undefined;
+  #stopMeter = () => {};
+  #stopAwake = () => {};
+  #sureTimer: number | undefined;
+  readonly #warnBeforeLeaving = (event: BeforeUnloadEvent) => event.preventDefault();
+
+  constructor() {
+    this.#name.value = preference.get('name') ?? t('streamer.name.default', { tag: shortTag() });
+    this.#share.className = 'card';
+    this.#numbers.className = 'card';
+    this.#chat.className = 'card';
+    this.#settingsCard.append(h('summary', {}, h('h2', { text: 'streamer.settings' })), this.#settings);
+    this.#settings.addEventListener('wish', (event) => void this.#wished((event as CustomEvent<WishChange>).detail));
+    this.root.append(
+      h(
+        'section',
+        { class: 'stage' },
+        h('h1', { class: 'out-of-sight', text: 'streamer.heading' }),
+        this.#offer,
+        this.#preview,
+        h(
+          'div',
+          { class: 'bar' },
+          this.#nameField,
+          h('div', { class: 'buttons' }, this.#start, this.#pause, this.#stop),
+        ),
+        this.#messages,
+        this.#numbers,
+      ),
+      this.#side,
+    );
+    this.#side.append(this.#share, this.#settingsCard, this.#chat);
+    this.#show(PUBLISHER.idle);
+  }
+
+  start(): void {
+    this.#preview.corner.append(this.#badge);
+    const before = lastPublished.get();
+    if (before) this.#offerToContinue(before);
+    if (this.#settings.wish.kind === 'screen') this.#askForScreen();
+    else void this.#open();
+  }
+
+  /** Opens what the settings wish; says what went wrong. Undefined if nothing could be opened. */
+  #open(): Promise<Source | undefined> {
+    this.#opening = this.#openNow().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #openNow(): Promise<Source | undefined> {
+    const { wish } = this.#settings;
+    this.#clearMessages();
+    this.#close();
+    this.#preview.say('streamer.preview.opening');
+    try {
+      const source = await openSource(wish);
+      this.#take(source, wish.kind === 'camera');
+      if (source.microphoneProblem) this.#sayMicrophone(source.microphoneProblem);
+      void this.#settings.refreshDevices();
+      return source;
+    } catch (error) {
+      const problem = problemOf(error, wish.kind);
+      if (problem.kind === 'device-cannot') this.#settings.forgetDevices();
+      this.#sayProblem(problem);
+      if (wish.kind === 'screen') this.#askForScreen();
+      else
+        this.#preview.say(
+          'streamer.preview.off',
+          this.#button('retry', '', () => void this.#open(), 'streamer.preview.retry'),
+        );
+      return undefined;
+    }
+  }
+
+  #take(source: Source, mirrored: boolean): void {
+    this.#source = source;
+    this.#preview.show(source.stream, mirrored);
+    source.video.addEventListener('ended', () => {
+      if (this.#source !== source) return;
+      this.#sayProblem(new Problem('source-ended'));
+      this.#session?.setPaused(true);
+      this.#close();
+      this.#preview.say('streamer.preview.off');
+    });
+    this.#meter();
+  }
+
+  #meter(): void {
+    this.#stopMeter();
+    const track = this.#source?.audio;
+    if (!track) return;
+    track.enabled = this.#settings.isMicrophoneOn;
+    this.#stopMeter = startLevelMeter(track, (level) => {
+      this.#settings.level.level = level;
+    });
+  }
+
+  #close(): void {
+    this.#stopMeter();
+    this.#source?.stop();
+    this.#source = undefined;
+  }
+
+  async #wished(change: WishChange): Promise<void> {
+    const { wish, settings } = this.#settings;
+    const current = this.#source;
+    if (change === 'microphone' && current) {
+      if (current.audio) current.audio.enabled = this.#settings.isMicrophoneOn;
+      else if (wish.microphoneId !== undefined) await this.#addMicrophone(current, wish.microphoneId);
+      else return;
+    } else if (wish.kind === 'screen' && (change === 'source' || !current)) {
+      if (current?.kind !== 'screen') {
+        this.#close();
+        this.#askForScreen();
+        return;
+      }
+      // A shared screen is not asked for again; only its microphone may have changed.
+      if (wish.microphoneId !== undefined) await this.#addMicrophone(current, wish.microphoneId);
+    } else if (wish.kind !== 'screen') {
+      await this.#open();
+    }
+    if (this.#source && change !== 'microphone') this.#session?.change(this.#source, settings);
+    if (this.#session?.state === PUBLISHER.paused && this.#source && change === 'source')
+      this.#session.setPaused(false);
+  }
+
+  async #addMicrophone(source: Source, deviceId: string): Promise<void> {
+    try {
+      await addMicrophone(source, deviceId);
+      this.#meter();
+      this.#session?.change(source, this.#settings.settings);
+    } catch (error) {
+      this.#sayMicrophone(problemOf(error, 'camera'));
+    }
+  }
+
+  #askForScreen(): void {
+    this.#preview.say(
+      'streamer.preview.off',
+      this.#button('choose-screen', 'primary', () => void this.#openScreen(), 'streamer.source.screen'),
+    );
+  }
+
+  async #openScreen(): Promise<void> {
+    const source = await this.#open();
+    if (!source || !this.#session) return;
+    this.#session.change(source, this.#settings.settings);
+    if (this.#session.state === PUBLISHER.paused) this.#session.setPaused(false);
+  }
+
+  async #goLive(right?: PublishRight): Promise<void> {
+    if (!this.#name.reportValidity()) return;
+    const username = this.#name.value.trim();
+    if (!username || this.#isOn) return;
+    this.#start.disabled = true;
+    const source = (await this.#opening) ?? this.#source ?? (await this.#open());
+    this.#start.disabled = false;
+    if (!source) return;
+    preference.set('name', username);
+    this.#clearMessages();
+    this.#offer.hidden = true;
+    const session = new PublishSession(
+      username,
+      source,
+      this.#settings.settings,
+      {
+        state: (state) => {
+          if (this.#session === session) this.#show(state);
+        },
+        stats: (stats) => this.#tell(stats),
+        stream: (stream) => this.#share.show(watchUrl(stream.streamKey)),
+        problem: (problem) => this.#sayProblem(problem),
+        notice: (notice) => this.#sayNotice(notice),
+      },
+      right,
+    );
+    this.#session = session;
+    this.#chat.attach({
+      connection: session.connection,
+      streamKey: () => session.streamKey,
+      hostName: () => username,
+      nameWish: null,
+    });
+    session.start();
+  }
+
+  get #isOn(): boolean {
+    const state = this.#session?.state;
+    return state !== undefined && state !== PUBLISHER.idle && state !== PUBLISHER.ended;
+  }
+
+  #offerToContinue(before: PublishRight & { username: string }): void {
+    this.#name.value = before.username;
+    this.#offer.hidden = false;
+    this.#offer.replaceChildren(
+      h(
+        'div',
+        {},
+        h('h2', { text: 'streamer.continue.title' }),
+        h('p', { class: 'quiet', text: 'streamer.continue.text' }),
+      ),
+      h(
+        'div',
+        { class: 'buttons' },
+        this.#button('continue', 'primary', () => void this.#goLive(before), 'streamer.continue.yes'),
+        this.#button('discard', '', () => this.#endBefore(before), 'streamer.continue.no'),
+      ),
+    );
+  }
+
+  /** Ends the stream of before the reload without going live again. */
+  #endBefore(before: PublishRight & { username: string }): void {
+    lastPublished.clear();
+    this.#offer.hidden = true;
+    PublishSession.endFrom(before.username, before);
+  }
+
+  #askEnd(): void {
+    clearTimeout(this.#sureTimer);
+    if (this.#stop.dataset.sure !== undefined) {
+      this.#session?.end();
+      return;
+    }
+    this.#stop.dataset.sure = '';
+    this.#label(this.#stop, 'stop', 'streamer.stop.sure');
+    this.#sureTimer = window.setTimeout(() => this.#calm(), SURE_MS);
+  }
+
+  #calm(): void {
+    delete this.#stop.dataset.sure;
+    this.#label(this.#stop, 'stop', 'streamer.stop');
+  }
+
+  #show(state: PublisherState): void {
+    this.root.dataset.state = state;
+    this.#badge.setAttribute('state', BADGES[state]);
+    const isOn = this.#isOn;
+    const isLive = state === PUBLISHER.live || state === PUBLISHER.paused || state === PUBLISHER.reconnecting;
+    this.#calm();
+    this.#label(this.#start, 'camera', state === PUBLISHER.ended ? 'streamer.again' : 'streamer.start');
+    this.#label(
+      this.#pause,
+      state === PUBLISHER.paused ? 'play' : 'pause',
+      state === PUBLISHER.paused ? 'streamer.resume' : 'streamer.pause',
+    );
+    this.#start.hidden = isOn;
+    this.#nameField.hidden = isOn;
+    this.#pause.hidden = !isLive;
+    this.#pause.disabled = state === PUBLISHER.reconnecting;
+    this.#stop.hidden = !isOn;
+    this.#share.hidden = !isLive;
+    this.#numbers.hidden = !isLive && state !== PUBLISHER.ended;
+    this.#chat.hidden = !isLive;
+    this.#settingsCard.open = !isLive;
+    this.#stopAwake();
+    this.#stopAwake = isOn ? keepAwake() : () => {};
+    if (isOn) window.addEventListener('beforeunload', this.#warnBeforeLeaving);
+    else window.removeEventListener('beforeunload', this.#warnBeforeLeaving);
+    this.#messages.querySelector('.of-state')?.remove();
+    if (state === PUBLISHER.reconnecting) this.#sayState('streamer.reconnecting');
+    if (state === PUBLISHER.paused) this.#sayState('streamer.paused');
+    if (state === PUBLISHER.ended && !this.#messages.querySelector('[role="alert"]')) this.#sayState('streamer.over');
+  }
+
+  #tell(stats: PublishStats): void {
+    this.#numbers.show(stats, this.#settings.settings.kind === 'picture' ? 'pictures' : 'chunks');
+  }
+
+  #sayState(key: 'streamer.reconnecting' | 'streamer.paused' | 'streamer.over'): void {
+    const box = h(
+      'div',
+      { class: 'message calm of-state', attributes: { role: 'status' } },
+      icon('signal'),
+      h('div', { text: key }),
+    );
+    this.#messages.prepend(box);
+  }
+
+  #sayProblem(problem: Problem): void {
+    this.#say('problem', () => t(`problem.${problem.kind}`, { detail: problem.detail }), problem.kind);
+  }
+
+  #sayMicrophone(problem: Problem): void {
+    const reason = () => t(`problem.${problem.kind}`, { detail: problem.detail });
+    this.#say('notice', () => t('problem.microphone', { reason: reason() }), 'microphone');
+  }
+
+  #sayNotice(notice: Notice): void {
+    switch (notice.kind) {
+      case 'warning':
+        this.#say(
+          'notice',
+          () => (notice.code === 'keyframes-far-apart' ? t('notice.keyframes-far-apart') : notice.message),
+          notice.code,
+        );
+        break;
+      case 'mp4-only':
+        this.#say('notice', () => t('notice.mp4-only'), 'mp4');
+        break;
+      default:
+        this.#say('notice', () => t(`notice.${notice.kind}`, { rate: bitrateText(notice.kilobits) }), 'bitrate');
+    }
+  }
+
+  /** Shows a message; a newer one about the same thing takes its place. */
+  #say(kind: 'problem' | 'notice', text: () => string, about: string): void {
+    const box = messageBox(text, kind, () => box.remove());
+    box.dataset.about = about;
+    const before = [...this.#messages.children].find((child) => (child as HTMLElement).dataset.about === about);
+    if (before) before.replaceWith(box);
+    else this.#messages.append(box);
+  }
+
+  #clearMessages(): void {
+    this.#messages.replaceChildren();
+  }
+
+  #button(id: string, look: string, press: () => void, label?: Parameters<typeof setText>[1]): HTMLButtonElement {
+    const button = h('button', { class: `button ${look}`, id, attributes: { type: 'button' }, on: { click: press } });
+    if (label) setText(button, label);
+    return button;
+  }
+
+  #label(button: HTMLButtonElement, symbol: Parameters<typeof icon>[0], key: Parameters<typeof setText>[1]): void {
+    const words = h('span');
+    setText(words, key);
+    button.replaceChildren(icon(symbol), words);
+  }
+}

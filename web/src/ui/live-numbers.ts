@@ -1,0 +1,52 @@
+// What a publisher wants to know while live: who watches, what goes out, what was left out, how long already.
+
+import type { TextKey } from '../i18n/es.ts';
+import { bitrateText, elapsedText, language } from '../i18n/language.ts';
+import type { PublishStats } from '../publish/publish-session.ts';
+import { h, setText } from './markup.ts';
+import './live-numbers.css';
+
+const NUMBERS = {
+  viewers: 'streamer.numbers.viewers',
+  elapsed: 'streamer.numbers.elapsed',
+  uplink: 'streamer.numbers.uplink',
+  sent: 'streamer.numbers.pictures',
+  dropped: 'streamer.numbers.dropped',
+} as const satisfies Record<string, TextKey>;
+type Name = keyof typeof NUMBERS;
+
+export class LiveNumbers extends HTMLElement {
+  readonly #values = new Map<Name, HTMLElement>();
+  readonly #sentLabel = h('dt', { text: NUMBERS.sent });
+
+  connectedCallback(): void {
+    if (this.childElementCount > 0) return;
+    const list = h('dl');
+    for (const name of Object.keys(NUMBERS) as Name[]) {
+      const value = h('dd', { class: 'digits', attributes: { 'data-number': name } }, '–');
+      this.#values.set(name, value);
+      list.append(h('div', {}, name === 'sent' ? this.#sentLabel : h('dt', { text: NUMBERS[name] }), value));
+    }
+    this.append(h('h2', { text: 'streamer.numbers' }), list);
+  }
+
+  show(stats: PublishStats, unit: 'pictures' | 'chunks'): void {
+    setText(this.#sentLabel, unit === 'pictures' ? 'streamer.numbers.pictures' : 'streamer.numbers.chunks');
+    const whole = (value: number) => value.toLocaleString(language());
+    this.#put('viewers', whole(stats.viewers));
+    this.#put('elapsed', stats.liveSince === undefined ? '–' : elapsedText(Date.now() - stats.liveSince));
+    this.#put('uplink', bitrateText(stats.kilobitsPerSecond));
+    this.#put('sent', whole(stats.sent));
+    this.#put('dropped', whole(stats.dropped));
+    this.dataset.viewers = String(stats.viewers);
+    this.dataset.sent = String(stats.sent);
+    this.dataset.dropped = String(stats.dropped);
+  }
+
+  #put(name: Name, text: string): void {
+    const element = this.#values.get(name);
+    if (element && element.textContent !== text) element.textContent = text;
+  }
+}
+
+customElements.define('live-numbers', LiveNumbers);
