@@ -72,7 +72,7 @@ function watchPage(firstKey: string): void {
       count.textContent = viewersText(viewers);
       count.dataset.count = String(viewers);
     });
-  const copy = copyButton(watchUrl(streamKey));
+  const copy = copyButton(watchUrl(streamKey), 'viewer.share');
 
   startPage('viewer.title', { goLive: true }, [
     h(

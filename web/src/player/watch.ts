@@ -16,6 +16,8 @@ import { WebmPath } from './webm-path.ts';
 const STATS_EVERY_MS = 500;
 /** How long a stand-still counts against the quality. */
 const STALL_MEMORY_MS = 10_000;
+/** Rates need so long to mean anything. */
+const SETTLED_AFTER_MS = 3_000;
 /** So many stand-stills within that time, and a break is no longer mended by joining again. */
 const STALLS_MAX = 8;
 
@@ -62,6 +64,8 @@ export class Watch {
   #skippedByServer = 0;
   #skippedBefore = 0;
   #delayMs: number | undefined;
+  /** When the present run of pictures began; before that has lasted a while, no word on the quality. */
+  #runningSince: number | undefined;
   #stalls: number[] = [];
 
   constructor(connection: Connection, streamKey: string, host: WatchHost) {
@@ -246,8 +250,10 @@ export class Watch {
   }
 
   #onShown(delayMs: number | undefined): void {
+    const now = performance.now();
     this.#frames += 1;
-    this.#shown.add(performance.now());
+    this.#runningSince ??= now;
+    this.#shown.add(now);
     if (delayMs !== undefined) this.#delayMs = smooth(this.#delayMs, delayMs);
     if (this.#situation.hasPicture) return;
     this.#change({ hasPicture: true });
@@ -280,6 +286,8 @@ export class Watch {
     this.#stalls = this.#stalls.filter((at) => now - at < STALL_MEMORY_MS);
     const inside = this.#path?.stats() ?? { skipped: 0, bufferMs: 0 };
     const shownPerSecond = this.#shown.perSecond(now);
+    if (shownPerSecond === 0) this.#runningSince = this.#delayMs = undefined;
+    const isSettled = this.#runningSince !== undefined && now - this.#runningSince > SETTLED_AFTER_MS;
     this.#host.stats({
       path: this.#path?.name,
       frames: this.#frames,
@@ -288,13 +296,15 @@ export class Watch {
       skipped: inside.skipped + this.#skippedBefore + this.#skippedByServer,
       delayMs: this.#delayMs,
       bufferMs: inside.bufferMs,
-      quality: quality({
-        shownPerSecond,
-        arrivedPerSecond: this.#kind === 'picture' ? this.#arrived.perSecond(now) : undefined,
-        recentStalls: this.#stalls.length,
-        delayMs: this.#delayMs,
-        bufferMs: inside.bufferMs,
-      }),
+      quality: isSettled
+        ? quality({
+            shownPerSecond,
+            arrivedPerSecond: this.#kind === 'picture' ? this.#arrived.perSecond(now) : undefined,
+            recentStalls: this.#stalls.length,
+            delayMs: this.#delayMs,
+            bufferMs: inside.bufferMs,
+          })
+        : 'unknown',
     });
   }
 }

@@ -9,14 +9,15 @@ const NOISE_CELLS = { columns: 32, rows: 6 };
 
 export function drawTestPicture(context: Context, number: number, time: Date): void {
   const { width, height } = context.canvas;
-  const unit = height / 100;
+  const unit = Math.min(height / 100, width / 150);
   drawBars(context, width, height, number);
-  drawFan(context, width * 0.76, height * 0.56, unit * 24, number);
+  const middle = height / 2 - unit * 2;
+  drawFan(context, width - unit * 34, middle + unit * 7, unit * 24, number);
   drawNoise(context, width, height, unit);
 
   context.fillStyle = 'rgb(19 17 22 / 88%)';
   context.beginPath();
-  context.roundRect(unit * 8, unit * 34, unit * 74, unit * 30, unit * 4);
+  context.roundRect(unit * 8, middle - unit * 15, unit * 74, unit * 30, unit * 4);
   context.fill();
   context.fillStyle = '#fff';
   context.textBaseline = 'middle';
@@ -24,10 +25,10 @@ export function drawTestPicture(context: Context, number: number, time: Date): v
   context.font = `700 ${unit * 14}px ui-monospace, "DejaVu Sans Mono", monospace`;
   const clock = time.toTimeString().slice(0, 8);
   const milliseconds = String(time.getMilliseconds()).padStart(3, '0');
-  context.fillText(clock, unit * 12, unit * 46);
+  context.fillText(clock, unit * 12, middle - unit * 4);
   context.font = `500 ${unit * 6}px ui-monospace, "DejaVu Sans Mono", monospace`;
   context.fillStyle = '#f2a33a';
-  context.fillText(`.${milliseconds}   #${number}`, unit * 12, unit * 58);
+  context.fillText(`.${milliseconds}   #${number}`, unit * 12, middle + unit * 9);
 }
 
 function drawBars(context: Context, width: number, height: number, number: number): void {

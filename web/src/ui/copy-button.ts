@@ -1,5 +1,6 @@
 // Copies its `value` and says so.
 
+import type { TextKey } from '../i18n/es.ts';
 import { icon } from './icon.ts';
 import { h, localized } from './markup.ts';
 
@@ -7,6 +8,7 @@ const SAID_FOR_MS = 2_000;
 
 export class CopyButton extends HTMLElement {
   value = '';
+  label: TextKey = 'app.copy';
   #timer: number | undefined;
 
   connectedCallback(): void {
@@ -18,7 +20,7 @@ export class CopyButton extends HTMLElement {
       'button',
       { class: 'button', attributes: { type: 'button' }, on: { click: () => void this.#copy() } },
       icon(copied ? 'check' : 'copy'),
-      h('span', { attributes: { 'aria-live': 'polite' } }, localized(copied ? 'app.copied' : 'app.copy')),
+      h('span', { attributes: { 'aria-live': 'polite' } }, localized(copied ? 'app.copied' : this.label)),
     );
     const hadFocus = this.contains(document.activeElement);
     this.replaceChildren(button);
@@ -51,8 +53,9 @@ async function writeClipboard(text: string): Promise<boolean> {
 
 customElements.define('copy-button', CopyButton);
 
-export function copyButton(value: string): CopyButton {
+export function copyButton(value: string, label: TextKey = 'app.copy'): CopyButton {
   const button = document.createElement('copy-button') as CopyButton;
+  button.label = label;
   button.value = value;
   return button;
 }

@@ -75,7 +75,7 @@ export function segmentedChoice<V extends string>(
   choices: readonly Choice<V>[],
   value: V,
   choose: (value: V) => void,
-  look: 'row' | 'cards' = 'row',
+  look: 'row' | 'tiles' | 'cards' = 'row',
 ): SegmentedChoice<V> {
   const element = document.createElement('segmented-choice') as SegmentedChoice<V>;
   element.className = look;

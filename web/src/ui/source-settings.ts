@@ -69,6 +69,7 @@ export class SourceSettings extends HTMLElement {
         preference.set('source', value);
         this.#changed('source');
       },
+      'tiles',
     );
     const modes = segmentedChoice(
       'streamer.mode',
