@@ -20,6 +20,12 @@ impl Body {
         Self::default()
     }
 
+    /// All of it in one piece.
+    #[cfg(test)]
+    pub(crate) fn concat(&self) -> Bytes {
+        self.chunks.iter().flatten().copied().collect()
+    }
+
     pub(crate) fn push(&mut self, chunk: Bytes) {
         if !chunk.is_empty() {
             self.chunks.push_back(chunk);

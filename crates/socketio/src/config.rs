@@ -32,8 +32,8 @@ pub struct Config {
     pub max_payload: usize,
     /// Most frames that one WebSocket message may be cut into. More close the connection with 1008.
     pub fragments_max: usize,
-    /// Most bytes that may wait for one session outside of feeds. A message beyond that closes the session as a slow
-    /// consumer.
+    /// Most bytes that may wait for one session outside of feeds; a single message may pass it. A message beyond that
+    /// closes the session as a slow consumer.
     pub queue_bytes_max: usize,
     /// Most messages that may wait for one session outside of feeds. A message beyond that closes the session as a slow
     /// consumer.

@@ -1,45 +1,64 @@
-//! An event of a client, and acknowledgements in both directions.
+//! An event of a client.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::message::EncodeError;
-use crate::socket::EmitError;
+use crate::ack::Ack;
+use crate::packet::Args;
+use crate::socket::Socket;
 
 /// One event as it came. Its arguments are read from the received text on demand.
 #[derive(Debug)]
-pub struct Event(());
+pub struct Event {
+    pub(crate) name: ByteString,
+    /// The name, then the arguments.
+    pub(crate) args: Args,
+    pub(crate) ack: Option<(Socket, u64)>,
+}
 
 impl Event {
     /// The name.
     pub fn name(&self) -> &str {
-        unimplemented!()
+        &self.name
     }
+
     /// How many arguments there are.
     pub fn args_len(&self) -> usize {
-        unimplemented!()
+        self.args.len() - 1
     }
+
     /// The JSON text of argument `index`.
     pub fn arg_raw(&self, index: usize) -> Option<&str> {
-        let _ = index;
-        unimplemented!()
+        self.args.item(index + 1)
     }
+
     /// Argument `index`, which may borrow from the event.
     pub fn arg<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, ArgError> {
-        let _ = index;
-        unimplemented!()
+        read(self.arg_raw(index), index)
     }
+
     /// The JSON text of all arguments, as [`Message::raw`](crate::Message::raw) takes it.
     pub fn args_raw(&self) -> &str {
-        unimplemented!()
+        self.args.items_from(1)
     }
+
     /// The binary attachments, in the order in which the placeholders count them.
     pub fn attachments(&self) -> &[Bytes] {
-        unimplemented!()
+        self.args.attachments()
     }
-    /// How to answer, when the client asked for an acknowledgement.
+
+    /// The attachment that a value of this event stands for: `None` if the value is no placeholder, or one for nothing.
+    pub fn attachment(&self, value: &RawValue) -> Option<&Bytes> {
+        attachment(self.attachments(), value)
+    }
+
+    /// How to answer, when the client asked for an acknowledgement. Clients heed the first answer only.
     pub fn ack(&self) -> Option<Ack> {
-        unimplemented!()
+        self.ack
+            .as_ref()
+            .map(|(socket, id)| Ack::new(socket.clone(), *id))
     }
 }
 
@@ -60,77 +79,29 @@ pub enum ArgError {
     },
 }
 
-/// The right to answer one event once.
-#[derive(Debug)]
-pub struct Ack(());
-
-impl Ack {
-    /// Answers with the arguments of a tuple, slice or unit (none).
-    pub fn send(self, arguments: &(impl Serialize + ?Sized)) -> Result<(), AckSendError> {
-        let _ = arguments;
-        unimplemented!()
-    }
-    /// Answers with JSON text, as [`Message::raw`](crate::Message::raw) takes it.
-    pub fn send_raw(self, arguments: &str, attachments: Vec<Bytes>) -> Result<(), AckSendError> {
-        let _ = (arguments, attachments);
-        unimplemented!()
-    }
+pub(crate) fn read<'a, T: Deserialize<'a>>(
+    raw: Option<&'a str>,
+    index: usize,
+) -> Result<T, ArgError> {
+    let raw = raw.ok_or(ArgError::Missing(index))?;
+    serde_json::from_str(raw).map_err(|source| ArgError::Json { index, source })
 }
 
-/// Why an answer was not queued.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AckSendError {
-    /// It cannot be encoded.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-    /// The socket does not take it.
-    #[error(transparent)]
-    Emit(#[from] EmitError),
-}
+pub(crate) fn attachment<'a>(attachments: &'a [Bytes], value: &RawValue) -> Option<&'a Bytes> {
+    /// What stands in the JSON for an attachment.
+    #[derive(Deserialize)]
+    struct Placeholder {
+        #[serde(rename = "_placeholder")]
+        is_placeholder: bool,
+        num: usize,
+    }
 
-/// What a client answered to [`Socket::emit_with_ack`](crate::Socket::emit_with_ack): arguments without a name.
-#[derive(Debug)]
-pub struct AckArgs(());
-
-impl AckArgs {
-    /// How many arguments there are.
-    pub fn args_len(&self) -> usize {
-        unimplemented!()
+    // A large string is no placeholder: do not read it to find out.
+    if attachments.is_empty() || !value.get().starts_with('{') {
+        return None;
     }
-    /// The JSON text of argument `index`.
-    pub fn arg_raw(&self, index: usize) -> Option<&str> {
-        let _ = index;
-        unimplemented!()
-    }
-    /// Argument `index`, which may borrow from the answer.
-    pub fn arg<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, ArgError> {
-        let _ = index;
-        unimplemented!()
-    }
-    /// The binary attachments, in the order in which the placeholders count them.
-    pub fn attachments(&self) -> &[Bytes] {
-        unimplemented!()
-    }
-}
-
-/// Why there is no answer to an event that asked for one.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AckError {
-    /// The event was not queued.
-    #[error(transparent)]
-    Emit(#[from] EmitError),
-    /// The client took too long.
-    #[error("no acknowledgement in time")]
-    Timeout,
-    /// The socket ended first.
-    #[error("socket disconnected before it acknowledged")]
-    Disconnected,
-    /// Too many answers are outstanding already.
-    #[error("more than {max} acknowledgements outstanding")]
-    TooMany {
-        /// [`Config::acks_pending_max`](crate::Config::acks_pending_max).
-        max: usize,
-    },
+    let placeholder: Placeholder = serde_json::from_str(value.get()).ok()?;
+    placeholder
+        .is_placeholder
+        .then(|| attachments.get(placeholder.num))?
 }

@@ -82,9 +82,9 @@ impl Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// The client said goodbye: a Socket.IO DISCONNECT, an Engine.IO close packet or a WebSocket close frame 1000.
+    /// The client said goodbye: a Socket.IO DISCONNECT or an Engine.IO close packet.
     ClientDisconnect,
-    /// The connection ended without a word.
+    /// The connection ended without a goodbye. Pages that are left or reloaded end so, by a WebSocket close frame or none.
     TransportClose,
     /// The connection failed or broke the WebSocket protocol or the rules of polling.
     TransportError,

@@ -1,10 +1,15 @@
 //! What the opening request of a session said.
+//!
+//! Kept for the whole session, hence in as few bytes as it takes: hyper's header map would pin its read buffer.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-/// The peer's address: put it into the extensions of each request given to [`Server::call`](crate::Server::call).
+use http::HeaderMap;
+
+/// The peer's address: put it into the extensions of each request given to
+/// [`Server::call`](crate::Server::call).
 #[derive(Debug, Clone, Copy)]
 pub struct PeerAddr(pub SocketAddr);
 
@@ -19,33 +24,93 @@ pub enum Transport {
 
 /// The opening request of a session.
 #[derive(Debug)]
-pub struct Handshake(());
+pub struct Handshake {
+    /// The query, then name and value of each header, each followed by a line feed, which none of them can hold.
+    text: Box<str>,
+    peer_addr: Option<SocketAddr>,
+    opened_at: Instant,
+}
 
 impl Handshake {
+    pub(crate) fn of<B>(request: &http::Request<B>) -> Self {
+        Self {
+            text: pack(request.uri().query().unwrap_or_default(), request.headers()),
+            peer_addr: request.extensions().get::<PeerAddr>().map(|addr| addr.0),
+            opened_at: tokio::time::Instant::now().into_std(),
+        }
+    }
+
     /// The value of a header, by its lower-case name; the first one if there are several.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let _ = name;
-        unimplemented!()
+        self.headers()
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value)
     }
+
     /// All headers whose values are text, names in lower case.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        std::iter::empty()
+        let mut lines = self.text.split_terminator('\n').skip(1);
+        std::iter::from_fn(move || lines.next().zip(lines.next()))
     }
+
     /// The query string as it came, without the question mark.
     pub fn query(&self) -> &str {
-        unimplemented!()
+        self.text.split('\n').next().unwrap_or_default()
     }
-    /// A decoded parameter of the query.
+
+    /// A decoded parameter of the query; the first one if there are several.
     pub fn query_param(&self, name: &str) -> Option<Cow<'_, str>> {
-        let _ = name;
-        unimplemented!()
+        param(self.query(), name)
     }
+
     /// Where the request came from, if the caller of [`Server::call`](crate::Server::call) said.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        unimplemented!()
+        self.peer_addr
     }
+
     /// When the session was opened.
     pub fn opened_at(&self) -> Instant {
-        unimplemented!()
+        self.opened_at
+    }
+}
+
+/// A decoded parameter of a query string.
+pub(crate) fn param<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(other, _)| other == name)
+        .map(|(_, value)| value)
+}
+
+fn pack(query: &str, headers: &HeaderMap) -> Box<str> {
+    let mut text = String::with_capacity(1024);
+    text.push_str(query);
+    text.push('\n');
+    for (name, value) in headers {
+        if let Ok(value) = value.to_str() {
+            text.extend([name.as_str(), "\n", value, "\n"]);
+        }
+    }
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_and_headers_are_found_again() {
+        let request = http::Request::builder()
+            .uri("/socket.io/?EIO=4&name=a%20b")
+            .header("User-Agent", "tests")
+            .header("X-Two", "1")
+            .body(())
+            .unwrap();
+        let handshake = Handshake::of(&request);
+        assert_eq!(handshake.query(), "EIO=4&name=a%20b");
+        assert_eq!(handshake.query_param("name").unwrap(), "a b");
+        assert_eq!(handshake.query_param("none"), None);
+        assert_eq!(handshake.header("user-agent"), Some("tests"));
+        assert_eq!(handshake.headers().count(), 2);
+        assert_eq!(handshake.peer_addr(), None);
     }
 }

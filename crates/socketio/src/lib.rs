@@ -1,19 +1,28 @@
 //! An Engine.IO v4 and Socket.IO v5 server made for fan-out.
 
+pub mod engine;
+pub mod packet;
+pub mod websocket;
+
+mod ack;
 mod body;
+mod client;
 mod config;
 mod event;
 mod feed;
 mod handler;
 mod handshake;
+mod id;
+mod member;
 mod message;
 mod namespace;
 mod server;
 mod socket;
 
+pub use ack::{Ack, AckArgs, AckError, AckSendError};
 pub use body::Body;
 pub use config::{Config, Cors};
-pub use event::{Ack, AckArgs, AckError, AckSendError, ArgError, Event};
+pub use event::{ArgError, Event};
 pub use feed::{Feed, FeedId};
 pub use handler::{DisconnectReason, Handler, Refusal};
 pub use handshake::{Handshake, PeerAddr, Transport};

@@ -1,0 +1,112 @@
+//! The feeds of one session, pulled by turns.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
+
+use crate::engine::parcel::Parcel;
+use crate::engine::service::Feed;
+use crate::engine::session::FeedChange;
+
+#[derive(Default)]
+pub(crate) struct Feeds {
+    attached: Vec<(u64, Box<dyn Feed>)>,
+    /// Taken out, to be dropped where no lock is held: feeds are foreign code.
+    detached: Vec<Box<dyn Feed>>,
+    next: usize,
+}
+
+/// A feed panicked.
+#[derive(Debug)]
+pub(crate) struct Panicked;
+
+impl Feeds {
+    pub(crate) fn apply(&mut self, changes: &mut Vec<FeedChange>) {
+        for change in changes.drain(..) {
+            match change {
+                FeedChange::Attach(number, feed) => self.attached.push((number, feed)),
+                FeedChange::Detach(number) => {
+                    if let Some(at) = self.attached.iter().position(|(other, _)| *other == number) {
+                        self.detached.push(self.attached.remove(at).1);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn drop_detached(&mut self) {
+        self.detached = Vec::new();
+    }
+
+    /// The next parcel of the feed whose turn it is, or of the next one that has any.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Result<Poll<Parcel>, Panicked> {
+        let mut pending = 0;
+        while pending < self.attached.len() {
+            if self.next >= self.attached.len() {
+                self.next = 0;
+            }
+            let (number, feed) = &mut self.attached[self.next];
+            match catch_unwind(AssertUnwindSafe(|| feed.poll_next(cx))) {
+                Ok(Poll::Ready(Some(parcel))) => {
+                    self.next += 1;
+                    return Ok(Poll::Ready(parcel));
+                }
+                Ok(Poll::Ready(None)) => {
+                    self.attached.remove(self.next);
+                }
+                Ok(Poll::Pending) => {
+                    self.next += 1;
+                    pending += 1;
+                }
+                Err(_) => {
+                    tracing::error!(feed = *number, "feed panicked");
+                    self.attached.remove(self.next);
+                    return Err(Panicked);
+                }
+            }
+        }
+        Ok(Poll::Pending)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Count(u8, &'static str);
+
+    impl Feed for Count {
+        fn poll_next(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Parcel>> {
+            match self.0 {
+                0 => Poll::Ready(None),
+                1 => {
+                    self.0 = 0;
+                    Poll::Pending
+                }
+                _ => {
+                    self.0 -= 1;
+                    Poll::Ready(Some(Parcel::text(self.1)))
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn feeds_take_turns_and_ended_ones_go() {
+        let mut feeds = Feeds::default();
+        let attach = |number, feed| FeedChange::Attach(number, Box::new(feed) as Box<dyn Feed>);
+        feeds.apply(&mut vec![
+            attach(0, Count(3, "a")),
+            attach(1, Count(4, "b")),
+        ]);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut order = String::new();
+        while let Poll::Ready(parcel) = feeds.poll_next(&mut cx).unwrap() {
+            order.push(char::from(parcel.text_packet()[1]));
+        }
+        assert_eq!(order, "ababb");
+        assert!(feeds.poll_next(&mut cx).unwrap().is_pending());
+        assert!(feeds.attached.is_empty());
+        feeds.apply(&mut vec![attach(2, Count(9, "c")), FeedChange::Detach(2)]);
+        assert!(feeds.poll_next(&mut cx).unwrap().is_pending());
+    }
+}

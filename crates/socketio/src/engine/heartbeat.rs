@@ -1,0 +1,121 @@
+//! When a session's next ping is due, and until when its pong may come.
+//!
+//! Pure: time is an argument.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+#[derive(Debug)]
+pub(crate) struct Heartbeat {
+    interval: Duration,
+    timeout: Duration,
+    awaits: Awaits,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Awaits {
+    PingAt(Instant),
+    PongBy(Instant),
+}
+
+/// What is to be done now.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Beat {
+    /// Nothing until then.
+    Wait(Instant),
+    /// Send a ping.
+    Ping,
+    /// The client is gone.
+    Dead,
+}
+
+impl Heartbeat {
+    pub(crate) fn new(interval: Duration, timeout: Duration, now: Instant) -> Self {
+        Self {
+            interval,
+            timeout,
+            awaits: Awaits::PingAt(now + interval),
+        }
+    }
+
+    pub(crate) fn beat(&mut self, now: Instant) -> Beat {
+        match self.awaits {
+            Awaits::PingAt(at) if now >= at => {
+                // Counted from when it was due, so that a late task does not lengthen the time-out.
+                self.awaits = Awaits::PongBy((at + self.timeout).max(now));
+                Beat::Ping
+            }
+            Awaits::PongBy(by) if now >= by => Beat::Dead,
+            Awaits::PingAt(at) | Awaits::PongBy(at) => Beat::Wait(at),
+        }
+    }
+
+    /// A pong came. One that was not asked for changes nothing.
+    pub(crate) fn pong(&mut self, now: Instant) {
+        if matches!(self.awaits, Awaits::PongBy(_)) {
+            self.awaits = Awaits::PingAt(now + self.interval);
+        }
+    }
+
+    /// The client was not read, hence could not be heard: it gets its time again.
+    pub(crate) fn excuse(&mut self, now: Instant) {
+        if matches!(self.awaits, Awaits::PongBy(_)) {
+            self.awaits = Awaits::PongBy(now + self.timeout);
+        }
+    }
+
+    /// The moment at which the session is dead if no pong comes, known even before the ping is sent.
+    pub(crate) fn dead_at(&self) -> Instant {
+        match self.awaits {
+            Awaits::PingAt(at) => at + self.timeout,
+            Awaits::PongBy(by) => by,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_ping_comes_after_the_interval_and_each_pong_starts_it_anew() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(25 * SECOND, 20 * SECOND, start);
+        assert_eq!(heartbeat.beat(start), Beat::Wait(start + 25 * SECOND));
+        assert_eq!(heartbeat.beat(start + 25 * SECOND), Beat::Ping);
+        assert_eq!(
+            heartbeat.beat(start + 26 * SECOND),
+            Beat::Wait(start + 45 * SECOND)
+        );
+        heartbeat.pong(start + 26 * SECOND);
+        assert_eq!(
+            heartbeat.beat(start + 46 * SECOND),
+            Beat::Wait(start + 51 * SECOND)
+        );
+    }
+
+    #[test]
+    fn a_missing_pong_is_death_unless_it_could_not_be_heard() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(25 * SECOND, 20 * SECOND, start);
+        assert_eq!(heartbeat.dead_at(), start + 45 * SECOND);
+        heartbeat.beat(start + 25 * SECOND);
+        heartbeat.excuse(start + 44 * SECOND);
+        assert_eq!(
+            heartbeat.beat(start + 45 * SECOND),
+            Beat::Wait(start + 64 * SECOND)
+        );
+        assert_eq!(heartbeat.beat(start + 64 * SECOND), Beat::Dead);
+    }
+
+    #[test]
+    fn an_unasked_pong_does_not_put_the_ping_off() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(25 * SECOND, 20 * SECOND, start);
+        heartbeat.pong(start + 20 * SECOND);
+        assert_eq!(heartbeat.beat(start + 25 * SECOND), Beat::Ping);
+    }
+}

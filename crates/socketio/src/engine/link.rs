@@ -1,0 +1,207 @@
+//! A session's WebSocket: reads messages, writes what is in the outbox, says goodbye.
+//!
+//! It keeps no read buffer of its own: bytes go through one that belongs to the thread, and only what the session could
+//! not take at once is kept.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use hyper::upgrade::Upgraded;
+
+use crate::engine::outbox::{Outbox, SLICES_MAX};
+use crate::engine::parcel::Parcel;
+use crate::websocket::frame::{self, Decoder, FrameError, Incoming, Limits};
+use crate::websocket::io::Io;
+
+pub(crate) struct Link {
+    io: Io,
+    decoder: Decoder,
+    /// Bytes that were read but not yet decoded.
+    unread: Bytes,
+    pong: Option<Bytes>,
+    goodbye: Goodbye,
+}
+
+/// A data message.
+pub(crate) enum Data {
+    Text(ByteString),
+    Binary(Bytes),
+}
+
+/// What the taker of messages says after each.
+pub(crate) enum Next<E> {
+    /// Give me another if there is one.
+    More,
+    /// Keep the rest for later.
+    Pause,
+    /// It is over.
+    Stop(E),
+}
+
+/// Why nothing more can be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkEnd {
+    #[error("connection closed without a word")]
+    Eof,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("client closed with code {0:?}")]
+    Closed(Option<u16>),
+}
+
+/// How far the end of the connection has come.
+#[derive(Clone, Copy)]
+enum Goodbye {
+    Unsaid,
+    Written,
+    Drain,
+}
+
+/// Size of the read buffer of each thread: most bytes that one read takes.
+const READ_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl Link {
+    pub(crate) fn new(upgraded: Upgraded, limits: Limits) -> Self {
+        let (io, unread) = Io::from_upgraded(upgraded);
+        Self {
+            io,
+            decoder: Decoder::new(limits),
+            unread,
+            pong: None,
+            goodbye: Goodbye::Unsaid,
+        }
+    }
+
+    /// Reads once and gives what is whole to `take`. `Ready(Ok)` means that there may be more.
+    pub(crate) fn poll_receive<E: From<LinkEnd>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(Data) -> Next<E>,
+    ) -> Poll<Result<(), E>> {
+        if !self.unread.is_empty() {
+            let unread = std::mem::take(&mut self.unread);
+            let mut input = &unread[..];
+            let result = self.decode(&mut input, &mut take);
+            if !input.is_empty() {
+                self.unread = unread.slice_ref(input);
+            }
+            return Poll::Ready(result);
+        }
+        let mut scratch = SCRATCH.take();
+        scratch.resize(READ_BYTES, 0);
+        let result = match self.io.poll_read(cx, &mut scratch) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(LinkEnd::Io(error).into())),
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(LinkEnd::Eof.into())),
+            Poll::Ready(Ok(count)) => {
+                let mut input = &scratch[..count];
+                let result = self.decode(&mut input, &mut take);
+                if !input.is_empty() {
+                    self.unread = Bytes::copy_from_slice(input);
+                }
+                Poll::Ready(result)
+            }
+        };
+        SCRATCH.set(scratch);
+        result
+    }
+
+    fn decode<E: From<LinkEnd>>(
+        &mut self,
+        input: &mut &[u8],
+        take: &mut impl FnMut(Data) -> Next<E>,
+    ) -> Result<(), E> {
+        while let Some(incoming) = self.decoder.decode(input).map_err(LinkEnd::Frame)? {
+            let data = match incoming {
+                Incoming::Text(text) => Data::Text(text),
+                Incoming::Binary(bytes) => Data::Binary(bytes),
+                // Of many pings only the newest needs its pong.
+                Incoming::Ping(payload) => {
+                    self.pong = Some(payload);
+                    continue;
+                }
+                Incoming::Pong(_) => continue,
+                Incoming::Close { code } => return Err(LinkEnd::Closed(code).into()),
+            };
+            match take(data) {
+                Next::More => {}
+                Next::Pause => break,
+                Next::Stop(end) => return Err(end),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a write may take something: the time to fill the outbox.
+    pub(crate) fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_write_ready(cx)
+    }
+
+    /// The answer to a WebSocket ping that is due.
+    pub(crate) fn take_pong(&mut self) -> Option<Parcel> {
+        let payload = self.pong.take()?;
+        Some(Parcel::frame(frame::small(frame::Outgoing::Pong, &payload)))
+    }
+
+    /// Writes once. Ready when something was written or there is nothing to write.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        outbox: &mut Outbox,
+    ) -> Poll<io::Result<()>> {
+        if outbox.is_empty() {
+            return self.io.poll_flush(cx);
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let (count, len) = outbox.slices(&mut slices);
+        let written = ready!(self.io.poll_write(cx, &slices[..count], len))?;
+        outbox.advance(written);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes what is in the outbox, the close frame, and waits until the client has closed its side: to close ours with
+    /// bytes unread would reset the connection and take the close frame with it.
+    pub(crate) fn poll_goodbye(
+        &mut self,
+        cx: &mut Context<'_>,
+        outbox: &mut Outbox,
+        code: u16,
+        reason: &str,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            match self.goodbye {
+                Goodbye::Unsaid => {
+                    outbox.push(Parcel::frame(frame::close(code, reason)));
+                    self.goodbye = Goodbye::Written;
+                }
+                Goodbye::Written => {
+                    while !outbox.is_empty() {
+                        ready!(self.poll_write(cx, outbox))?;
+                    }
+                    ready!(self.io.poll_flush(cx))?;
+                    ready!(self.io.poll_shutdown(cx))?;
+                    self.unread = Bytes::new();
+                    self.goodbye = Goodbye::Drain;
+                }
+                Goodbye::Drain => {
+                    let mut scratch = SCRATCH.take();
+                    scratch.resize(READ_BYTES, 0);
+                    let result = self.io.poll_read(cx, &mut scratch);
+                    SCRATCH.set(scratch);
+                    if ready!(result)? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The two requests of polling: a GET that waits for packets, a POST that brings some.
+//!
+//! They only leave their wish in the session's state and wait; its task does the rest. A request that is dropped while
+//! it waits means that its client is gone, and ends the session.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::BodyExt;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use crate::body::Body;
+use crate::engine::answer::{self, Refused};
+use crate::engine::packet::Payload;
+use crate::engine::session::{Phase, Shared, State, Upgrading};
+use crate::handler::DisconnectReason;
+
+/// How long a poll that comes after a probe's answer waits for the upgrade that is due. Its client may have sent the
+/// upgrade first, by the other connection: then this poll is one too many and must be told so.
+const UPGRADE_GRACE: Duration = Duration::from_millis(20);
+
+/// How long a goodbye by POST waits for the poll that its client may have sent at the same moment.
+const GOODBYE_GRACE: Duration = Duration::from_millis(20);
+
+/// How much of a POST that is too large is read and thrown away, so that its client can read the answer instead of a
+/// reset. A larger one is cut off.
+const DISCARD_BYTES_MAX: u64 = 4 << 20;
+
+/// Waits for packets.
+pub(crate) async fn poll(session: &Arc<Shared>) -> Result<Response<Body>, Refused> {
+    let upgraded = {
+        let mut state = session.state.lock();
+        admit(session, &state)?;
+        (state.polling.upgrading == Upgrading::Probed).then(|| {
+            let (sender, receiver) = oneshot::channel();
+            state.polling.upgraded = Some(sender);
+            receiver
+        })
+    };
+    if let Some(upgraded) = upgraded {
+        let _ = timeout(UPGRADE_GRACE, upgraded).await;
+    }
+    let receiver = {
+        let mut state = session.state.lock();
+        admit(session, &state)?;
+        if state.polling.poll.is_some() {
+            drop(state);
+            session.close(DisconnectReason::TransportError);
+            return Err(Refused::BadRequest);
+        }
+        let (sender, receiver) = oneshot::channel();
+        state.polling.poll = Some(sender);
+        receiver
+    };
+    session.waker.wake();
+    let presence = Presence {
+        session,
+        is_done: false,
+    };
+    let body = receiver.await.map_err(|_| Refused::SessionUnknown);
+    presence.done();
+    body.map(answer::text)
+}
+
+/// Takes the packets of a body.
+pub(crate) async fn post<B>(session: &Arc<Shared>, body: B) -> Result<Response<Body>, Refused>
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    {
+        let mut state = session.state.lock();
+        admit(session, &state)?;
+        if state.polling.is_posting {
+            drop(state);
+            session.close(DisconnectReason::TransportError);
+            return Err(Refused::BadRequest);
+        }
+        state.polling.is_posting = true;
+    }
+    let presence = Presence {
+        session,
+        is_done: false,
+    };
+    let result = take(session, body).await;
+    session.state.lock().polling.is_posting = false;
+    presence.done();
+    match result {
+        Ok(()) => Ok(answer::text(Body::from(Bytes::from_static(b"ok")))),
+        Err(refused) => {
+            if refused == Refused::BadRequest {
+                session.close(DisconnectReason::ParseError);
+            }
+            Err(refused)
+        }
+    }
+}
+
+async fn take<B>(session: &Arc<Shared>, body: B) -> Result<(), Refused>
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    let config = &session.config;
+    let body = timeout(config.body_timeout, read(body, config.max_payload))
+        .await
+        .unwrap_or(Err(Refused::BadRequest))?;
+    let payload = Payload::new(body).map_err(|_| Refused::BadRequest)?;
+    let says_goodbye = payload.check().map_err(|_| Refused::BadRequest)?;
+    if says_goodbye && session.state.lock().polling.poll.is_none() {
+        tokio::time::sleep(GOODBYE_GRACE).await;
+    }
+    let mut payload = Some(payload);
+    loop {
+        let taken = {
+            let mut state = session.state.lock();
+            admit(session, &state)?;
+            if state.polling.post.is_none() {
+                state.polling.post = payload.take();
+                state.polling.has_left = says_goodbye;
+                break;
+            }
+            let (sender, receiver) = oneshot::channel();
+            state.polling.post_taken = Some(sender);
+            receiver
+        };
+        // An error is the end of the session, which `admit` finds.
+        let _ = taken.await;
+    }
+    session.waker.wake();
+    Ok(())
+}
+
+/// Whether the session takes requests of polling.
+fn admit(session: &Shared, state: &State) -> Result<(), Refused> {
+    if session.is_websocket() {
+        return Err(Refused::BadRequest);
+    }
+    let is_dead = Instant::now() >= state.dead_at && state.polling.post.is_none();
+    if is_dead || !state.accepts_requests() {
+        return Err(Refused::SessionUnknown);
+    }
+    Ok(())
+}
+
+impl State {
+    /// Whether the session is there for its client: open, or about to tell it goodbye.
+    pub(crate) fn accepts_requests(&self) -> bool {
+        let is_open = match self.phase {
+            Phase::Open => true,
+            Phase::Closing(reason) => {
+                matches!(
+                    reason,
+                    DisconnectReason::ServerDisconnect | DisconnectReason::ServerShutdown
+                )
+            }
+            Phase::Closed => false,
+        };
+        is_open && !self.polling.has_left
+    }
+}
+
+/// Ends the session when a request of its client is dropped before it was answered.
+struct Presence<'a> {
+    session: &'a Shared,
+    is_done: bool,
+}
+
+impl Presence<'_> {
+    fn done(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for Presence<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.session.close(DisconnectReason::TransportClose);
+        }
+    }
+}
+
+async fn read<B>(body: B, max: usize) -> Result<Bytes, Refused>
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    let announced = body.size_hint().lower();
+    if announced > max as u64 + DISCARD_BYTES_MAX {
+        return Err(Refused::TooLarge);
+    }
+    let mut body = pin!(body);
+    let mut bytes = Vec::new();
+    let mut is_too_large = announced > max as u64;
+    let mut seen = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refused::BadRequest)?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        seen += data.len() as u64;
+        is_too_large |= seen > max as u64;
+        if !is_too_large {
+            bytes.extend_from_slice(&data);
+        } else if seen > max as u64 + DISCARD_BYTES_MAX {
+            return Err(Refused::TooLarge);
+        } else {
+            bytes = Vec::new();
+        }
+    }
+    if is_too_large {
+        Err(Refused::TooLarge)
+    } else {
+        Ok(bytes.into())
+    }
+}

@@ -1,0 +1,69 @@
+//! What runs over Engine.IO sessions.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use crate::engine::parcel::Parcel;
+use crate::engine::session::Session;
+use crate::handler::DisconnectReason;
+
+/// Makes a driver for each session.
+pub trait Service: Send + Sync + 'static {
+    /// What it makes.
+    type Driver: Driver;
+
+    /// A session has been opened.
+    fn open(&self, session: Session) -> Self::Driver;
+}
+
+/// The application's part of one session, driven by the session's task.
+pub trait Driver: Send + Unpin + 'static {
+    /// Goes on with what is under way, as futures do.
+    fn poll(&mut self, cx: &mut Context<'_>);
+
+    /// Whether it can take another message now. While it cannot, the client is read no further.
+    fn accepts(&self) -> bool;
+
+    /// Takes one message of the client, in order. It should be put aside for [`Driver::poll`], which is called next.
+    fn message(&mut self, message: Inbound) -> Result<(), Malformed>;
+
+    /// The session is over: nothing more can be sent. Called until it is ready, then the driver is dropped.
+    fn poll_close(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// A message of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inbound {
+    /// Text.
+    Text(ByteString),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+impl Inbound {
+    /// Its bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A driver's word that a message means nothing to it: the session is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed;
+
+/// A source that a session pulls from when its transport can take more; see [`crate::Feed`], which is the same for
+/// Socket.IO messages.
+pub trait Feed: Send + 'static {
+    /// The next parcel. `Pending` registers the waker; `Ready(None)` ends the feed, and it is dropped.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Parcel>>;
+}

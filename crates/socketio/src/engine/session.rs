@@ -1,0 +1,262 @@
+//! A session as everybody but its own task sees it: a queue with bounds, and wishes that the task fulfils.
+//!
+//! Nobody waits here and nothing is written here: the lock guards a few fields for a few instructions.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::task::AtomicWaker;
+use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::body::Body;
+use crate::config::Config;
+use crate::engine::packet::Payload;
+use crate::engine::parcel::Parcel;
+use crate::engine::service::Feed;
+use crate::handler::DisconnectReason;
+use crate::handshake::{Handshake, Transport};
+use crate::id::Id;
+
+/// A handle to one session. Clones are the same session; it may be kept beyond the session's end.
+#[derive(Clone)]
+pub struct Session(pub(crate) Arc<Shared>);
+
+impl Session {
+    /// The Engine.IO id: 20 characters of `[A-Za-z0-9_-]`. Who knows it can speak for the client.
+    pub fn id(&self) -> &str {
+        self.0.id.as_str()
+    }
+
+    /// Queues a parcel. Never waits: a queue over its bound closes the session as a slow consumer.
+    pub fn send(&self, parcel: Parcel) -> Result<(), SendError> {
+        self.0.send(parcel)
+    }
+
+    /// Lets the session pull from a feed. Returns its number.
+    pub fn attach(&self, feed: impl Feed) -> u64 {
+        let mut state = self.0.state.lock();
+        let number = state.feeds_attached;
+        state.feeds_attached += 1;
+        if state.phase == Phase::Open {
+            state
+                .feed_changes
+                .push(FeedChange::Attach(number, Box::new(feed)));
+        }
+        drop(state);
+        self.0.waker.wake();
+        number
+    }
+
+    /// Drops a feed. What was already pulled from it is still sent.
+    pub fn detach(&self, feed: u64) {
+        self.0
+            .state
+            .lock()
+            .feed_changes
+            .push(FeedChange::Detach(feed));
+        self.0.waker.wake();
+    }
+
+    /// Ends the session. For [`DisconnectReason::ServerDisconnect`] and [`DisconnectReason::ServerShutdown`] what is
+    /// queued is sent first.
+    pub fn close(&self, reason: DisconnectReason) {
+        self.0.close(reason);
+    }
+
+    /// Whether the session can still take messages.
+    pub fn is_open(&self) -> bool {
+        self.0.state.lock().phase == Phase::Open
+    }
+
+    /// The opening request.
+    pub fn handshake(&self) -> &Handshake {
+        &self.0.handshake
+    }
+
+    /// What carries the session at the moment.
+    pub fn transport(&self) -> Transport {
+        if self.0.is_websocket() {
+            Transport::WebSocket
+        } else {
+            Transport::Polling
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Has the session's task poll its driver soon.
+    pub(crate) fn wake(&self) {
+        self.0.waker.wake();
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Session").field(&self.0.id).finish()
+    }
+}
+
+/// Why a parcel was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The session has ended.
+    #[error("session is closed")]
+    Closed,
+    /// The queue is full; the session is being closed.
+    #[error("session takes its messages too slowly")]
+    SlowConsumer,
+}
+
+pub(crate) struct Shared {
+    pub(crate) id: Id,
+    pub(crate) config: Arc<Config>,
+    pub(crate) handshake: Handshake,
+    pub(crate) waker: AtomicWaker,
+    pub(crate) is_websocket: AtomicBool,
+    pub(crate) state: Mutex<State>,
+}
+
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    /// What waits for the wire, outside of feeds.
+    pub(crate) queue: VecDeque<Parcel>,
+    pub(crate) queue_bytes: usize,
+    /// The task has nothing to write and sleeps: who queues something wakes it.
+    pub(crate) is_idle: bool,
+    pub(crate) feed_changes: Vec<FeedChange>,
+    feeds_attached: u64,
+    /// The moment after which a polling client is taken for dead, even if the task has not yet seen it.
+    pub(crate) dead_at: Instant,
+    pub(crate) polling: PollingState,
+}
+
+/// What HTTP requests of a polling session leave for its task.
+#[derive(Default)]
+pub(crate) struct PollingState {
+    /// The open poll.
+    pub(crate) poll: Option<oneshot::Sender<Body>>,
+    /// A POST is being read or waits for `post` to be taken.
+    pub(crate) is_posting: bool,
+    /// Packets that a POST brought.
+    pub(crate) post: Option<Payload>,
+    /// Told when `post` has been taken.
+    pub(crate) post_taken: Option<oneshot::Sender<()>>,
+    /// The client has said goodbye: there will be no further request.
+    pub(crate) has_left: bool,
+    /// A WebSocket that means to take over.
+    pub(crate) upgrade: Option<OnUpgrade>,
+    /// How far it has come.
+    pub(crate) upgrading: Upgrading,
+    /// Told when it has taken over or failed.
+    pub(crate) upgraded: Option<oneshot::Sender<()>>,
+}
+
+/// How far a WebSocket has come that means to take over a polling session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Upgrading {
+    #[default]
+    No,
+    Connected,
+    /// Its probe was answered: the client wants its polls to end.
+    Probed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Open,
+    /// The end has been decided, the task carries it out.
+    Closing(DisconnectReason),
+    /// Nothing goes in or out.
+    Closed,
+}
+
+pub(crate) enum FeedChange {
+    Attach(u64, Box<dyn Feed>),
+    Detach(u64),
+}
+
+impl Shared {
+    pub(crate) fn new(config: Arc<Config>, handshake: Handshake, is_websocket: bool) -> Arc<Self> {
+        let dead_at =
+            Instant::from_std(handshake.opened_at()) + config.ping_interval + config.ping_timeout;
+        Arc::new(Self {
+            id: Id::random(),
+            config,
+            handshake,
+            waker: AtomicWaker::new(),
+            is_websocket: AtomicBool::new(is_websocket),
+            state: Mutex::new(State {
+                phase: Phase::Open,
+                queue: VecDeque::new(),
+                queue_bytes: 0,
+                is_idle: false,
+                feed_changes: Vec::new(),
+                feeds_attached: 0,
+                dead_at,
+                polling: PollingState::default(),
+            }),
+        })
+    }
+
+    fn send(&self, parcel: Parcel) -> Result<(), SendError> {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Open {
+            return Err(SendError::Closed);
+        }
+        let bytes = state.queue_bytes + parcel.len();
+        let is_full = bytes > self.config.queue_bytes_max
+            || state.queue.len() >= self.config.queue_messages_max;
+        if is_full && !state.queue.is_empty() {
+            drop(state);
+            self.close(DisconnectReason::SlowConsumer);
+            return Err(SendError::SlowConsumer);
+        }
+        state.queue_bytes = bytes;
+        state.queue.push_back(parcel);
+        let wakes = std::mem::take(&mut state.is_idle);
+        drop(state);
+        if wakes {
+            self.waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Decides the end, unless it has been decided already.
+    pub(crate) fn close(&self, reason: DisconnectReason) {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closing(reason);
+        }
+        drop(state);
+        self.waker.wake();
+    }
+}
+
+impl Shared {
+    pub(crate) fn is_websocket(&self) -> bool {
+        self.is_websocket.load(Ordering::Acquire)
+    }
+
+    /// Nothing goes in or out any more: waiting requests learn it, and what waited is dropped.
+    pub(crate) fn retire(&self) {
+        let mut state = self.state.lock();
+        state.phase = Phase::Closed;
+        state.queue_bytes = 0;
+        let dropped = (
+            std::mem::take(&mut state.queue),
+            std::mem::take(&mut state.feed_changes),
+            std::mem::take(&mut state.polling),
+        );
+        drop(state);
+        // Feeds are foreign code, which must not run under the lock.
+        drop(dropped);
+    }
+}

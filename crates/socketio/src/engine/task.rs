@@ -1,0 +1,699 @@
+//! The task of one session: keeps time, reads, drives the driver, writes; then carries out the end.
+//!
+//! One hand-written future polls all of it, so that a driver that waits holds up neither pings nor writes, and one wake
+//! serves whatever has become ready. What other tasks want of the session they leave in [`Shared`].
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::upgrade::OnUpgrade;
+use tokio::time::{Instant, Sleep};
+
+use crate::engine::feeds::Feeds;
+use crate::engine::heartbeat::{Beat, Heartbeat};
+use crate::engine::link::{Data, Link, LinkEnd, Next};
+use crate::engine::outbox::Outbox;
+use crate::engine::packet::{Packet, Payload};
+use crate::engine::parcel::Parcel;
+use crate::engine::probe::{Probe, Probed};
+use crate::engine::server::Ticket;
+use crate::engine::service::{Driver, Inbound};
+use crate::engine::session::{Phase, Shared, Upgrading};
+use crate::handler::DisconnectReason;
+use crate::websocket::frame::{Limits, code};
+
+pub(crate) struct Task<D> {
+    ticket: Ticket,
+    driver: D,
+    carrier: Carrier,
+    /// Packets that came by POST, to be taken before anything that comes by WebSocket.
+    payloads: VecDeque<Payload>,
+    outbox: Outbox,
+    feeds: Feeds,
+    heartbeat: Heartbeat,
+    ping_due: bool,
+    probe: Option<Box<Probe>>,
+    alarm: Alarm,
+    closing: Option<Closing>,
+}
+
+/// What carries the session at the moment.
+enum Carrier {
+    Polling,
+    /// A WebSocket whose 101 is on its way.
+    Opening(OnUpgrade),
+    WebSocket(Box<Link>),
+    /// Nothing any more.
+    Ended,
+}
+
+/// The end of a session while it is carried out.
+struct Closing {
+    ending: Ending,
+    deadline: Instant,
+    driver_is_done: bool,
+}
+
+/// Why and how a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ending {
+    reason: DisconnectReason,
+    farewell: Farewell,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Farewell {
+    /// There is nobody to say it to.
+    None,
+    /// What is queued, then goodbye.
+    AfterQueue(u16, &'static str),
+    /// At once.
+    AtOnce(u16, &'static str),
+}
+
+/// Reads per poll of the task. After these it lets others go first.
+const ROUNDS_MAX: usize = 4;
+
+/// Vectored writes per poll of the task. After these it lets others go first.
+const WRITES_MAX: usize = 16;
+
+impl<D: Driver> Task<D> {
+    pub(crate) fn over_polling(ticket: Ticket, driver: D) -> Self {
+        Self::new(ticket, driver, Carrier::Polling)
+    }
+
+    pub(crate) fn over_websocket(
+        ticket: Ticket,
+        driver: D,
+        upgrade: OnUpgrade,
+        open: Parcel,
+    ) -> Self {
+        let mut task = Self::new(ticket, driver, Carrier::Opening(upgrade));
+        task.outbox.push(open);
+        task
+    }
+
+    fn new(ticket: Ticket, driver: D, carrier: Carrier) -> Self {
+        let config = &ticket.shared.config;
+        let now = Instant::from_std(ticket.shared.handshake.opened_at());
+        let heartbeat = Heartbeat::new(config.ping_interval, config.ping_timeout, now);
+        let alarm = Alarm::new(now + config.ping_interval);
+        Self {
+            ticket,
+            driver,
+            carrier,
+            payloads: VecDeque::new(),
+            outbox: Outbox::default(),
+            feeds: Feeds::default(),
+            heartbeat,
+            ping_due: false,
+            probe: None,
+            alarm,
+            closing: None,
+        }
+    }
+
+    fn run(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        self.take_wishes()?;
+        if self.alarm.poll(cx).is_ready() {
+            self.keep_time(cx)?;
+        }
+        self.poll_probe(cx);
+        self.receive(cx)?;
+        self.send(cx)
+    }
+
+    /// What others have left in the shared state.
+    fn take_wishes(&mut self) -> Result<(), Ending> {
+        let mut state = self.ticket.shared.state.lock();
+        if let Phase::Closing(reason) = state.phase {
+            return Err(Ending::of(reason));
+        }
+        if let Some(upgrade) = state.polling.upgrade.take() {
+            drop(state);
+            let config = &self.ticket.shared.config;
+            let deadline = Instant::now() + config.upgrade_timeout;
+            self.probe = Some(Box::new(Probe::new(
+                upgrade,
+                limits(&self.ticket.shared),
+                deadline,
+            )));
+            self.alarm.not_after(deadline);
+        }
+        Ok(())
+    }
+
+    fn keep_time(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        let now = Instant::now();
+        let next = loop {
+            match self.heartbeat.beat(now) {
+                Beat::Wait(until) => break until,
+                Beat::Ping => self.ping_due = true,
+                Beat::Dead if !self.driver.accepts() => self.heartbeat.excuse(now),
+                Beat::Dead => return Err(Ending::of(DisconnectReason::PingTimeout)),
+            }
+        };
+        self.alarm.set(next);
+        if let Some(deadline) = self.probe.as_ref().map(|probe| probe.deadline) {
+            if now >= deadline {
+                self.end_probe();
+            } else {
+                self.alarm.not_after(deadline);
+            }
+        }
+        self.publish_death();
+        // A new time registers only when it is polled.
+        if self.alarm.poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
+    }
+
+    fn publish_death(&self) {
+        self.ticket.shared.state.lock().dead_at = self.heartbeat.dead_at();
+    }
+
+    /// Reads and drives by turns until there is nothing to read or the driver takes no more.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        for _ in 0..ROUNDS_MAX {
+            self.driver.poll(cx);
+            if !self.driver.accepts() {
+                return Ok(());
+            }
+            if self.poll_receive(cx)?.is_pending() {
+                return Ok(());
+            }
+        }
+        self.driver.poll(cx);
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    /// Reads once.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Ending> {
+        let shared = &self.ticket.shared;
+        if let Carrier::Opening(upgrade) = &mut self.carrier {
+            let Poll::Ready(upgraded) = Pin::new(upgrade).poll(cx) else {
+                return Ok(Poll::Pending);
+            };
+            let upgraded = upgraded.map_err(|_| Ending::from(LinkEnd::Eof))?;
+            self.carrier = Carrier::WebSocket(Box::new(Link::new(upgraded, limits(shared))));
+        }
+        let mut intake = Intake {
+            driver: &mut self.driver,
+            has_pong: false,
+        };
+        let progress = if let Some(payload) = self.payloads.front_mut() {
+            if intake.payload(payload)? {
+                self.payloads.pop_front();
+            }
+            Poll::Ready(())
+        } else {
+            match &mut self.carrier {
+                Carrier::Polling => match take_post(shared) {
+                    Some(payload) => {
+                        self.payloads.push_back(payload);
+                        Poll::Ready(())
+                    }
+                    None => Poll::Pending,
+                },
+                Carrier::WebSocket(link) => match link.poll_receive(cx, |data| intake.data(data)) {
+                    Poll::Ready(result) => Poll::Ready(result?),
+                    Poll::Pending => Poll::Pending,
+                },
+                Carrier::Opening(_) | Carrier::Ended => Poll::Pending,
+            }
+        };
+        if intake.has_pong {
+            self.heartbeat.pong(Instant::now());
+            // The alarm rings earlier than it need; it is set anew then.
+            self.publish_death();
+        }
+        Ok(progress)
+    }
+
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        match &self.carrier {
+            Carrier::WebSocket(_) => self.write(cx),
+            Carrier::Polling => self.answer(cx),
+            Carrier::Opening(_) | Carrier::Ended => Ok(()),
+        }
+    }
+
+    /// Fills the outbox and writes it while the socket takes it.
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        for _ in 0..WRITES_MAX {
+            let Carrier::WebSocket(link) = &mut self.carrier else {
+                return Ok(());
+            };
+            let Poll::Ready(writable) = link.poll_writable(cx) else {
+                return Ok(());
+            };
+            writable.map_err(LinkEnd::Io)?;
+            if let Some(pong) = link.take_pong() {
+                self.outbox.push(pong);
+            }
+            let is_dry = self.fill(cx, Outbox::has_room)?;
+            let Carrier::WebSocket(link) = &mut self.carrier else {
+                return Ok(());
+            };
+            let Poll::Ready(written) = link.poll_write(cx, &mut self.outbox) else {
+                return Ok(());
+            };
+            written.map_err(LinkEnd::Io)?;
+            if is_dry && self.outbox.is_empty() {
+                return Ok(());
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    /// Answers the open poll if there is one and something to say.
+    fn answer(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        let (packets_max, bytes_max) = self.answer_bounds();
+        {
+            let mut state = self.ticket.shared.state.lock();
+            if state.polling.poll.is_none() {
+                // A poll that comes wakes the task.
+                state.is_idle = false;
+                self.feeds.apply(&mut state.feed_changes);
+                drop(state);
+                self.feeds.drop_detached();
+                return Ok(());
+            }
+        }
+        self.fill(cx, |outbox| {
+            outbox.has_room_in_answer(packets_max, bytes_max)
+        })?;
+        let mut state = self.ticket.shared.state.lock();
+        if self.outbox.is_empty() && state.polling.upgrading == Upgrading::Probed {
+            self.outbox.push(Parcel::noop());
+        }
+        if !self.outbox.is_empty()
+            && let Some(poll) = state.polling.poll.take()
+        {
+            drop(state);
+            // A poll that was dropped meanwhile ends the session.
+            let _ = poll.send(self.outbox.take_answer(packets_max, bytes_max));
+        }
+        Ok(())
+    }
+
+    fn answer_bounds(&self) -> (usize, usize) {
+        let config = &self.ticket.shared.config;
+        (config.poll_packets_max, config.poll_bytes_max)
+    }
+
+    /// Moves what is due to the outbox while it has room: a ping, the queue, then the feeds. Says whether there is no more;
+    /// then whoever has more will wake the task.
+    fn fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        has_room: impl Fn(&Outbox) -> bool,
+    ) -> Result<bool, Ending> {
+        if std::mem::take(&mut self.ping_due) {
+            self.outbox.push(Parcel::ping());
+        }
+        {
+            let mut state = self.ticket.shared.state.lock();
+            while has_room(&self.outbox) {
+                let Some(parcel) = state.queue.pop_front() else {
+                    break;
+                };
+                state.queue_bytes -= parcel.len();
+                self.outbox.push(parcel);
+            }
+            self.feeds.apply(&mut state.feed_changes);
+            state.is_idle = state.queue.is_empty();
+            if !state.is_idle {
+                return Ok(false);
+            }
+            if state.queue.capacity() > QUEUE_KEPT {
+                state.queue.shrink_to(QUEUE_KEPT);
+            }
+        }
+        self.feeds.drop_detached();
+        while has_room(&self.outbox) {
+            match self.feeds.poll_next(cx) {
+                Ok(Poll::Ready(parcel)) => self.outbox.push(parcel),
+                Ok(Poll::Pending) => return Ok(true),
+                Err(_) => return Err(Ending::of(DisconnectReason::HandlerPanic)),
+            }
+        }
+        Ok(false)
+    }
+
+    fn poll_probe(&mut self, cx: &mut Context<'_>) {
+        let Some(probe) = &mut self.probe else { return };
+        loop {
+            match probe.poll(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Probed::Answered) => {
+                    self.ticket.shared.state.lock().polling.upgrading = Upgrading::Probed;
+                }
+                Poll::Ready(Probed::Failed) => return self.end_probe(),
+                Poll::Ready(Probed::Upgraded(link)) => {
+                    self.carrier = Carrier::WebSocket(link);
+                    self.probe = None;
+                    return self.leave_polling();
+                }
+            }
+        }
+    }
+
+    /// The WebSocket did not take over: the session goes on over polling.
+    fn end_probe(&mut self) {
+        self.probe = None;
+        let mut state = self.ticket.shared.state.lock();
+        state.polling.upgrading = Upgrading::No;
+        state.polling.upgraded = None;
+    }
+
+    fn leave_polling(&mut self) {
+        let shared = &self.ticket.shared;
+        let mut state = shared.state.lock();
+        shared.is_websocket.store(true, Ordering::Release);
+        state.polling.upgrading = Upgrading::No;
+        state.polling.upgraded = None;
+        self.payloads.extend(state.polling.post.take());
+        let poll = state.polling.poll.take();
+        drop(state);
+        if let Some(poll) = poll {
+            let _ = poll.send(answer_of(Parcel::noop()));
+        }
+    }
+
+    fn begin_closing(&mut self, ending: Ending) {
+        tracing::debug!(session = %self.ticket.shared.id, ?ending, "session ends");
+        let now = Instant::now();
+        let deadline = now + self.ticket.shared.config.close_timeout;
+        self.closing = Some(Closing {
+            ending,
+            deadline,
+            driver_is_done: false,
+        });
+        self.alarm.set(deadline);
+        self.end_probe();
+        self.payloads.clear();
+        let feeds = std::mem::take(&mut self.feeds);
+        let mut state = self.ticket.shared.state.lock();
+        state.phase = Phase::Closing(ending.reason);
+        let changes = std::mem::take(&mut state.feed_changes);
+        let dropped = (!matches!(ending.farewell, Farewell::AfterQueue(..))).then(|| {
+            self.outbox.keep_begun();
+            std::mem::take(&mut state.queue)
+        });
+        drop(state);
+        // Feeds are foreign code, which must not run under the lock.
+        drop((feeds, changes, dropped));
+    }
+
+    /// Says goodbye over the carrier and lets the driver come to its end, side by side.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(Closing {
+            ending, deadline, ..
+        }) = self.closing
+        else {
+            return Poll::Ready(());
+        };
+        if !matches!(self.carrier, Carrier::Ended)
+            && (self.poll_goodbye(cx, ending.farewell).is_ready()
+                || self.alarm.poll(cx).is_ready() && Instant::now() >= deadline)
+        {
+            self.carrier = Carrier::Ended;
+            self.outbox = Outbox::default();
+            self.ticket.withdraw();
+        }
+        let closing = self.closing.as_mut().expect("it was there above");
+        if !closing.driver_is_done {
+            closing.driver_is_done = self.driver.poll_close(ending.reason, cx).is_ready();
+        }
+        if closing.driver_is_done && matches!(self.carrier, Carrier::Ended) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn poll_goodbye(&mut self, cx: &mut Context<'_>, farewell: Farewell) -> Poll<()> {
+        match (&mut self.carrier, farewell) {
+            (Carrier::Ended, _) | (Carrier::Opening(_) | Carrier::WebSocket(_), Farewell::None) => {
+                Poll::Ready(())
+            }
+            (Carrier::Opening(upgrade), _) => {
+                let Ok(upgraded) = ready!(Pin::new(upgrade).poll(cx)) else {
+                    return Poll::Ready(());
+                };
+                self.carrier =
+                    Carrier::WebSocket(Box::new(Link::new(upgraded, limits(&self.ticket.shared))));
+                self.poll_goodbye(cx, farewell)
+            }
+            (Carrier::WebSocket(link), Farewell::AtOnce(code, reason)) => link
+                .poll_goodbye(cx, &mut self.outbox, code, reason)
+                .map(drop),
+            (Carrier::WebSocket(link), Farewell::AfterQueue(code, reason)) => {
+                loop {
+                    take_queue(&self.ticket.shared, &mut self.outbox, Outbox::has_room);
+                    if self.outbox.is_empty() {
+                        break;
+                    }
+                    if ready!(link.poll_write(cx, &mut self.outbox)).is_err() {
+                        return Poll::Ready(());
+                    }
+                }
+                link.poll_goodbye(cx, &mut self.outbox, code, reason)
+                    .map(drop)
+            }
+            (Carrier::Polling, farewell) => self.answer_goodbye(farewell),
+        }
+    }
+
+    fn answer_goodbye(&mut self, farewell: Farewell) -> Poll<()> {
+        let (packets_max, bytes_max) = self.answer_bounds();
+        let shared = &self.ticket.shared;
+        let reason = self.closing.as_ref().map(|closing| closing.ending.reason);
+        let poll = shared.state.lock().polling.poll.take();
+        match (poll, farewell) {
+            (Some(poll), _) if reason == Some(DisconnectReason::ClientDisconnect) => {
+                let _ = poll.send(answer_of(Parcel::noop()));
+                Poll::Ready(())
+            }
+            (Some(poll), Farewell::AfterQueue(..)) => {
+                take_queue(shared, &mut self.outbox, |outbox| {
+                    outbox.has_room_in_answer(packets_max, bytes_max)
+                });
+                let has_queue = !shared.state.lock().queue.is_empty();
+                let is_last = !has_queue && self.outbox.has_room_in_answer(packets_max, bytes_max);
+                if is_last {
+                    self.outbox.push(Parcel::close());
+                }
+                let _ = poll.send(self.outbox.take_answer(packets_max, bytes_max));
+                if is_last && self.outbox.is_empty() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            }
+            (Some(poll), _) => {
+                let _ = poll.send(answer_of(Parcel::close()));
+                Poll::Ready(())
+            }
+            // A poll that comes wakes the task.
+            (None, Farewell::AfterQueue(..)) => Poll::Pending,
+            (None, _) => Poll::Ready(()),
+        }
+    }
+}
+
+impl<D: Driver> Future for Task<D> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.ticket.shared.waker.register(cx.waker());
+        if this.closing.is_none() {
+            match this.run(cx) {
+                Ok(()) => return Poll::Pending,
+                Err(ending) => this.begin_closing(ending),
+            }
+        }
+        this.poll_close(cx)
+    }
+}
+
+/// Room that an empty queue keeps.
+const QUEUE_KEPT: usize = 16;
+
+fn limits(shared: &Shared) -> Limits {
+    Limits {
+        message_bytes_max: shared.config.max_payload,
+        fragments_max: shared.config.fragments_max,
+    }
+}
+
+fn answer_of(parcel: Parcel) -> crate::body::Body {
+    parcel.packets()[0].clone().into()
+}
+
+fn take_post(shared: &Shared) -> Option<Payload> {
+    let mut state = shared.state.lock();
+    let payload = state.polling.post.take()?;
+    state.polling.post_taken = None;
+    Some(payload)
+}
+
+fn take_queue(shared: &Shared, outbox: &mut Outbox, has_room: impl Fn(&Outbox) -> bool) {
+    let mut state = shared.state.lock();
+    while has_room(outbox) {
+        let Some(parcel) = state.queue.pop_front() else {
+            break;
+        };
+        outbox.push(parcel);
+    }
+}
+
+/// Hands packets to the driver.
+struct Intake<'a, D> {
+    driver: &'a mut D,
+    has_pong: bool,
+}
+
+impl<D: Driver> Intake<'_, D> {
+    fn data(&mut self, data: Data) -> Next<Ending> {
+        let packet = match data {
+            Data::Binary(bytes) => Packet::Binary(bytes),
+            Data::Text(text) => match Packet::decode(&text) {
+                Ok(packet) => packet,
+                Err(_) => return Next::Stop(Ending::of(DisconnectReason::ParseError)),
+            },
+        };
+        match self.packet(packet) {
+            Ok(()) if self.driver.accepts() => Next::More,
+            Ok(()) => Next::Pause,
+            Err(ending) => Next::Stop(ending),
+        }
+    }
+
+    /// Says whether the payload has been taken wholly.
+    fn payload(&mut self, payload: &mut Payload) -> Result<bool, Ending> {
+        while self.driver.accepts() {
+            match payload.next() {
+                Some(Ok(packet)) => self.packet(packet)?,
+                Some(Err(_)) => return Err(Ending::of(DisconnectReason::ParseError)),
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    fn packet(&mut self, packet: Packet) -> Result<(), Ending> {
+        let message = match packet {
+            Packet::Message(text) => Inbound::Text(text),
+            Packet::Binary(bytes) => Inbound::Binary(bytes),
+            Packet::Pong(_) => {
+                self.has_pong = true;
+                return Ok(());
+            }
+            Packet::Close => return Err(Ending::of(DisconnectReason::ClientDisconnect)),
+            Packet::Ping(_) => return Err(Ending::of(DisconnectReason::ParseError)),
+            Packet::Open | Packet::Upgrade | Packet::Noop => return Ok(()),
+        };
+        self.driver
+            .message(message)
+            .map_err(|_| Ending::of(DisconnectReason::ParseError))
+    }
+}
+
+impl Ending {
+    fn of(reason: DisconnectReason) -> Self {
+        let farewell = match reason {
+            DisconnectReason::ClientDisconnect => Farewell::AtOnce(code::NORMAL, ""),
+            DisconnectReason::TransportClose => Farewell::AtOnce(code::NORMAL, ""),
+            DisconnectReason::TransportError => {
+                Farewell::AtOnce(code::PROTOCOL_ERROR, "transport error")
+            }
+            DisconnectReason::PingTimeout => Farewell::AtOnce(code::POLICY, "ping timeout"),
+            DisconnectReason::ServerDisconnect => Farewell::AfterQueue(code::NORMAL, ""),
+            DisconnectReason::SlowConsumer => Farewell::AtOnce(code::POLICY, "slow consumer"),
+            DisconnectReason::ParseError => Farewell::AtOnce(code::PROTOCOL_ERROR, "parse error"),
+            DisconnectReason::HandlerPanic => Farewell::AtOnce(code::INTERNAL, "internal error"),
+            DisconnectReason::ServerShutdown => {
+                Farewell::AfterQueue(code::GOING_AWAY, "server shutdown")
+            }
+        };
+        Self { reason, farewell }
+    }
+}
+
+impl From<LinkEnd> for Ending {
+    fn from(end: LinkEnd) -> Self {
+        match end {
+            LinkEnd::Eof => Self {
+                reason: DisconnectReason::TransportClose,
+                farewell: Farewell::None,
+            },
+            LinkEnd::Io(_) => Self {
+                reason: DisconnectReason::TransportError,
+                farewell: Farewell::None,
+            },
+            LinkEnd::Frame(error) => Self {
+                reason: DisconnectReason::TransportError,
+                farewell: Farewell::AtOnce(error.close_code(), "malformed frame"),
+            },
+            LinkEnd::Closed(code) => Self {
+                reason: DisconnectReason::TransportClose,
+                farewell: Farewell::AtOnce(code.unwrap_or(code::NORMAL), ""),
+            },
+        }
+    }
+}
+
+/// One timer for all that a session waits for.
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Alarm {
+    fn new(at: Instant) -> Self {
+        Self {
+            sleep: Box::pin(tokio::time::sleep_until(at)),
+        }
+    }
+
+    fn set(&mut self, at: Instant) {
+        self.sleep.as_mut().reset(at);
+    }
+
+    fn not_after(&mut self, at: Instant) {
+        if at < self.sleep.deadline() {
+            self.set(at);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.sleep.as_mut().poll(cx)
+    }
+}
+
+/// Accepts a WebSocket only to close it: its session has another one, or none.
+pub(crate) async fn refuse(upgrade: OnUpgrade, within: Duration) {
+    let goodbye = async {
+        let Ok(upgraded) = upgrade.await else { return };
+        let mut link = Link::new(
+            upgraded,
+            Limits {
+                message_bytes_max: 0,
+                fragments_max: 0,
+            },
+        );
+        let mut outbox = Outbox::default();
+        let _ =
+            std::future::poll_fn(|cx| link.poll_goodbye(cx, &mut outbox, code::NORMAL, "")).await;
+    };
+    let _ = tokio::time::timeout(within, goodbye).await;
+}

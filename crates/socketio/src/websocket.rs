@@ -1,0 +1,7 @@
+//! WebSocket (RFC 6455) as a server speaks it: frames, the opening handshake, and the socket below.
+//!
+//! Nothing here knows Engine.IO. Extensions and subprotocols are not negotiated.
+
+pub(crate) mod accept;
+pub mod frame;
+pub(crate) mod io;

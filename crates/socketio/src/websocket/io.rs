@@ -1,0 +1,119 @@
+//! The socket below a WebSocket: the plain TCP stream where it can be had, anything that hyper can upgrade otherwise.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::rt::{Read, ReadBuf as HyperReadBuf, Write};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A connection after its upgrade.
+pub(crate) enum Io {
+    Tcp(TcpStream),
+    Other(Box<Upgraded>),
+}
+
+impl Io {
+    /// Takes the stream back, with the bytes that hyper had read beyond the request.
+    pub(crate) fn from_upgraded(upgraded: Upgraded) -> (Self, Bytes) {
+        // `auto::Builder` wraps the stream once more than `http1::Builder` does.
+        match upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => (Self::Tcp(parts.io.into_inner()), parts.read_buf),
+            Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
+                Ok(parts) => (Self::Tcp(parts.io.into_inner()), parts.read_buf),
+                Err(upgraded) => (Self::Other(Box::new(upgraded)), Bytes::new()),
+            },
+        }
+    }
+
+    /// Reads into the front of `buffer`; zero is the end.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+                Poll::Ready(Ok(buffer.filled().len()))
+            }
+            Self::Other(upgraded) => {
+                let mut buffer = HyperReadBuf::new(buffer);
+                ready!(Pin::new(upgraded.as_mut()).poll_read(cx, buffer.unfilled()))?;
+                Poll::Ready(Ok(buffer.filled().len()))
+            }
+        }
+    }
+
+    /// Whether a write may take something. Always for what cannot tell.
+    pub(crate) fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Other(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Writes some of the slices, `len` bytes in all.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+        len: usize,
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => loop {
+                ready!(stream.poll_write_ready(cx))?;
+                let mut taken = 0;
+                let result = stream.try_io(Interest::WRITABLE, || {
+                    taken = SockRef::from(&*stream).send_vectored(slices)?;
+                    // Part of it means that the buffer is full: say so now and save the system call that would find out.
+                    if taken < len {
+                        Err(io::ErrorKind::WouldBlock.into())
+                    } else {
+                        Ok(())
+                    }
+                });
+                match result {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock && taken == 0 => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                        return Poll::Ready(Err(error));
+                    }
+                    Ok(()) | Err(_) => return Poll::Ready(Ok(taken)),
+                }
+            },
+            Self::Other(upgraded) => {
+                let taken = ready!(Pin::new(upgraded.as_mut()).poll_write_vectored(cx, slices))?;
+                if taken == 0 && len > 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                Poll::Ready(Ok(taken))
+            }
+        }
+    }
+
+    /// Makes sure that what was written leaves: TLS may hold it back.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::Other(upgraded) => Pin::new(upgraded.as_mut()).poll_flush(cx),
+        }
+    }
+
+    /// Ends our direction.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => {
+                Poll::Ready(SockRef::from(&*stream).shutdown(std::net::Shutdown::Write))
+            }
+            Self::Other(upgraded) => Pin::new(upgraded.as_mut()).poll_shutdown(cx),
+        }
+    }
+}
