@@ -9,7 +9,7 @@
 use anyhow::{Context, ensure};
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::ErrorKind;
+use std::io::{BufRead, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
@@ -110,6 +110,9 @@ fn lock_of(web: &Path) -> anyhow::Result<File> {
         .with_context(|| path.display().to_string())
 }
 
+/// Lines of npm's complaint that are passed on; the cause stands in the first ones.
+const SAID_LINES_MAX: usize = 12;
+
 fn npm(web: &Path, args: &[&str]) -> anyhow::Result<()> {
     let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
     let output = match Command::new(program).args(args).current_dir(web).output() {
@@ -117,12 +120,17 @@ fn npm(web: &Path, args: &[&str]) -> anyhow::Result<()> {
         output => output.context("npm")?,
     };
     let said = [output.stdout, output.stderr].concat();
+    let said: Vec<_> = said
+        .lines()
+        .map_while(Result::ok)
+        .take(SAID_LINES_MAX)
+        .collect();
     ensure!(
         output.status.success(),
         "`npm {}` in web/ ended with {}:\n{}",
         args.join(" "),
         output.status,
-        String::from_utf8_lossy(&said)
+        said.join("\n")
     );
     Ok(())
 }

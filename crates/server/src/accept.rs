@@ -4,7 +4,9 @@
 //! the loop goes on: a full house is answered 503, and a system without free descriptors makes it pause, not spin.
 
 use crate::config::Connections;
-use crate::connection::{self, Doors};
+use crate::connection;
+use abanico_socketio::Server as SocketIo;
+use axum::Router;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::sync::Arc;
@@ -33,7 +35,8 @@ const FULL_HOUSE: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text
 /// Accepts until `stop` is cancelled. Connections run on `tasks`, and finish by themselves on `stop`.
 pub(crate) async fn run(
     listener: TcpListener,
-    doors: Arc<Doors>,
+    router: Router,
+    socketio: SocketIo,
     limits: Connections,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -70,7 +73,8 @@ pub(crate) async fn run(
         }
 
         // A WebSocket leaves its HTTP task, hence open sessions are counted beside the tasks.
-        let full = serving.load(Ordering::Relaxed) + doors.sessions() >= limits.connections_max.0;
+        let full =
+            serving.load(Ordering::Relaxed) + socketio.sessions() >= limits.connections_max.0;
         if full && !house_is_full {
             tracing::warn!(
                 max = limits.connections_max.0,
@@ -85,9 +89,9 @@ pub(crate) async fn run(
             continue;
         }
         let counted = Counted::new(&serving);
-        let (builder, doors, stop) = (Arc::clone(&builder), Arc::clone(&doors), stop.clone());
+        let (builder, router, stop) = (Arc::clone(&builder), router.clone(), stop.clone());
         tasks.spawn(async move {
-            connection::serve(&builder, stream, peer, doors, stop).await;
+            connection::serve(&builder, stream, peer, router, stop).await;
             drop(counted);
         });
     }

@@ -3,6 +3,7 @@
 //! A setting is a field here and nothing else: its flag, its variable, its key in the file, its default and its help
 //! come from the field. `docs/configuration.md` lists them all and is checked against this file by a test.
 
+mod dialect;
 mod layers;
 mod value;
 
@@ -71,6 +72,15 @@ pub struct Config {
     /// Directory of the database; made if it is not there. One server at a time
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub data: PathBuf,
+
+    /// How long the history of ended streams is kept in the database
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "90days",
+        hide_short_help = true
+    )]
+    pub history_for: Span,
 
     /// TOML file to read settings from
     #[arg(long, value_name = "FILE")]

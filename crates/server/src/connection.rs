@@ -8,7 +8,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -18,21 +17,6 @@ const HEAD_BYTES_MIN: usize = 8192;
 
 /// Most headers of one request. More are answered 431.
 const HEADERS_MAX: usize = 100;
-
-/// What stands behind the listener.
-pub(crate) struct Doors {
-    /// Every route.
-    pub router: Router,
-    /// The Socket.IO server that the router leads to.
-    pub socketio: abanico_socketio::Server,
-}
-
-impl Doors {
-    /// Sessions that are open now.
-    pub(crate) fn sessions(&self) -> usize {
-        self.socketio.sessions()
-    }
-}
 
 /// hyper's settings, the same for every connection.
 pub(crate) fn builder(limits: &Connections) -> auto::Builder<TokioExecutor> {
@@ -51,12 +35,12 @@ pub(crate) async fn serve(
     builder: &auto::Builder<TokioExecutor>,
     stream: TcpStream,
     peer: SocketAddr,
-    doors: Arc<Doors>,
+    router: Router,
     stop: CancellationToken,
 ) {
     let service = hyper::service::service_fn(|mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(PeerAddr(peer));
-        doors.router.clone().oneshot(request)
+        router.clone().oneshot(request)
     });
     let mut connection =
         pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));

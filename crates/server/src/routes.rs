@@ -3,7 +3,7 @@
 //! No logic lives here: the streams' words are `streamhub`'s, the sessions' `socketio`'s, the files' [`assets`]'s.
 
 use crate::assets;
-use crate::live::Live;
+use abanico_streamhub::StreamHub;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -14,18 +14,10 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
-use std::sync::Arc;
-
-/// What the routes lead to.
-pub(crate) struct Behind {
-    /// The streams.
-    pub live: Live,
-    /// The Socket.IO server.
-    pub socketio: abanico_socketio::Server,
-}
+use serde_json::json;
 
 /// The routes of StreamHub and of our pages.
-pub(crate) fn router(behind: Behind) -> Router {
+pub(crate) fn router(streamhub: StreamHub) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/watch/{key}", get(watch))
@@ -36,7 +28,7 @@ pub(crate) fn router(behind: Behind) -> Router {
         .route("/socket.io/{*name}", any(socketio_client))
         .fallback(file)
         .method_not_allowed_fallback(missing)
-        .with_state(Arc::new(behind))
+        .with_state(streamhub)
 }
 
 async fn home(headers: HeaderMap) -> Response<Body> {
@@ -49,16 +41,19 @@ async fn watch(Path(key): Path<String>, headers: HeaderMap) -> Response<Body> {
         .unwrap_or_else(|| not_found(&Method::GET, &format!("/watch/{key}")))
 }
 
-async fn health(State(behind): State<Arc<Behind>>) -> impl IntoResponse {
-    ([(CACHE_CONTROL, "no-store")], Json(behind.live.health()))
+async fn health(State(streamhub): State<StreamHub>) -> impl IntoResponse {
+    ([(CACHE_CONTROL, "no-store")], Json(streamhub.health()))
 }
 
-async fn streams(State(behind): State<Arc<Behind>>) -> impl IntoResponse {
-    ([(CACHE_CONTROL, "no-store")], Json(behind.live.streams()))
+async fn streams(State(streamhub): State<StreamHub>) -> impl IntoResponse {
+    (
+        [(CACHE_CONTROL, "no-store")],
+        Json(json!({ "streams": streamhub.live_streams() })),
+    )
 }
 
-async fn poster(State(behind): State<Arc<Behind>>, Path(key): Path<String>) -> Response<Body> {
-    let Some(still) = behind.live.poster(&key) else {
+async fn poster(State(streamhub): State<StreamHub>, Path(key): Path<String>) -> Response<Body> {
+    let Some((media_type, bytes)) = streamhub.still(&key) else {
         return (
             StatusCode::NOT_FOUND,
             [(CACHE_CONTROL, "no-store")],
@@ -67,15 +62,15 @@ async fn poster(State(behind): State<Arc<Behind>>, Path(key): Path<String>) -> R
             .into_response();
     };
     let headers = [
-        (CONTENT_TYPE, still.media_type),
+        (CONTENT_TYPE, media_type),
         (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (headers, still.bytes).into_response()
+    (headers, bytes).into_response()
 }
 
-async fn socketio(State(behind): State<Arc<Behind>>, request: Request) -> Response<Body> {
-    behind.socketio.call(request).await.map(Body::new)
+async fn socketio(State(streamhub): State<StreamHub>, request: Request) -> Response<Body> {
+    streamhub.socketio().call(request).await.map(Body::new)
 }
 
 /// The files of the Socket.IO client; any other name gets what Engine.IO says to a request without a transport.

@@ -2,60 +2,60 @@
 
 use crate::banner::banner;
 use crate::config::{Config, Count};
-use crate::connection::Doors;
-use crate::live::Live;
 use crate::shutdown::Signals;
+use crate::store::{DataDirectory, Store, Writer};
 use crate::{accept, listener, logs, open_files, routes};
+use abanico_streamhub::StreamHub;
 use anyhow::{Context, bail};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// How long the store may take to write down the last changes. Then they are lost.
+const STORE_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// A server that holds its port and its data directory, and serves as soon as it is run.
+#[derive(Debug)]
 pub struct Server {
     config: Config,
     runtime: Runtime,
     listener: TcpListener,
     address: SocketAddr,
-    doors: Arc<Doors>,
+    store: Store,
 }
 
 impl Server {
     /// Opens everything that can fail, so that a server which loads also runs.
     pub fn load(mut config: Config) -> anyhow::Result<Self> {
         logs::install(&config.log, config.log_format)?;
-        config.connections.connections_max = Count(open_files::connections_allowed(
-            config.connections.connections_max.0,
-        ));
+        let connections_max = &mut config.connections.connections_max;
+        *connections_max = Count(open_files::connections_allowed(connections_max.0));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
-            .context("no runtime")?;
-        let entered = runtime.enter();
-
-        let listener = listener::open(config.listen)?;
-        let address = listener.local_addr().context("no address")?;
-
-        let socketio =
-            abanico_socketio::Server::builder(abanico_socketio::Config::default()).build();
-        let router = routes::router(routes::Behind {
-            live: Live,
-            socketio: socketio.clone(),
-        });
-        let doors = Arc::new(Doors { router, socketio });
-
-        drop(entered);
+            .context("the runtime cannot start")?;
+        // The port first: whoever starts a second server by mistake most likely starts the same one.
+        let (listener, address, store) = runtime.block_on(async {
+            let listener = listener::open(config.listen)?;
+            let address = listener
+                .local_addr()
+                .context("the listener has no address")?;
+            let store = Store::open(DataDirectory::take(&config.data)?).await?;
+            anyhow::Ok((listener, address, store))
+        })?;
         Ok(Self {
             config,
             runtime,
             listener,
             address,
-            doors,
+            store,
         })
     }
 
@@ -72,51 +72,87 @@ impl Server {
             runtime,
             listener,
             address,
-            doors,
+            mut store,
         } = self;
         let outcome = runtime.block_on(async {
             let mut signals = Signals::catch().context("signals cannot be caught")?;
-            let stop = CancellationToken::new();
-            let tasks = TaskTracker::new();
-            let mut accepting = tokio::spawn(accept::run(
-                listener,
-                Arc::clone(&doors),
-                config.connections.clone(),
-                stop.clone(),
-                tasks.clone(),
-            ));
+            let snapshot = store.load().await.context("the store cannot be read")?;
+            let (writer, journal) = Writer::new(store, config.history_for.0);
+            let streamhub = StreamHub::new(config.dialect(), snapshot, journal);
+            let mut running = Running::start(&config, listener, streamhub, writer);
             announce(address, &config);
 
             let signal = tokio::select! {
                 signal = signals.next() => signal,
-                ended = &mut accepting => bail!("connections are no longer accepted: {ended:?}"),
+                ended = &mut running.accepting => bail!("connections are no longer accepted: {ended:?}"),
             };
             tracing::info!(signal, "stopping; a second signal stops at once");
-            let put_away = async {
-                doors.socketio.shutdown().await;
-                stop.cancel();
-                // The loop itself cannot fail; a panic in it has been reported already.
-                let _ = accepting.await;
-                tasks.close();
-                if tokio::time::timeout(config.connections.shutdown_timeout.0, tasks.wait())
-                    .await
-                    .is_err()
-                {
-                    tracing::warn!(
-                        connections = tasks.len(),
-                        "connections cut: they did not finish in time"
-                    );
-                }
-            };
             tokio::select! {
-                () = put_away => tracing::info!("stopped"),
+                () = running.stop(config.connections.shutdown_timeout.0) => tracing::info!("stopped"),
                 signal = signals.next() => tracing::warn!(signal, "stopped at once"),
             }
-            anyhow::Ok(())
+            Ok(())
         });
         // What is still running belongs to connections that were given their time.
         runtime.shutdown_background();
         outcome
+    }
+}
+
+/// The parts of a server that is serving.
+struct Running {
+    streamhub: StreamHub,
+    connections: TaskTracker,
+    accepting: JoinHandle<()>,
+    stop_connections: CancellationToken,
+    writing: JoinHandle<()>,
+    stop_writing: CancellationToken,
+}
+
+impl Running {
+    fn start(config: &Config, listener: TcpListener, streamhub: StreamHub, writer: Writer) -> Self {
+        let (stop_connections, stop_writing) = (CancellationToken::new(), CancellationToken::new());
+        let connections = TaskTracker::new();
+        let accepting = tokio::spawn(accept::run(
+            listener,
+            routes::router(streamhub.clone()),
+            streamhub.socketio().clone(),
+            config.connections.clone(),
+            stop_connections.clone(),
+            connections.clone(),
+        ));
+        let writing = tokio::spawn(writer.run(stop_writing.clone()));
+        Self {
+            streamhub,
+            connections,
+            accepting,
+            stop_connections,
+            writing,
+            stop_writing,
+        }
+    }
+
+    /// Puts everything away, from the streams outward, and last the store, which hears of all the rest.
+    async fn stop(self, connection_time_max: Duration) {
+        self.streamhub.shutdown().await;
+        self.streamhub.socketio().shutdown().await;
+        self.stop_connections.cancel();
+        // The loop itself cannot fail; a panic in it has been reported already.
+        let _ = self.accepting.await;
+        self.connections.close();
+        if timeout(connection_time_max, self.connections.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                connections = self.connections.len(),
+                "connections cut: they did not finish in time"
+            );
+        }
+        self.stop_writing.cancel();
+        if timeout(STORE_TIME_MAX, self.writing).await.is_err() {
+            tracing::error!("the last changes are lost: the data directory cannot be written");
+        }
     }
 }
 

@@ -52,6 +52,24 @@ fn flags_win_over_environment_over_file_over_defaults() {
 }
 
 #[test]
+fn the_defaults_are_those_of_the_crates_they_are_for() {
+    let ours = read(&[], &[]).unwrap().dialect();
+    let theirs = abanico_streamhub::Config::default();
+    assert_eq!(ours.limits, theirs.limits);
+    assert_eq!(ours.rates, theirs.rates);
+    assert_eq!(
+        format!("{:?}", ours.distributor),
+        format!("{:?}", theirs.distributor)
+    );
+    // One bound of the process is ours to choose; for the rest the transport's own defaults are the contract.
+    let expected = abanico_socketio::Config {
+        sessions_max: ours.socketio.sessions_max,
+        ..theirs.socketio
+    };
+    assert_eq!(format!("{:?}", ours.socketio), format!("{expected:?}"));
+}
+
+#[test]
 fn the_serve_command_takes_the_same_settings() {
     let (_dir, path) = file("connections-max = 7\n");
     let config = read(

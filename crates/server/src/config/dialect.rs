@@ -1,0 +1,81 @@
+//! The settings as the dialect, the hub and the Socket.IO server want them.
+
+use super::{Config, Often};
+use abanico_core::rate::Rate;
+use abanico_core::{presence, ring, stream};
+use abanico_hub::distributor;
+use abanico_streamhub::{Limits, Rates};
+
+impl Config {
+    /// What the streams are told. What is no setting keeps the default of the crate that it belongs to.
+    pub(crate) fn dialect(&self) -> abanico_streamhub::Config {
+        let Self {
+            streams, clients, ..
+        } = self;
+        abanico_streamhub::Config {
+            socketio: self.transport(),
+            distributor: distributor::Config {
+                stream: stream::Config {
+                    publisher_grace: streams.publisher_grace.0,
+                    viewers_max: streams.viewers_max.0,
+                    presence: presence::Policy {
+                        named_max: streams.presence_named_max.0,
+                        count_every: streams.presence_count_every.0,
+                    },
+                },
+                bounds: ring::Bounds {
+                    held_bytes_max: streams.held_bytes_max.0,
+                    held_for_max: streams.held_max.0,
+                    lag_bytes_max: streams.lag_bytes_max.0,
+                    lag_for_max: streams.lag_max.0,
+                },
+                streams_max: streams.streams_max.0,
+            },
+            limits: Limits {
+                name_chars_max: clients.name_chars_max.0,
+                chat_chars_max: clients.chat_chars_max.0,
+                emoji_bytes_max: clients.emoji_bytes_max.0,
+                signal_bytes_max: clients.signal_bytes_max.0,
+                poster_bytes_max: clients.poster_bytes_max.0,
+                joins_max: clients.joins_max.0,
+                subscriptions_max: clients.subscriptions_max.0,
+                users_max: clients.users_max.0,
+                users_listed_max: clients.users_listed_max.0,
+                ended_max: clients.ended_max.0,
+                ended_for: clients.ended_for.0,
+                backlog_for: streams.backlog_max.0,
+                group_bytes_max: streams.group_bytes_max.0,
+                keyframe_gap_max: streams.keyframe_gap_max.0,
+            },
+            rates: Rates {
+                chat: rate(clients.chat_rate),
+                reactions: rate(clients.reaction_rate),
+                data: rate(clients.data_rate),
+                signals: rate(clients.signal_rate),
+                requests: rate(clients.request_rate),
+            },
+        }
+    }
+
+    fn transport(&self) -> abanico_socketio::Config {
+        let settings = &self.socketio;
+        abanico_socketio::Config {
+            ping_interval: settings.ping_interval.0,
+            ping_timeout: settings.ping_timeout.0,
+            connect_timeout: settings.connect_timeout.0,
+            max_payload: settings.message_bytes_max.0,
+            attachments_max: settings.attachments_max.0,
+            queue_bytes_max: settings.queue_bytes_max.0,
+            queue_messages_max: settings.queue_messages_max.0,
+            sessions_max: settings.sessions_max.0,
+            ..abanico_socketio::Config::default()
+        }
+    }
+}
+
+fn rate(often: Often) -> Rate {
+    Rate {
+        burst: often.burst,
+        per_second: often.per_second,
+    }
+}

@@ -1,0 +1,45 @@
+//! The data directory, and the lock that keeps it for one server.
+
+use anyhow::Context;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// A directory that belongs to this process while this lives. The system frees it when the process ends, however it
+/// ends.
+#[derive(Debug)]
+pub(crate) struct DataDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Takes a directory, and makes it if it is not there.
+    pub(crate) fn take(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display();
+        fs::create_dir_all(path).with_context(|| {
+            format!("the data directory {shown} cannot be made\n  hint: name one that you may write, `--data DIR`\n  reason")
+        })?;
+        let file = path.join("abanico.lock");
+        let lock = File::options().create(true).append(true).open(&file).with_context(|| {
+            format!("the data directory {shown} cannot be written\n  hint: name one that you may write, `--data DIR`\n  reason")
+        })?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => anyhow::bail!(
+                "another abanico uses the data directory {shown}\n  hint: stop it, or give this one a directory of its \
+                 own: `abanico --data {shown}2 --listen :3001`"
+            ),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| file.display().to_string())
+            }
+        }
+    }
+
+    /// The database's file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path.join("abanico.db")
+    }
+}

@@ -1,0 +1,10 @@
+//! The real binary, driven from outside as its users do: over HTTP, by signals, by its settings.
+
+mod node;
+
+mod limits;
+mod pages;
+mod restart;
+mod routes;
+mod shutdown;
+mod start;

@@ -1,0 +1,339 @@
+//! A server of the test's own, and small clients for it that hide nothing of the wire.
+
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The longest that a test waits for anything. It is there to end a test that would hang, not to time one.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The binary, with no setting of the tester's environment.
+pub(crate) fn abanico() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_abanico"));
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if name.starts_with("ABANICO_") || name == "PORT" {
+            command.env_remove(&variable);
+        }
+    }
+    command
+}
+
+/// Runs the binary to its end.
+pub(crate) fn ran(command: &mut Command) -> Output {
+    command
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary can be started")
+}
+
+/// A running server. It is killed when the test is done with it.
+pub(crate) struct Node {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) data: TempDir,
+}
+
+impl Node {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a server with further flags.
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
+        Self::start_in(
+            tempfile::tempdir().expect("a directory for the test"),
+            flags,
+        )
+    }
+
+    /// Starts a server on data that is there already.
+    pub(crate) fn start_in(data: TempDir, flags: &[&str]) -> Self {
+        Self::spawn(data, flags, Stdio::inherit())
+    }
+
+    /// Starts a server whose log the test reads.
+    pub(crate) fn start_with_log(flags: &[&str]) -> Self {
+        Self::spawn(
+            tempfile::tempdir().expect("a directory for the test"),
+            flags,
+            Stdio::piped(),
+        )
+    }
+
+    fn spawn(data: TempDir, flags: &[&str], log: Stdio) -> Self {
+        let mut child = abanico()
+            .args(["--listen", "127.0.0.1:0", "--data"])
+            .arg(data.path())
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("the binary can be started");
+        let greeting = BufReader::new(child.stdout.take().expect("it is piped"));
+        let address = greeting
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                line.trim()
+                    .strip_prefix("http://")?
+                    .split('/')
+                    .next()?
+                    .parse()
+                    .ok()
+            })
+            .expect("the greeting names the address");
+        Self {
+            child,
+            address,
+            data,
+        }
+    }
+
+    /// Sends one signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "kill -s {name}"
+        );
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the server does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The log to its end, of a server that was started with one.
+    pub(crate) fn log(&mut self) -> String {
+        let mut log = String::new();
+        let mut pipe = self.child.stderr.take().expect("started with a log");
+        pipe.read_to_string(&mut log).expect("a log is text");
+        log
+    }
+
+    /// Reads the log until a line has this text.
+    pub(crate) fn log_until(&mut self, text: &str) {
+        let pipe = self.child.stderr.as_mut().expect("started with a log");
+        let mut seen = Vec::new();
+        let mut byte = [0];
+        while !String::from_utf8_lossy(&seen).contains(text) {
+            pipe.read_exact(&mut byte)
+                .expect("the log goes on until the text");
+            seen.push(byte[0]);
+        }
+    }
+
+    /// Ends the process as a power cut does, and gives its data back.
+    pub(crate) fn killed(mut self) -> TempDir {
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
+        std::mem::replace(
+            &mut self.data,
+            tempfile::tempdir().expect("a directory for the test"),
+        )
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("the server listens");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a time-out can be set");
+        stream
+    }
+
+    /// Sends a request on a connection of its own. Headers are lines.
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
+        let mut stream = self.connect();
+        let mut text = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+            self.address
+        );
+        for header in headers {
+            text += &format!("{header}\r\n");
+        }
+        if !body.is_empty() {
+            text += &format!("Content-Length: {}\r\n", body.len());
+        }
+        text += "\r\n";
+        text += body;
+        stream.write_all(text.as_bytes()).expect("the server reads");
+        Answer::read(&mut stream)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, &[], "")
+    }
+
+    pub(crate) fn json(&self, path: &str) -> Value {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        serde_json::from_slice(&answer.body).expect("JSON")
+    }
+
+    /// The file of the database.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An answer, taken apart.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// Reads until the server closes.
+    pub(crate) fn read(stream: &mut impl Read) -> Self {
+        let mut bytes = Vec::new();
+        stream
+            .read_to_end(&mut bytes)
+            .expect("the server answers and closes");
+        let end = bytes
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .expect("an HTTP head");
+        let body = bytes.split_off(end + 4);
+        let head = String::from_utf8(bytes).expect("a head is text");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .expect("a status");
+        Self { status, head, body }
+    }
+
+    /// A header's value, by its lower-case name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (header, value) = line.split_once(':')?;
+            header.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("text")
+    }
+}
+
+/// A Socket.IO client over polling, no more than a test needs.
+pub(crate) struct Client<'a> {
+    node: &'a Node,
+    path: String,
+    waiting: Vec<Value>,
+}
+
+impl<'a> Client<'a> {
+    /// Opens a session and connects to the main namespace.
+    pub(crate) fn connect(node: &'a Node) -> Self {
+        let opened = node.get("/socket.io/?EIO=4&transport=polling");
+        assert_eq!(opened.status, 200, "{}", opened.text());
+        let open: Value = serde_json::from_str(&opened.text()[1..]).expect("an open packet");
+        let sid = open["sid"].as_str().expect("a session id");
+        let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+        let client = Self {
+            node,
+            path,
+            waiting: Vec::new(),
+        };
+        client.post("40");
+        let answer = client.poll();
+        assert!(answer.starts_with("40{"), "{answer}");
+        client
+    }
+
+    /// Connects and registers. Gives the client and the answer.
+    pub(crate) fn register(node: &'a Node, user: &Value) -> (Self, Value) {
+        let mut client = Self::connect(node);
+        client.emit("user:register", user);
+        let registered = client.heard("user:registered");
+        (client, registered)
+    }
+
+    /// A streamer with a live stream, and that stream's key.
+    pub(crate) fn live(node: &'a Node, name: &str) -> (Self, String) {
+        let (mut client, _) = Self::register(node, &json!({"username": name, "role": "STREAMER"}));
+        client.emit("stream:create", &json!({}));
+        let created = client.heard("stream:created");
+        let key = created["stream"]["streamKey"]
+            .as_str()
+            .expect("a key")
+            .to_owned();
+        client.emit("stream:start", &json!({"streamKey": key}));
+        client.heard("stream:started");
+        (client, key)
+    }
+
+    pub(crate) fn emit(&mut self, event: &str, payload: &Value) {
+        self.post(&format!("42{}", json!([event, payload])));
+    }
+
+    /// The payload of the next event of this name; others are passed over.
+    pub(crate) fn heard(&mut self, event: &str) -> Value {
+        loop {
+            let heard = self.heard_any();
+            assert_ne!(heard[0], "stream:error", "instead of {event}: {heard}");
+            if heard[0] == event {
+                return heard[1].clone();
+            }
+        }
+    }
+
+    /// The next event, with its name.
+    pub(crate) fn heard_any(&mut self) -> Value {
+        let begun = Instant::now();
+        loop {
+            assert!(begun.elapsed() < PATIENCE, "no event comes");
+            if !self.waiting.is_empty() {
+                return self.waiting.remove(0);
+            }
+            let polled = self.poll();
+            for packet in polled.split('\u{1e}') {
+                if let Some(event) = packet.strip_prefix("42") {
+                    self.waiting
+                        .push(serde_json::from_str(event).expect("JSON"));
+                }
+            }
+        }
+    }
+
+    fn post(&self, packet: &str) {
+        let answer = self.node.request(
+            "POST",
+            &self.path,
+            &["Content-Type: text/plain;charset=UTF-8"],
+            packet,
+        );
+        assert_eq!((answer.status, answer.text()), (200, "ok"), "POST {packet}");
+    }
+
+    fn poll(&self) -> String {
+        let answer = self.node.get(&self.path);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text().to_owned()
+    }
+}
