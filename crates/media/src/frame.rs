@@ -15,10 +15,13 @@ pub struct Track {
     pub codec: Codec,
     /// Video or audio, with what a player needs to know of it.
     pub kind: TrackKind,
-    /// What a decoder needs before the first frame, in the form in which the codec travels in
-    /// Matroska (`avcC`, `hvcC`, `av1C`, `OpusHead`, `AudioSpecificConfig`). Empty when the codec
-    /// needs none or the container brought none.
+    /// What a decoder needs before the first frame: the body of `avcC`, `hvcC`, `av1C` or `vpcC`,
+    /// an `OpusHead`, an `AudioSpecificConfig`. Empty when the codec needs none, or as long as
+    /// nobody brought it: [`crate::codec::Normalizer`] then makes it from the frames.
     pub config: Bytes,
+    /// The codec as RFC 6381 writes it, which is what a browser asks for (`vp09.00.30.08`). Empty
+    /// until [`crate::codec::Normalizer`] knows it.
+    pub codec_string: String,
     /// How long one frame lasts, where the container says so for the whole track.
     pub frame_duration: Option<Duration>,
 }
@@ -88,6 +91,8 @@ pub struct Frame {
     pub track: u64,
     /// When it is shown or heard, since the stream's own zero.
     pub timestamp: Duration,
+    /// When it is decoded, where the container says so and it is not when it is shown.
+    pub decode_timestamp: Option<Duration>,
     /// How long it lasts, where known.
     pub duration: Option<Duration>,
     /// Whether it decodes alone. True for every frame of most audio codecs.

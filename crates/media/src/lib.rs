@@ -10,6 +10,6 @@ pub mod sniff;
 
 pub mod jpeg;
 
-pub mod opus;
+pub mod codec;
 
 pub mod webm;

@@ -13,8 +13,8 @@ use super::block::Block;
 use super::ebml::{UNKNOWN_SIZE, id, put_element, put_id, uint};
 use super::tracks::{self, TIMESTAMP_SCALE_DEFAULT};
 use super::walk::{Item, Walker};
+use crate::codec::opus;
 use crate::frame::{Codec, Frame, Track};
-use crate::opus;
 
 /// What a recording says before its first frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,6 +179,7 @@ impl Demuxer {
                 out.push(Event::Frame(Frame {
                     track,
                     timestamp,
+                    decode_timestamp: None,
                     duration,
                     keyframe,
                     payload,

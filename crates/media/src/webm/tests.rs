@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::ebml::{UNKNOWN_SIZE, id, put_element, put_id, put_size, put_uint};
 use super::*;
+use crate::codec::opus;
 use crate::frame::{Codec, Frame};
-use crate::opus;
 
 const VIDEO: u64 = 1;
 const AUDIO: u64 = 2;
@@ -209,6 +209,7 @@ fn recorded(ops: &[Op]) -> (Bytes, Vec<Frame>) {
             expected.push(Frame {
                 track,
                 timestamp: Duration::from_millis(ticks),
+                decode_timestamp: None,
                 duration,
                 keyframe,
                 payload: payload.into(),

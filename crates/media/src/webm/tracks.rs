@@ -90,6 +90,7 @@ fn track(entry: &Bytes) -> Option<Track> {
             _ => TrackKind::Other,
         },
         config,
+        codec_string: String::new(),
         frame_duration,
     })
 }

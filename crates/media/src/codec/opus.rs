@@ -1,6 +1,10 @@
-//! What an Opus packet says of itself: how long it lasts.
+//! Opus: how long a packet lasts, and the header that a decoder begins with.
 
 use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::frame::{Track, TrackKind};
 
 /// How long the sound in a packet lasts, by its first two bytes (RFC 6716, section 3). `None` for
 /// bytes that are no Opus packet: more than 120 ms, or nothing.
@@ -24,6 +28,26 @@ pub fn packet_duration(packet: &[u8]) -> Option<Duration> {
     (1..=120_000)
         .contains(&micros)
         .then(|| Duration::from_micros(micros))
+}
+
+/// The `OpusHead` (RFC 7845, section 5.1) of a track whose container brought none.
+pub(super) fn head(track: &Track) -> Bytes {
+    let TrackKind::Audio {
+        sample_rate,
+        channels,
+    } = track.kind
+    else {
+        return Bytes::new();
+    };
+    let channels = u8::try_from(channels.clamp(1, 2)).unwrap_or(2);
+    let mut head = Vec::with_capacity(19);
+    head.extend_from_slice(b"OpusHead\x01");
+    head.push(channels);
+    // 80 ms would be right for a recording that begins here; a live one has no beginning.
+    head.extend_from_slice(&0u16.to_le_bytes());
+    head.extend_from_slice(&sample_rate.to_le_bytes());
+    head.extend_from_slice(&[0, 0, 0]);
+    head.into()
 }
 
 #[cfg(test)]
