@@ -1,7 +1,8 @@
 // The build of the three pages: hashed assets under /assets/, nothing inline (the server's CSP is strict).
 
 import { fileURLToPath } from 'node:url';
-import { defineConfig, type Plugin } from 'vite';
+import type { Plugin } from 'vite';
+import { defineConfig } from 'vitest/config';
 
 const page = (name: string): string => fileURLToPath(new URL(`./${name}.html`, import.meta.url));
 
@@ -43,4 +44,5 @@ export default defineConfig({
     rolldownOptions: { input: { index: page('index'), streamer: page('streamer'), viewer: page('viewer') } },
   },
   worker: { format: 'es' },
+  test: { include: ['src/**/*.test.ts'], environment: 'node', restoreMocks: true },
 });

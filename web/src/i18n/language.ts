@@ -13,7 +13,7 @@ export type Values = Record<string, string | number>;
 
 const TEXTS: Record<Language, Texts> = { es, en };
 const watchers = new Set<() => void>();
-let current: Language = chosen() ?? preferred(navigator.languages);
+let current: Language = chosen() ?? preferred(globalThis.navigator?.languages ?? []);
 
 export function language(): Language {
   return current;
@@ -23,7 +23,6 @@ export function setLanguage(next: Language): void {
   preference.set('language', next);
   if (next === current) return;
   current = next;
-  document.documentElement.lang = next;
   for (const watcher of watchers) watcher();
 }
 

@@ -5,10 +5,12 @@
 // and falls slowly (measured in shared/browser.md §6: 0 skipped frames at the price of the jitter itself).
 
 const BASE_WINDOW_MS = 10_000;
-const SAMPLES_MAX = 120;
+/** Delays count for so long, and no more than so many of them. */
+const DELAY_WINDOW_MS = 15_000;
+const SAMPLES_MAX = 240;
 const PERCENTILE = 0.98;
-/** How much of the way down is taken per sample. */
-const FALL = 0.02;
+/** The way down to a smaller buffer is gone at this time constant (at 30 a second: 2 % a sample). */
+const FALL_MS = 1_650;
 
 export interface DelayBounds {
   startMs: number;
@@ -20,7 +22,7 @@ export interface DelayBounds {
 export class DelayWindow {
   readonly #bounds: DelayBounds;
   #bases: { at: number; base: number }[] = [];
-  #delays: number[] = [];
+  #delays: { at: number; delay: number }[] = [];
   #buffer: number;
 
   constructor(bounds: DelayBounds) {
@@ -42,11 +44,16 @@ export class DelayWindow {
   add(arrival: number, newest: number, needed: number = newest): void {
     this.#rebase(arrival, arrival - newest);
     const delay = arrival - needed - (this.base ?? 0);
-    this.#delays.push(delay);
-    if (this.#delays.length > SAMPLES_MAX) this.#delays.shift();
+    const sinceLast = arrival - (this.#delays.at(-1)?.at ?? arrival);
+    this.#delays.push({ at: arrival, delay });
+    while (this.#delays.length > SAMPLES_MAX || (this.#delays[0]?.at ?? arrival) < arrival - DELAY_WINDOW_MS) {
+      this.#delays.shift();
+    }
     const { minMs, maxMs, marginMs } = this.#bounds;
-    const wanted = Math.min(maxMs, Math.max(minMs, percentile(this.#delays, PERCENTILE) + marginMs));
-    this.#buffer = wanted > this.#buffer ? wanted : this.#buffer + (wanted - this.#buffer) * FALL;
+    const enough = percentile(this.#delays, PERCENTILE) + marginMs;
+    const wanted = Math.min(maxMs, Math.max(minMs, enough));
+    this.#buffer =
+      wanted > this.#buffer ? wanted : this.#buffer + (wanted - this.#buffer) * (1 - Math.exp(-sinceLast / FALL_MS));
   }
 
   /** Forgets the relation of the clocks, for a timeline that began anew; keeps what was learnt about the network. */
@@ -68,7 +75,7 @@ export class DelayWindow {
   }
 }
 
-function percentile(values: readonly number[], p: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
+function percentile(samples: readonly { delay: number }[], p: number): number {
+  const sorted = samples.map((sample) => sample.delay).sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? 0;
 }

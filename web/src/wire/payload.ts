@@ -16,10 +16,10 @@ export function toBytes(data: unknown): Uint8Array<ArrayBuffer> | null {
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
   if (typeof data !== 'string') return null;
   if (!data.startsWith('data:')) return fromBase64(data);
-  const comma = data.indexOf(',');
-  if (comma < 0) return null;
-  const head = data.slice(0, comma);
-  return head.endsWith(';base64') ? fromBase64(data.slice(comma + 1)) : null;
+  // Not the first comma: a recorder's type has one of its own, `video/webm;codecs=vp8,opus;base64,…`.
+  const mark = ';base64,';
+  const at = data.indexOf(mark);
+  return at < 0 ? null : fromBase64(data.slice(at + mark.length));
 }
 
 function fromBase64(text: string): Uint8Array<ArrayBuffer> | null {

@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { DEFAULT_QUALITY, MODES, QUALITIES, settingsFor } from './presets.ts';
+
+test('demo is the first option of the design document, number for number', () => {
+  expect(settingsFor('demo', DEFAULT_QUALITY.demo)).toEqual({
+    kind: 'picture',
+    width: 640,
+    height: 480,
+    framesPerSecond: 10,
+    jpegQuality: 0.7,
+  });
+});
+
+test('production is the second option of the design document, number for number', () => {
+  expect(settingsFor('production', DEFAULT_QUALITY.production)).toEqual({
+    kind: 'video',
+    width: 1280,
+    height: 720,
+    framesPerSecond: 30,
+    bitsPerSecond: 2_500_000,
+    chunkMs: 500,
+  });
+});
+
+test('low delay is production in shorter pieces', () => {
+  for (const quality of QUALITIES) {
+    expect(settingsFor('low-delay', quality)).toEqual({ ...settingsFor('production', quality), chunkMs: 100 });
+  }
+});
+
+test('a better quality is never smaller than a worse one', () => {
+  for (const mode of MODES) {
+    const areas = QUALITIES.map((quality) => settingsFor(mode, quality)).map(({ width, height }) => width * height);
+    expect(areas).toEqual([...areas].sort((a, b) => a - b));
+  }
+});
