@@ -12,4 +12,6 @@ pub mod jpeg;
 
 pub mod codec;
 
+pub mod package;
+
 pub mod webm;

@@ -8,12 +8,21 @@ use bytes::Bytes;
 /// Element ids, marker bits included, as Matroska lists them.
 pub(crate) mod id {
     pub(crate) const EBML: u32 = 0x1a45_dfa3;
+    pub(crate) const EBML_VERSION: u32 = 0x4286;
+    pub(crate) const EBML_READ_VERSION: u32 = 0x42f7;
+    pub(crate) const EBML_MAX_ID_LENGTH: u32 = 0x42f2;
+    pub(crate) const EBML_MAX_SIZE_LENGTH: u32 = 0x42f3;
+    pub(crate) const DOC_TYPE: u32 = 0x4282;
+    pub(crate) const DOC_TYPE_VERSION: u32 = 0x4287;
+    pub(crate) const DOC_TYPE_READ_VERSION: u32 = 0x4285;
     pub(crate) const VOID: u32 = 0xec;
     pub(crate) const CRC_32: u32 = 0xbf;
     pub(crate) const SEGMENT: u32 = 0x1853_8067;
     pub(crate) const SEEK_HEAD: u32 = 0x114d_9b74;
     pub(crate) const INFO: u32 = 0x1549_a966;
     pub(crate) const TIMESTAMP_SCALE: u32 = 0x2a_d7b1;
+    pub(crate) const MUXING_APP: u32 = 0x4d80;
+    pub(crate) const WRITING_APP: u32 = 0x5741;
     pub(crate) const TRACKS: u32 = 0x1654_ae6b;
     pub(crate) const CUES: u32 = 0x1c53_bb6b;
     pub(crate) const ATTACHMENTS: u32 = 0x1941_a469;
@@ -21,10 +30,13 @@ pub(crate) mod id {
     pub(crate) const TAGS: u32 = 0x1254_c367;
     pub(crate) const TRACK_ENTRY: u32 = 0xae;
     pub(crate) const TRACK_NUMBER: u32 = 0xd7;
+    pub(crate) const TRACK_UID: u32 = 0x73c5;
     pub(crate) const TRACK_TYPE: u32 = 0x83;
+    pub(crate) const FLAG_LACING: u32 = 0x9c;
     pub(crate) const DEFAULT_DURATION: u32 = 0x23_e383;
     pub(crate) const CODEC_ID: u32 = 0x86;
     pub(crate) const CODEC_PRIVATE: u32 = 0x63a2;
+    pub(crate) const SEEK_PRE_ROLL: u32 = 0x56bb;
     pub(crate) const CONTENT_ENCODINGS: u32 = 0x6d80;
     pub(crate) const VIDEO: u32 = 0xe0;
     pub(crate) const PIXEL_WIDTH: u32 = 0xb0;

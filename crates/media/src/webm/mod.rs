@@ -1,11 +1,12 @@
 //! WebM and Matroska, read as it comes: in chunks cut anywhere.
 //!
-//! [`Demuxer`] makes frames of a recording. [`Joinable`] keeps what a late viewer of a recording
-//! needs and leaves the chunks as they are.
+//! [`Demuxer`] makes frames of a recording, [`Muxer`] a live stream of frames. [`Joinable`] keeps
+//! what a late viewer of a recording needs and leaves the chunks as they are.
 
 mod join;
 
 mod demux;
+mod mux;
 
 mod block;
 mod tracks;
@@ -15,6 +16,7 @@ mod walk;
 
 pub use demux::{Demuxer, Event, Init};
 pub use join::{ChunkInfo, Joinable, Restart};
+pub use mux::{DocType, Muxer};
 
 /// How much of a stream's bytes is ever kept or believed.
 #[derive(Clone, Debug)]

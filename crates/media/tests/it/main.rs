@@ -7,3 +7,4 @@ mod peers;
 
 mod demux;
 mod join;
+mod mux;

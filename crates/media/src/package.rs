@@ -1,0 +1,208 @@
+//! What all packagers share: frames leave as bytes for the wire, with exact places in time.
+//!
+//! Players hold a frame back until they know how long it lasts, so every packaged frame says it,
+//! and where the publisher did not, it is guessed from the frame before.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::codec::opus;
+use crate::frame::{Codec, Frame, Track};
+
+/// One frame in a container: the bytes before its payload, and the payload as it came, uncopied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// The container's bytes.
+    pub head: Bytes,
+    /// The frame's bytes.
+    pub payload: Bytes,
+}
+
+impl Packet {
+    /// Bytes in all.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.head.len() + self.payload.len()
+    }
+
+    /// Never true of what a muxer wrote.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Why a container cannot carry a stream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackageError {
+    /// The container has no place for this codec.
+    #[error("{container} cannot carry {codec:?}")]
+    CodecUnfit {
+        /// The container's name.
+        container: &'static str,
+        /// The codec.
+        codec: Codec,
+    },
+    /// The track's configuration is missing or broken.
+    #[error("{codec:?} track cannot be described in {container}: {reason}")]
+    ConfigUnfit {
+        /// The container's name.
+        container: &'static str,
+        /// The codec.
+        codec: Codec,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no track to package.
+    #[error("no track to package")]
+    NoTrack,
+}
+
+/// Where one track's frames stand in time.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    audio: bool,
+    opus: bool,
+    frame_duration: Option<Duration>,
+    /// When the frame before was decoded, and how long it lasts.
+    before: Option<(Duration, Duration)>,
+    guess: Duration,
+}
+
+/// A frame's place: when it is decoded, and how long it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) decode: Duration,
+    pub(crate) duration: Duration,
+}
+
+impl Pace {
+    pub(crate) fn new(track: &Track) -> Self {
+        Self {
+            audio: track.is_audio(),
+            opus: track.codec == Codec::Opus,
+            frame_duration: track.frame_duration,
+            before: None,
+            guess: if track.is_audio() {
+                GUESS_AUDIO
+            } else {
+                GUESS_VIDEO
+            },
+        }
+    }
+
+    /// Places the next frame.
+    pub(crate) fn place(&mut self, frame: &Frame) -> Place {
+        let mut decode = frame.decode_timestamp.unwrap_or(frame.timestamp);
+        if let Some((before, lasted)) = self.before {
+            let next = before.saturating_add(lasted);
+            let apart = decode.abs_diff(next);
+            if self.audio && apart < lasted.mul_f32(AUDIO_SLACK).min(AUDIO_SLACK_MAX) {
+                // Recorders stamp sound by their own clock: what is meant is sound without a gap.
+                decode = next;
+            } else if (GUESS_MIN..=GUESS_MAX).contains(&decode.saturating_sub(before)) {
+                self.guess = decode.saturating_sub(before);
+            }
+        }
+        let known = frame
+            .duration
+            .filter(|duration| !duration.is_zero())
+            .or(self.frame_duration);
+        let told = || {
+            self.opus
+                .then(|| opus::packet_duration(&frame.payload))
+                .flatten()
+        };
+        let duration = known.or_else(told).unwrap_or(self.guess);
+        self.before = Some((decode, duration));
+        Place { decode, duration }
+    }
+}
+
+const GUESS_VIDEO: Duration = Duration::from_millis(33);
+const GUESS_AUDIO: Duration = Duration::from_millis(20);
+
+/// A distance between frames that is outside of this is no rhythm to go on in.
+const GUESS_MIN: Duration = Duration::from_millis(1);
+const GUESS_MAX: Duration = Duration::from_millis(500);
+
+/// Sound is taken as continuous while its time is off by less than this part of a packet.
+const AUDIO_SLACK: f32 = 0.75;
+const AUDIO_SLACK_MAX: Duration = Duration::from_millis(40);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::TrackKind;
+
+    fn track(kind: TrackKind) -> Track {
+        Track {
+            id: 1,
+            codec: Codec::Vp8,
+            kind,
+            config: Bytes::new(),
+            codec_string: String::new(),
+            frame_duration: None,
+        }
+    }
+
+    fn places(track: &Track, frames: &[(u64, Option<u64>)]) -> Vec<(u64, u64)> {
+        let mut pace = Pace::new(track);
+        let mut place = |(at, duration): &(u64, Option<u64>)| {
+            let place = pace.place(&Frame {
+                track: 1,
+                timestamp: Duration::from_millis(*at),
+                decode_timestamp: None,
+                duration: duration.map(Duration::from_millis),
+                keyframe: true,
+                payload: Bytes::new(),
+            });
+            (
+                place.decode.as_millis() as u64,
+                place.duration.as_millis() as u64,
+            )
+        };
+        frames.iter().map(&mut place).collect()
+    }
+
+    #[test]
+    fn a_picture_lasts_as_long_as_the_one_before_it() {
+        let video = track(TrackKind::Video {
+            width: 0,
+            height: 0,
+        });
+        let got = places(
+            &video,
+            &[
+                (0, None),
+                (40, None),
+                (90, None),
+                (9000, None),
+                (9030, Some(7)),
+            ],
+        );
+        assert_eq!(got, [(0, 33), (40, 40), (90, 50), (9000, 50), (9030, 7)]);
+    }
+
+    #[test]
+    fn sound_that_is_stamped_unevenly_has_no_gaps() {
+        let audio = track(TrackKind::Audio {
+            sample_rate: 48_000,
+            channels: 2,
+        });
+        let sixty = Some(60);
+        let got = places(
+            &audio,
+            &[
+                (0, sixty),
+                (51, sixty),
+                (120, sixty),
+                (400, sixty),
+                (461, sixty),
+            ],
+        );
+        assert_eq!(got, [(0, 60), (60, 60), (120, 60), (400, 60), (460, 60)]);
+    }
+}
