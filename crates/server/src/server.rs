@@ -18,6 +18,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// How long viewers are given to be told that their stream ended. The last word comes to them behind the last frame, and
+/// a session that is closed reads no further frames.
+const FAREWELL_TIME: Duration = Duration::from_millis(300);
+
 /// How long the store may take to write down the last changes. Then they are lost.
 const STORE_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -135,6 +139,9 @@ impl Running {
     /// Puts everything away, from the streams outward, and last the store, which hears of all the rest.
     async fn stop(self, connection_time_max: Duration) {
         self.streamhub.shutdown().await;
+        if self.streamhub.socketio().sessions() > 0 {
+            tokio::time::sleep(FAREWELL_TIME).await;
+        }
         self.streamhub.socketio().shutdown().await;
         self.stop_connections.cancel();
         // The loop itself cannot fail; a panic in it has been reported already.
