@@ -159,19 +159,21 @@ fn base64_of<'a>(text: &'a str, form: &Form) -> &'a str {
     }
 }
 
-/// The part of a base64 data URL up to and with the comma, and the rest.
+/// The part of a base64 data URL up to and with the comma before its bytes, and the rest.
+///
+/// Not the first comma: what `MediaRecorder` gives begins with `data:video/webm;codecs=vp8,opus;base64,`.
 fn split_data_url(text: &str) -> Option<(&str, &str)> {
-    /// A data URL's head is short; a comma further away belongs to something else.
+    const MARK: &[u8] = b";base64,";
+    /// A data URL's head is short; a mark further away belongs to something else.
     const HEAD_MAX: usize = 256;
-    let head = text
-        .get(..5)
-        .filter(|scheme| scheme.eq_ignore_ascii_case("data:"))?;
-    let comma = text.bytes().take(HEAD_MAX).position(|byte| byte == b',')?;
-    let (prefix, rest) = text.split_at(comma + 1);
-    prefix[head.len()..comma]
-        .to_ascii_lowercase()
-        .ends_with(";base64")
-        .then_some((prefix, rest))
+    let head = &text.as_bytes()[..text.len().min(HEAD_MAX)];
+    if !head.get(..5)?.eq_ignore_ascii_case(b"data:") {
+        return None;
+    }
+    let mark = head
+        .windows(MARK.len())
+        .position(|window| window.eq_ignore_ascii_case(MARK))?;
+    text.split_at_checked(mark + MARK.len())
 }
 
 #[cfg(test)]
@@ -192,6 +194,7 @@ mod tests {
             Form::Binary,
             Form::Base64,
             Form::DataUrl("data:image/jpeg;base64,".into()),
+            Form::DataUrl("data:video/webm;codecs=vp8,opus;base64,".into()),
         ] {
             let written = Data::in_form(&form, bytes.clone());
             assert_eq!(written.form(), Some(form.clone()));

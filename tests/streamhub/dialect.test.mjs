@@ -1,0 +1,367 @@
+// StreamHub's contract: what a client that was written for StreamHub may count on.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Server, settled } from './node.mjs';
+
+let server;
+before(async () => (server = await Server.start()));
+after(() => server.stop());
+
+const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+test('a user is registered with id, role, socket id and date', async () => {
+  const ada = await server.user('Ada', 'STREAMER');
+  assert.match(ada.user.id, UUID);
+  assert.match(ada.user.createdAt, ISO);
+  assert.deepEqual(
+    { username: ada.user.username, role: ada.user.role, socketId: ada.user.socketId },
+    { username: 'Ada', role: 'STREAMER', socketId: ada.id },
+  );
+});
+
+test('any role but STREAMER makes a viewer', async () => {
+  for (const role of ['ADMIN', 'streamer', undefined, 7, null]) {
+    assert.equal((await server.user('somebody', role)).user.role, 'VIEWER');
+  }
+});
+
+test('only a streamer creates a stream, and only one at a time', async () => {
+  const stranger = await server.client();
+  stranger.emit('stream:create');
+  const refusal = { message: 'Solo los streamers pueden crear streams', error: 'Error desconocido' };
+  assert.deepEqual(await stranger.next('stream:error'), refusal);
+  const viewer = await server.user('bob');
+  viewer.emit('stream:create');
+  assert.deepEqual(await viewer.next('stream:error'), refusal);
+
+  const ada = await server.user('ada', 'STREAMER');
+  const stream = await ada.create();
+  assert.match(stream.id, UUID);
+  assert.match(stream.streamKey, /^[0-9a-f]{32}$/);
+  assert.match(stream.createdAt, ISO);
+  assert.equal(stream.status, 'WAITING');
+  assert.equal(stream.viewerCount, 0);
+  assert.equal(stream.streamerId, ada.user.id);
+  assert.ok(!('startedAt' in stream) && !('endedAt' in stream));
+  ada.emit('stream:create');
+  assert.deepEqual(await ada.next('stream:error'), {
+    message: 'Error al crear stream',
+    error: 'El streamer ya tiene un stream activo',
+  });
+});
+
+test('the room hears that a stream starts and ends, the streamer too', async () => {
+  const ada = await server.user('ada', 'STREAMER');
+  await ada.create();
+  const bob = await server.viewer(ada.key);
+  ada.emit('stream:start', { streamKey: ada.key });
+  for (const client of [ada, bob]) {
+    const { stream } = await client.next('stream:started');
+    assert.equal(stream.status, 'ACTIVE');
+    assert.match(stream.startedAt, ISO);
+  }
+  ada.emit('stream:end', { streamKey: ada.key });
+  for (const client of [ada, bob]) {
+    const ended = await client.next('stream:ended');
+    assert.equal(ended.stream.status, 'ENDED');
+    assert.match(ended.stream.endedAt, ISO);
+    assert.ok(!('reason' in ended));
+  }
+  bob.forget();
+  ada.send('late');
+  ada.emit('chat:message:send', { streamKey: ada.key, content: 'anybody?' });
+  await settled(ada, bob);
+  assert.deepEqual(bob.names(), []);
+});
+
+test('a joiner gets buffer, joined, and then what the whole room gets', async () => {
+  const ada = await server.publisher();
+  ada.send('data:image/jpeg;base64,/9j/4AAQ');
+  await ada.barrier();
+  ada.forget();
+  const bob = await server.user('bob');
+  bob.forget();
+  await bob.join(ada.key);
+  await settled(bob, ada);
+  assert.deepEqual(bob.names(), [
+    'stream:buffer',
+    'stream:joined',
+    'viewer:joined',
+    'viewer:count:update',
+    'chat:message:broadcast',
+  ]);
+  const [{ stream }] = bob.all('stream:joined');
+  assert.equal(stream.viewerCount, 1);
+  const [buffer] = bob.all('stream:buffer');
+  assert.equal(buffer.streamKey, ada.key);
+  assert.equal(buffer.frames.length, 1);
+  assert.equal(buffer.frames[0].data, 'data:image/jpeg;base64,/9j/4AAQ');
+  assert.equal(buffer.frames[0].streamKey, ada.key);
+  assert.ok(Number.isInteger(buffer.frames[0].timestamp));
+  assert.deepEqual(ada.names(), ['viewer:joined', 'viewer:count:update', 'chat:message:broadcast']);
+  assert.deepEqual(ada.all('viewer:joined'), [{ username: 'bob', viewerCount: 1 }]);
+  assert.deepEqual(ada.all('viewer:count:update'), [{ viewerCount: 1 }]);
+  const [{ message }] = ada.all('chat:message:broadcast');
+  assert.equal(message.content, 'bob se unió al stream');
+  assert.equal(message.userId, 'system');
+  assert.equal(message.username, 'Sistema');
+  assert.equal(message.type, 'SYSTEM');
+});
+
+test('who leaves gets nothing, the room gets left, count and a word', async () => {
+  const ada = await server.publisher();
+  const bob = await server.viewer(ada.key);
+  await settled(ada, bob);
+  ada.forget();
+  bob.forget();
+  bob.emit('stream:leave', { streamKey: ada.key });
+  await settled(bob, ada);
+  assert.deepEqual(bob.names(), []);
+  assert.deepEqual(ada.names(), ['viewer:left', 'viewer:count:update', 'chat:message:broadcast']);
+  assert.deepEqual(ada.all('viewer:left'), [{ username: 'bob', viewerCount: 0 }]);
+  assert.equal(ada.all('chat:message:broadcast')[0].message.content, 'bob salió del stream');
+});
+
+test('a viewer whose connection is lost is counted and named, without a word in the chat', async () => {
+  const ada = await server.publisher();
+  const bob = await server.viewer(ada.key);
+  await settled(ada, bob);
+  ada.forget();
+  bob.cut();
+  await ada.next('viewer:left');
+  await ada.barrier();
+  assert.deepEqual(ada.names(), ['viewer:count:update', 'viewer:left']);
+});
+
+test('data passes untouched whatever it is, in order', async () => {
+  const ada = await server.publisher();
+  const bob = await server.viewer(ada.key);
+  const sent = [
+    'data:image/jpeg;base64,/9j/4AAQSkZJRg==',
+    '/9j/4AAQSkZJRg==',
+    'not base64, not an image: ¿qué? 🎥 "quoted" \\ \u2028',
+    '',
+    0,
+    -1.5e-7,
+    true,
+    null,
+    { nested: { list: [1, 'two', null], deep: { er: {} } } },
+    [],
+    Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 1, 2]),
+    Buffer.alloc(0),
+    { video: Buffer.from([1, 2, 3]), audio: Buffer.from([4]), n: 1 },
+  ];
+  sent.forEach((data) => ada.send(data));
+  await settled(ada, bob);
+  const frames = bob.all('stream:data');
+  assert.deepEqual(frames.map((frame) => frame.data), sent);
+  for (const frame of frames) {
+    assert.deepEqual(Object.keys(frame).sort(), ['data', 'streamKey', 'timestamp']);
+    assert.equal(frame.streamKey, ada.key);
+    assert.ok(Math.abs(frame.timestamp - Date.now()) < 60_000 && Number.isInteger(frame.timestamp));
+  }
+});
+
+test('the time of capture travels with a frame when the publisher gives it', async () => {
+  const ada = await server.publisher();
+  const bob = await server.viewer(ada.key);
+  ada.send('x', { capturedAt: 1795348800123 });
+  const frame = await bob.next('stream:data');
+  assert.equal(frame.capturedAt, 1795348800123);
+});
+
+test('chat and reactions reach the room, the sender included', async () => {
+  const ada = await server.publisher();
+  const bob = await server.viewer(ada.key);
+  const content = '<b>hola</b> & "adiós" 👋';
+  bob.emit('chat:message:send', { streamKey: ada.key, content });
+  for (const client of [ada, bob]) {
+    const { message } = await client.next('chat:message:broadcast', ({ message }) => message.type === 'CHAT');
+    assert.equal(message.content, content);
+    assert.equal(message.username, 'bob');
+    assert.equal(message.userId, bob.user.id);
+    assert.equal(message.streamId, ada.stream.id);
+    assert.match(message.id, UUID);
+    assert.match(message.timestamp, ISO);
+  }
+  bob.emit('reaction:send', { streamKey: ada.key, emoji: '🔥' });
+  for (const client of [ada, bob]) {
+    const { reaction } = await client.next('reaction:broadcast');
+    assert.deepEqual([reaction.emoji, reaction.username, reaction.streamId], ['🔥', 'bob', ada.stream.id]);
+  }
+});
+
+test('chat of the unregistered and to unknown streams is dropped in silence', async () => {
+  const ada = await server.publisher();
+  const stranger = await server.client();
+  const bob = await server.user('bob');
+  bob.forget();
+  stranger.emit('chat:message:send', { streamKey: ada.key, content: 'hi' });
+  bob.emit('chat:message:send', { streamKey: 'nowhere', content: 'hi' });
+  bob.emit('reaction:send', { streamKey: 'nowhere', emoji: '🔥' });
+  await settled(stranger, bob, ada);
+  assert.deepEqual(bob.names(), []);
+  assert.deepEqual(stranger.names(), ['connect']);
+  assert.deepEqual(ada.all('chat:message:broadcast'), []);
+});
+
+test('refusals are StreamHub’s, to the sender only', async () => {
+  const stranger = await server.client();
+  const plain = (message) => ({ message, error: 'Error desconocido' });
+  const asked = [
+    ['stream:join', { streamKey: 'x' }, plain('Usuario no registrado')],
+    ['users:get', undefined, plain('Usuario no registrado')],
+    ['subscriptions:get', undefined, plain('Usuario no registrado')],
+    ['user:subscribe', { targetUserId: 'x' }, plain('Usuario no registrado')],
+    ['user:unsubscribe', { targetUserId: 'x' }, plain('Usuario no registrado')],
+    ['stream:start', { streamKey: 'x' }, plain('Stream no encontrado')],
+    ['stream:end', { streamKey: 'x' }, plain('Stream no encontrado')],
+  ];
+  for (const [event, payload, refusal] of asked) {
+    stranger.emit(event, payload);
+    assert.deepEqual(await stranger.next('stream:error'), refusal, event);
+  }
+  await stranger.register({ username: 'eve', role: 'VIEWER' });
+  stranger.emit('stream:join', { streamKey: 'x' });
+  assert.deepEqual(await stranger.next('stream:error'), plain('Stream no encontrado'));
+});
+
+test('followers hear of starts and ends, and know whom they follow', async () => {
+  const ada = await server.user('ada', 'STREAMER');
+  const bob = await server.user('bob');
+  bob.emit('user:subscribe', { targetUserId: ada.user.id });
+  assert.deepEqual(await bob.next('user:subscribed'), { targetUserId: ada.user.id, targetUsername: 'ada' });
+  for (const target of [ada.user.id, bob.user.id]) {
+    bob.emit('user:subscribe', { targetUserId: target });
+    assert.equal((await bob.next('stream:error')).message, 'No se pudo completar la suscripción');
+  }
+  bob.emit('user:subscribe', { targetUserId: '00000000-0000-4000-8000-000000000000' });
+  assert.equal((await bob.next('stream:error')).message, 'Usuario objetivo no encontrado');
+  bob.emit('subscriptions:get');
+  const { subscriptions } = await bob.next('subscriptions:list');
+  assert.deepEqual(subscriptions.map((user) => user.id), [ada.user.id]);
+
+  await ada.create();
+  ada.emit('stream:start', { streamKey: ada.key });
+  const started = await bob.next('stream:notification');
+  assert.equal(started.type, 'started');
+  assert.match(started.startedAt, ISO);
+  assert.deepEqual(
+    [started.streamerId, started.streamerUsername, started.streamId, started.streamKey],
+    [ada.user.id, 'ada', ada.stream.id, ada.key],
+  );
+  bob.emit('users:get');
+  const { users } = await bob.next('users:list');
+  assert.ok(users.every((user) => user.userId !== bob.user.id));
+  assert.deepEqual(users.find((user) => user.userId === ada.user.id), {
+    userId: ada.user.id,
+    username: 'ada',
+    role: 'STREAMER',
+    isSubscribed: true,
+    streamStatus: 'active',
+    currentStreamKey: ada.key,
+  });
+  ada.emit('stream:end', { streamKey: ada.key });
+  const ended = await bob.next('stream:notification');
+  assert.equal(ended.type, 'ended');
+  assert.match(ended.endedAt, ISO);
+
+  bob.emit('user:unsubscribe', { targetUserId: ada.user.id });
+  assert.deepEqual(await bob.next('user:unsubscribed'), { targetUserId: ada.user.id, targetUsername: 'ada' });
+  bob.forget();
+  bob.emit('user:unsubscribe', { targetUserId: ada.user.id });
+  await bob.barrier();
+  assert.deepEqual(bob.names(), []);
+});
+
+test('an ended stream may be joined and shows that it is over', async () => {
+  const ada = await server.publisher();
+  ada.emit('stream:end', { streamKey: ada.key });
+  await ada.next('stream:ended');
+  const bob = await server.user('bob');
+  const { stream } = await bob.join(ada.key);
+  assert.equal(stream.status, 'ENDED');
+});
+
+test('who watched hears of the streamer’s next stream', async () => {
+  const ada = await server.publisher();
+  const bob = await server.viewer(ada.key);
+  const before = ada.key;
+  ada.emit('stream:end', { streamKey: before });
+  await bob.next('stream:ended');
+  await ada.create();
+  ada.emit('stream:start', { streamKey: ada.key });
+  assert.deepEqual(await bob.next('stream:next'), { streamKey: before, next: ada.key });
+});
+
+test('webrtc signals pass unchanged between the members of a stream', async () => {
+  const ada = await server.publisher();
+  const bob = await server.viewer(ada.key);
+  const request = { streamKey: ada.key, viewerId: bob.user.id, socketId: bob.id };
+  bob.emit('webrtc:request', request);
+  assert.deepEqual(await ada.next('webrtc:request'), request);
+  const offer = { type: 'offer', data: { sdp: 'v=0\r\n', type: 'offer' }, from: ada.id, to: bob.id, streamKey: ada.key };
+  ada.emit('webrtc:offer', offer);
+  assert.deepEqual(await bob.next('webrtc:offer'), offer);
+  const answer = { type: 'answer', data: { sdp: 'v=0' }, from: bob.id, to: ada.id, streamKey: ada.key };
+  bob.emit('webrtc:answer', answer);
+  assert.deepEqual(await ada.next('webrtc:answer'), answer);
+  const candidate = { type: 'ice-candidate', data: { candidate: 'x', sdpMLineIndex: 0 }, from: ada.id, to: bob.id, streamKey: ada.key };
+  ada.emit('webrtc:ice-candidate', candidate);
+  assert.deepEqual(await bob.next('webrtc:ice-candidate'), candidate);
+});
+
+test('unknown events, extra arguments and requests for an acknowledgement are ignored', async () => {
+  const bob = await server.user('bob');
+  bob.forget();
+  bob.emit('no:such:event', { a: 1 });
+  let acknowledged = false;
+  bob.socket.emit('users:get', { extra: 1 }, [2], () => (acknowledged = true));
+  await bob.next('users:list');
+  await bob.barrier();
+  assert.equal(acknowledged, false);
+});
+
+test('health is the union of all that StreamHub ever said there', async () => {
+  const ada = await server.publisher('health');
+  await server.viewer(ada.key);
+  const health = await server.json('/health');
+  assert.equal(health.status, 'ok');
+  assert.ok(health.activeStreams >= 1);
+  assert.equal(health.users.total, health.users.connected + health.users.disconnected);
+  assert.equal(health.connectedUsers, health.users.connected);
+  assert.equal(health.distribution.activeStreams, health.activeStreams);
+  const detail = health.distribution.streamDetails.find((detail) => detail.streamKey === `${ada.key.slice(0, 6)}…`);
+  assert.deepEqual(detail, { streamKey: `${ada.key.slice(0, 6)}…`, viewers: 1 });
+  assert.ok(!JSON.stringify(health).includes(ada.key), 'the whole key is nobody’s business here');
+});
+
+test('the list of streams has what a viewer may know of those that are live', async () => {
+  const waiting = await server.user('waiting', 'STREAMER');
+  await waiting.create();
+  const ada = await server.publisher('listed');
+  const { streams } = await server.json('/streams');
+  const listed = streams.find((stream) => stream.streamKey === ada.key);
+  assert.equal(listed.status, 'ACTIVE');
+  assert.equal(listed.streamerUsername, 'listed');
+  assert.ok(streams.every((stream) => stream.streamKey !== waiting.key));
+  assert.ok(!JSON.stringify(streams).includes(ada.publishToken));
+});
+
+test('a poster is served as it came, and else the newest picture', async () => {
+  const ada = await server.publisher();
+  const poster = () => fetch(`${server.url}/streams/${ada.key}/poster`);
+  assert.equal((await poster()).status, 404);
+  const picture = Buffer.from([0xff, 0xd8, 0xff, 0xe0, 7, 7, 0xff, 0xd9]);
+  ada.send(`data:image/jpeg;base64,${picture.toString('base64')}`);
+  await ada.barrier();
+  assert.deepEqual(Buffer.from(await (await poster()).arrayBuffer()), picture);
+  const png = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 1, 2, 3, 4]);
+  ada.emit('stream:poster', { streamKey: ada.key, data: png });
+  await ada.barrier();
+  const answer = await poster();
+  assert.equal(answer.headers.get('content-type'), 'image/png');
+  assert.deepEqual(Buffer.from(await answer.arrayBuffer()), png);
+});
