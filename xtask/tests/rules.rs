@@ -207,3 +207,70 @@ fn every_crate_takes_the_workspace_s_lints() {
         without.join("\n")
     );
 }
+
+#[test]
+fn pages_server_and_documentation_agree_on_the_events() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (rust, typescript, documented) = (
+        read("crates/streamhub/src/names.rs"),
+        read("web/src/wire/events.ts"),
+        read("docs/protocol.md"),
+    );
+    let mut wrong = Vec::new();
+    for (module, interface) in [
+        ("from_client", "ClientToServer"),
+        ("from_server", "ServerToClient"),
+    ] {
+        let server = events(block(&rust, &format!("mod {module} {{")), '"');
+        let pages = events(
+            block(&typescript, &format!("interface {interface} {{")),
+            '\'',
+        );
+        assert!(
+            !server.is_empty() && !pages.is_empty(),
+            "the event names moved: mend this test"
+        );
+        for name in pages.difference(&server) {
+            wrong.push(format!(
+                "web/src/wire/events.ts: `{name}` in {interface} is not in names.rs, {module}"
+            ));
+        }
+        for name in server {
+            if !documented.contains(&format!("`{name}`"))
+                && !documented.contains(&format!("`{name} "))
+            {
+                wrong.push(format!(
+                    "docs/protocol.md: `{name}` (names.rs, {module}) is not there"
+                ));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "spell the event alike everywhere:\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// From a line that opens a block to the line that closes it.
+fn block<'a>(text: &'a str, opening: &str) -> &'a str {
+    let from = text
+        .find(opening)
+        .unwrap_or_else(|| panic!("`{opening}` is no longer there: mend this test"));
+    let inside = &text[from..];
+    &inside[..inside.find("\n}").unwrap_or(inside.len())]
+}
+
+/// The event names in quotes: lower-case words with colons between.
+fn events(text: &str, quote: char) -> BTreeSet<String> {
+    let is_name = |piece: &&str| {
+        piece.contains(':')
+            && piece
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || matches!(c, ':' | '-'))
+    };
+    text.split(quote)
+        .filter(is_name)
+        .map(str::to_owned)
+        .collect()
+}
