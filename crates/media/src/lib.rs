@@ -15,3 +15,5 @@ pub mod codec;
 pub mod package;
 
 pub mod webm;
+
+pub mod mp4;

@@ -14,6 +14,8 @@ mod vpx;
 
 pub mod opus;
 
+pub(crate) use nal::decode_box;
+
 use bytes::Bytes;
 use shiguredo_mp4::boxes::{AvccBox, HvccBox};
 

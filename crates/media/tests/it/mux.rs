@@ -3,12 +3,12 @@
 use abanico_media::codec::{Normal, Normalizer};
 use abanico_media::frame::{Frame, Track};
 use abanico_media::package::Packet;
-use abanico_media::webm;
+use abanico_media::{mp4, webm};
 use bytes::Bytes;
 
 use crate::browser;
-use crate::demux::demux;
-use crate::peers::{PICTURE, TONE, decode, ffmpeg, mkvinfo_blocks};
+use crate::demux::{as_packets, demux};
+use crate::peers::{PICTURE, TONE, decode, ffmpeg, mkvinfo_blocks, packets as packets_of};
 
 /// The tracks and frames of a recording in their normal form.
 pub(crate) fn normal(tracks: Vec<Track>, frames: Vec<Frame>) -> (Vec<Track>, Vec<Frame>) {
@@ -179,4 +179,56 @@ fn a_container_refuses_what_it_cannot_carry() {
     let (tracks, _) = normal(tracks, frames);
     let refused = webm::Muxer::new(&tracks, webm::DocType::WebM).unwrap_err();
     assert_eq!(refused.to_string(), "webm cannot carry H264");
+}
+
+fn fragmented(recording: &Bytes) {
+    let (tracks, frames) = demux(recording, 4096);
+    let (tracks, frames) = normal(tracks, frames);
+    let mut muxer = mp4::Muxer::new(&tracks).unwrap();
+    let init_segment = muxer.init_segment();
+    let packets: Vec<_> = frames
+        .iter()
+        .map(|frame| muxer.write(frame).unwrap())
+        .collect();
+    let out = wire(&init_segment, packets);
+    same_pictures(&out, recording, &tracks);
+    let seen = packets_of(&out);
+    assert_eq!(seen.len(), frames.len());
+    for stream in 0..tracks.len() {
+        let of_stream = |all: &[crate::peers::Packet]| {
+            let of = all.iter().filter(|packet| packet.stream == stream);
+            of.map(|packet| (packet.keyframe, packet.size))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of_stream(&seen), of_stream(&as_packets(&tracks, &frames)));
+    }
+}
+
+#[test]
+fn fragments_of_every_codec_decode_to_the_same_pictures() {
+    let vp9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 20";
+    let av1 = "-c:v libsvtav1 -preset 12 -g 20 -svtav1-params pred-struct=1";
+    let h264 = "-c:v libx264 -preset ultrafast -g 20";
+    let h265 = "-c:v libx265 -preset ultrafast -x265-params log-level=none:bframes=0 -g 20";
+    for args in [
+        format!("{PICTURE} {TONE} -t 2 {vp9} -c:a libopus -f webm"),
+        format!("{PICTURE} -t 2 {av1} -f webm"),
+        format!("{PICTURE} {TONE} -t 2 {h264} -c:a aac -f matroska"),
+        format!("{PICTURE} -t 2 {h264} -bf 2 -f matroska"),
+        format!("{PICTURE} {TONE} -t 2 {h265} -c:a libopus -f matroska"),
+    ] {
+        fragmented(&ffmpeg(&args));
+    }
+}
+
+#[test]
+fn what_chromium_records_as_matroska_plays_as_fragments() {
+    let formats = [
+        ("video/x-matroska;codecs=avc1,opus", true),
+        ("video/webm;codecs=vp9,opus", true),
+        ("video/webm;codecs=av1", false),
+    ];
+    for recording in browser::record(&formats, 3) {
+        fragmented(&recording.whole());
+    }
 }
