@@ -1,9 +1,10 @@
 //! Serves what the public test suites of Engine.IO v4 and Socket.IO v5 expect:
 //! `cargo run -p abanico-socketio --example conformance -- PORT`.
 //!
-//! At `/engine.io/` a bare Engine.IO echo; at `/socket.io/` the namespaces `/` and `/custom`, with short time-outs.
+//! Port 0 takes a free one; the address is printed. At `/engine.io/` a bare Engine.IO echo; at `/socket.io/` the namespaces `/` and `/custom`, with short time-outs.
 
 use std::convert::Infallible;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -40,6 +41,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build();
 
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
+    let port = listener.local_addr()?.port();
+    writeln!(std::io::stdout(), "http://127.0.0.1:{port}")?;
     loop {
         let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;

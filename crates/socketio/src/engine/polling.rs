@@ -19,8 +19,8 @@ use crate::engine::packet::Payload;
 use crate::engine::session::{Phase, Shared, State, Upgrading};
 use crate::handler::DisconnectReason;
 
-/// How long a poll that comes after a probe's answer waits for the upgrade that is due. Its client may have sent the
-/// upgrade first, by the other connection: then this poll is one too many and must be told so.
+/// How long a poll that comes while a WebSocket is about to take over waits for that. Its client may have sent the word
+/// for it first, by the other connection: then this poll is one too many and must be told so.
 const UPGRADE_GRACE: Duration = Duration::from_millis(20);
 
 /// How long a goodbye by POST waits for the poll that its client may have sent at the same moment.
@@ -35,7 +35,7 @@ pub(crate) async fn poll(session: &Arc<Shared>) -> Result<Response<Body>, Refuse
     let upgraded = {
         let mut state = session.state.lock();
         admit(session, &state)?;
-        (state.polling.upgrading == Upgrading::Probed).then(|| {
+        (state.polling.upgrading != Upgrading::No).then(|| {
             let (sender, receiver) = oneshot::channel();
             state.polling.upgraded = Some(sender);
             receiver
