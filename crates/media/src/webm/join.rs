@@ -78,6 +78,8 @@ pub struct Restart {
 #[derive(Debug)]
 struct Group {
     start: u64,
+    /// Where the keyframe's block ends.
+    keyframe_end: u64,
     cluster_ticks: u64,
     timestamp: Duration,
 }
@@ -180,6 +182,25 @@ impl Joinable {
     #[must_use]
     pub fn rejoin(&self) -> Option<Vec<Bytes>> {
         self.group_after([])
+    }
+
+    /// The newest keyframe alone, in a cluster of our own: for a viewer that has the init segment and
+    /// stopped at an element's end, and that cannot take more. [`Joinable::rejoin`] follows it, or
+    /// the next keyframe alone.
+    #[must_use]
+    pub fn keyframe(&self) -> Option<Vec<Bytes>> {
+        let group = self.group.as_ref()?;
+        let mut out = vec![cluster_header(group.cluster_ticks)];
+        let mut rest = usize::try_from(group.keyframe_end - group.start).ok()?;
+        for piece in &self.held.pieces {
+            let taken = piece.slice(..piece.len().min(rest));
+            rest -= taken.len();
+            out.push(taken);
+            if rest == 0 {
+                return Some(out);
+            }
+        }
+        None
     }
 
     fn group_after<const N: usize>(&self, before: [Bytes; N]) -> Option<Vec<Bytes>> {
@@ -285,6 +306,7 @@ impl Joinable {
         info.group_outgrown |= !here;
         self.group = here.then_some(Group {
             start: located.start,
+            keyframe_end: located.end,
             cluster_ticks: located.cluster_ticks,
             timestamp: now,
         });

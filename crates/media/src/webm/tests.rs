@@ -357,6 +357,40 @@ proptest! {
     }
 
     #[test]
+    fn a_viewer_of_keyframes_alone_gets_those_and_then_goes_on_with_the_newest_group(
+        ops in vec(op(), 1..60),
+        lengths in vec(1usize..300, 1..20),
+    ) {
+        let ops: Vec<_> = ops.into_iter().filter(|op| !matches!(op, Op::Restart)).collect();
+        let (recording, _) = recorded(&ops);
+        let chunks = cut(&recording, &lengths);
+        let mut joinable = Joinable::new(Limits::default());
+        let mut sent: Vec<Bytes> = Vec::new();
+        let mut keyframes = 0;
+        for chunk in &chunks {
+            let info = joinable.push(chunk);
+            if sent.is_empty() {
+                sent.extend(joinable.init().map(|init| init.segment.clone()));
+            }
+            if info.keyframes > 0 {
+                sent.extend(joinable.keyframe().expect("a keyframe was just completed"));
+                keyframes += 1;
+            }
+        }
+        let got = events(&sent);
+        prop_assert!(got.iter().all(|event| !matches!(event, Event::Skipped(_))));
+        let alone = frames(&got);
+        prop_assert_eq!(alone.len(), keyframes);
+        prop_assert!(alone.iter().all(|frame| frame.track == VIDEO && frame.keyframe));
+        let Some(rejoin) = joinable.rejoin() else { return Ok(()); };
+        sent.extend(rejoin);
+        let got = events(&sent);
+        let all = frames(&events(&chunks));
+        let newest_key = all.iter().rposition(|frame| frame.track == VIDEO && frame.keyframe).unwrap();
+        prop_assert_eq!(&frames(&got)[keyframes..], &all[newest_key..]);
+    }
+
+    #[test]
     fn garbage_costs_frames_but_never_the_stream(
         ops in vec(op(), 0..40),
         garbage in vec(any::<u8>(), 1..300),
