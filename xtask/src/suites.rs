@@ -63,7 +63,7 @@ pub(crate) fn peers_and_browsers(run: &mut Run) -> anyhow::Result<()> {
             .display()
             .to_string();
         run.step(&name, || {
-            let mut node = with_peers(command("node", &["--test"]));
+            let mut node = with_peers(command("node", &["--test", "--test-reporter=spec"]));
             // One after the other: measured times mean nothing while another browser runs.
             node.arg("--test-concurrency=1").args(node_tests(&folder)?);
             go(&mut node)
@@ -116,10 +116,8 @@ fn with_peers(mut command: Command) -> Command {
     let debug = root().join("target/debug");
     command
         .env("ABANICO_BIN", debug.join("abanico"))
-        .env(
-            "ABANICO_CONFORMANCE_BIN",
-            debug.join("examples/conformance"),
-        )
+        .env("CONFORMANCE_SERVER", debug.join("examples/conformance"))
+        .env("PEER_SERVER", debug.join("examples/peer_server"))
         .env("ABANICO_PYTHON", python_program())
         .env("ABANICO_CHROMIUM", "chromium");
     command
