@@ -34,8 +34,7 @@ struct Lane {
     track_id: u32,
     timescale: u32,
     pace: Pace,
-    /// The decoding time of the frame before.
-    before: Option<u64>,
+    order: Order,
 }
 
 impl Muxer {
@@ -65,7 +64,7 @@ impl Muxer {
                 track_id,
                 timescale: timescale.get(),
                 pace: Pace::new(track),
-                before: None,
+                order: Order::default(),
             });
         }
         let Some(first) = tracks.first() else {
@@ -96,23 +95,19 @@ impl Muxer {
         let payload_len = u32::try_from(frame.payload.len()).ok()?;
         let mdat_len = payload_len.checked_add(BOX_HEADER_BYTES)?;
         let place = lane.pace.place(frame);
-        let shown = ticks(frame.timestamp, lane.timescale);
+        let stamped = ticks(frame.timestamp, lane.timescale);
         let placed = ticks(place.decode, lane.timescale);
-        // Decoding goes on, whatever the order of showing.
-        let decode = lane.before.map_or(placed, |before| placed.max(before + 1));
-        lane.before = Some(decode);
         let end = ticks(place.decode.saturating_add(place.duration), lane.timescale);
-        let duration = u32::try_from(end.saturating_sub(decode))
-            .unwrap_or(u32::MAX)
-            .max(1);
         // Sound that was put in its place is heard there.
         let moved = frame.decode_timestamp.is_none() && place.decode != frame.timestamp;
-        let offset = if moved {
-            0
-        } else {
-            i64::try_from(shown).ok()? - i64::try_from(decode).ok()?
+        let shown = if moved { placed } else { stamped };
+        let (decode, duration) = match frame.decode_timestamp {
+            Some(_) => lane.order.given(placed, end),
+            None => lane.order.guess(placed, end),
         };
-        let offset = i32::try_from(offset).unwrap_or(0);
+        let duration = u32::try_from(duration).unwrap_or(u32::MAX).max(1);
+        let offset =
+            i32::try_from(i64::try_from(shown).ok()? - i64::try_from(decode).ok()?).unwrap_or(0);
         self.sequence = self.sequence.wrapping_add(1);
 
         let mut head = Vec::with_capacity((MOOF_BYTES + BOX_HEADER_BYTES) as usize);
@@ -151,6 +146,65 @@ impl Muxer {
         })
     }
 }
+
+/// Makes decoding times where only times of showing are known: they must never go back.
+#[derive(Debug, Default)]
+struct Order {
+    /// The decoding time of the frame before.
+    before: Option<u64>,
+    /// The newest frames' times of showing, once they were seen to go back.
+    recent: Option<[u64; RECENT]>,
+    newest: u64,
+}
+
+impl Order {
+    /// The container says when to decode.
+    fn given(&mut self, decode: u64, end: u64) -> (u64, u64) {
+        let decode = self.before.map_or(decode, |before| decode.max(before + 1));
+        self.before = Some(decode);
+        (decode, end.saturating_sub(decode))
+    }
+
+    /// Frames are decoded when they are shown, until one is shown before another that came before
+    /// it. From then on they are decoded one frame's distance apart.
+    fn guess(&mut self, shown: u64, end: u64) -> (u64, u64) {
+        let Some(before) = self.before else {
+            self.newest = shown;
+            return self.given(shown, end);
+        };
+        if shown > before && self.recent.is_none()
+            || shown.abs_diff(before) > u64::from(REORDER_MAX)
+        {
+            self.recent = None;
+            self.newest = shown;
+            return self.given(shown, end);
+        }
+        let recent = self.recent.get_or_insert([self.newest; RECENT]);
+        recent.rotate_left(1);
+        recent[RECENT - 1] = shown;
+        let mut ordered = *recent;
+        ordered.sort_unstable();
+        let apart = ordered
+            .windows(2)
+            .map(|pair| pair[1] - pair[0])
+            .filter(|apart| *apart > 0)
+            .min()
+            .unwrap_or(1);
+        self.newest = self.newest.max(shown);
+        // Not before the newest picture is shown, unless that would make time stand still.
+        let decode = (before + apart)
+            .min(self.newest)
+            .max(before + apart.div_ceil(8));
+        self.before = Some(decode);
+        (decode, apart)
+    }
+}
+
+/// Encoders reorder over a few frames.
+const RECENT: usize = 4;
+
+/// A distance that is no reordering any more: 2 s of a picture's ticks.
+const REORDER_MAX: u32 = 180_000;
 
 const CONTAINER: &str = "mp4";
 
