@@ -554,6 +554,13 @@ impl Config {
         Ok(config)
     }
 
+    /// Variables of this process that look like misspelt settings, each with the one that was probably meant.
+    pub fn misspelt_variables() -> Vec<(String, String)> {
+        let settings = Self::augment_args(Command::new("abanico"));
+        let variables = std::env::vars_os().filter_map(|(variable, _)| variable.into_string().ok());
+        layers::misspelt(&settings, variables)
+    }
+
     /// The names of all settings, in the order of `--help`.
     pub fn settings() -> Vec<String> {
         layers::settings(&Self::augment_args(Command::new("abanico")))

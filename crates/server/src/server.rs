@@ -39,6 +39,9 @@ impl Server {
     /// Opens everything that can fail, so that a server which loads also runs.
     pub fn load(mut config: Config) -> anyhow::Result<Self> {
         logs::install(&config.log, config.log_format)?;
+        for (variable, meant) in Config::misspelt_variables() {
+            tracing::warn!("there is no setting {variable}; {meant} was probably meant");
+        }
         let connections_max = &mut config.connections.connections_max;
         *connections_max = Count(open_files::connections_allowed(connections_max.0));
         let runtime = tokio::runtime::Builder::new_multi_thread()

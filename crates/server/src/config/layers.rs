@@ -11,6 +11,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
+/// What every variable of ours begins with.
+const PREFIX: &str = "ABANICO_";
+
 /// The setting that names the file itself, and so cannot stand in it.
 const CONFIG: &str = "config";
 
@@ -68,7 +71,7 @@ pub enum LayerError {
 
 /// The name of a setting's environment variable.
 pub(super) fn variable_of(setting: &str) -> String {
-    format!("ABANICO_{}", setting.replace('-', "_").to_ascii_uppercase())
+    format!("{PREFIX}{}", setting.replace('-', "_").to_ascii_uppercase())
 }
 
 /// The settings of a command: its long flags, less those that clap adds.
@@ -150,6 +153,37 @@ pub(super) fn environment(
     Ok(values)
 }
 
+/// Variables that look like misspelt settings, each with the one that was probably meant.
+///
+/// Other programs may have variables that begin like ours, so that one which resembles no setting is none of ours.
+pub(super) fn misspelt(
+    command: &Command,
+    variables: impl Iterator<Item = String>,
+) -> Vec<(String, String)> {
+    let known: Vec<String> = settings(command).map(variable_of).collect();
+    variables
+        .filter(|variable| variable.starts_with(PREFIX) && !known.contains(variable))
+        .filter_map(|variable| {
+            let meant = alike(&variable[PREFIX.len()..], &known, |known| {
+                &known[PREFIX.len()..]
+            })?;
+            Some((variable, meant.clone()))
+        })
+        .collect()
+}
+
+/// The name that resembles `wanted` most, if it resembles it enough to be a misspelling.
+fn alike<'a, T>(wanted: &str, known: &'a [T], name: impl Fn(&T) -> &str) -> Option<&'a T> {
+    /// How alike two names must be, from 0 to 1.
+    const ALIKE: f64 = 0.8;
+    known
+        .iter()
+        .map(|one| (strsim::jaro_winkler(name(one), wanted), one))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .map(|(_, one)| one)
+}
+
 /// Reads the variable `PORT`, which hosting services set.
 pub(super) fn port(
     environment: impl Fn(&str) -> Option<OsString>,
@@ -228,25 +262,20 @@ fn reason_of(error: &clap::Error) -> String {
 }
 
 fn hint_for(command: &Command, key: &str, value: &DeValue<'_>) -> String {
-    /// How alike two names must be, from 0 to 1, for one to be taken for a misspelling of the other.
-    const ALIKE: f64 = 0.8;
     if key == CONFIG {
         return "a configuration file cannot name another one".to_owned();
     }
-    let wanted = key.replace('_', "-").to_ascii_lowercase();
-    let nearest = settings(command)
-        .filter(|known| *known != CONFIG)
-        .map(|known| (strsim::jaro_winkler(known, &wanted), known))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(alike, _)| *alike >= ALIKE);
-    match (nearest, value) {
-        (_, DeValue::Table(_)) => {
-            "the file has no sections: write each setting on a line of its own".to_owned()
-        }
-        (Some((_, known)), _) => format!("type `{known}`"),
-        (None, _) => {
-            "`abanico --help` lists the settings; a flag's name without its dashes is the key"
-                .to_owned()
-        }
+    if let DeValue::Table(_) = value {
+        return "the file has no sections: write each setting on a line of its own".to_owned();
+    }
+    let known: Vec<&str> = settings(command).filter(|known| *known != CONFIG).collect();
+    match alike(
+        &key.replace('_', "-").to_ascii_lowercase(),
+        &known,
+        |known| known,
+    ) {
+        Some(known) => format!("type `{known}`"),
+        None => "`abanico --help` lists the settings; a flag's name without its dashes is the key"
+            .to_owned(),
     }
 }

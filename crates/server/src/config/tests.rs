@@ -149,6 +149,20 @@ fn an_unknown_key_is_refused_with_what_was_probably_meant() {
 }
 
 #[test]
+fn a_misspelt_variable_is_noticed_and_a_foreign_one_is_not() {
+    let command = Config::augment_args(Command::new("abanico"));
+    let variables = [
+        "ABANICO_PUBLISHER_GRCE",
+        "ABANICO_BIN",
+        "ABANICO_DATA",
+        "OTHER",
+    ];
+    let noticed = layers::misspelt(&command, variables.map(str::to_owned).into_iter());
+    let expected = ("ABANICO_PUBLISHER_GRCE", "ABANICO_PUBLISHER_GRACE");
+    assert_eq!(noticed, [(expected.0.to_owned(), expected.1.to_owned())]);
+}
+
+#[test]
 fn a_file_that_is_no_toml_or_not_there_is_named() {
     let complaints = [
         complaint("listen = \n"),

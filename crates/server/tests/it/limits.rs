@@ -65,6 +65,43 @@ fn a_client_that_never_finishes_its_head_is_closed() {
 }
 
 #[test]
+fn a_connection_that_idles_after_a_request_is_closed() {
+    let node = Node::start_with(&["--header-timeout", "200ms"]);
+    let mut stream = node.connect();
+    stream
+        .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let answer = Answer::read(&mut stream);
+    assert_eq!(answer.status, 200);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn without_free_descriptors_the_server_rests_and_then_goes_on() {
+    let mut node = Node::start_with_log(&[]);
+    let mut first = node.connect();
+    first
+        .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    first.read_exact(&mut [0; 12]).unwrap();
+
+    let open = node.open_files();
+    node.limit_open_files(open);
+    let mut second = node.connect();
+    second
+        .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    node.log_until("no further connections for now");
+    let before = node.cpu_ticks();
+    // Nothing can be awaited here: what is looked for is that nothing happens.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(node.cpu_ticks() - before < 10, "the accept loop spins");
+
+    node.limit_open_files(open + 100);
+    assert_eq!(Answer::read(&mut second).status, 200);
+}
+
+#[test]
 fn what_is_no_http_ends_that_connection_only() {
     let node = Node::start();
     let mut stream = node.connect();

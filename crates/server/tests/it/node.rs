@@ -106,6 +106,42 @@ impl Node {
         );
     }
 
+    /// How many files the process has open.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn open_files(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(folder).expect("it is our child").count()
+    }
+
+    /// Has the system allow the process so many open files from now on.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn limit_open_files(&self, max: usize) {
+        let status = Command::new("prlimit")
+            .args([
+                format!("--pid={}", self.child.id()),
+                format!("--nofile={max}:"),
+            ])
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "prlimit --nofile={max}"
+        );
+    }
+
+    /// The processor time that the process has taken, in hundredths of a second.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.expect("it is our child");
+        let (_, after_name) = stat.rsplit_once(')').expect("the name is in parentheses");
+        let fields = after_name.split_whitespace();
+        fields
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().expect("a number"))
+            .sum()
+    }
+
     /// Waits for the process to end by itself.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let begun = Instant::now();
