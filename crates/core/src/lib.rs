@@ -4,6 +4,8 @@
 //! and what must happen next goes out as values. `abanico-hub` runs it.
 
 pub mod key;
+pub mod ladder;
+pub mod pace;
 pub mod presence;
 pub mod rate;
 pub mod ring;

@@ -116,6 +116,16 @@ impl<P> Ring<P> {
         }
     }
 
+    /// Lets go of the oldest packets until no more than `bytes` are held, or only the newest packet.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        while self.held_bytes > bytes
+            && self.slots.len() > 1
+            && let Some(oldest) = self.slots.pop_front()
+        {
+            self.held_bytes -= oldest.bytes;
+        }
+    }
+
     /// The place after the newest packet: where a reader begins that wants only what is to come.
     pub fn head(&self) -> u64 {
         self.head
@@ -233,6 +243,19 @@ mod tests {
             })
         );
         assert_eq!(ring.read(1, later), Read::Packet(&'b'));
+    }
+
+    #[test]
+    fn a_ring_that_must_shrink_keeps_the_newest_packet() {
+        let now = Instant::now();
+        let mut ring = Ring::new(bounds());
+        (0..5).for_each(|number| {
+            ring.push(number, 10, now);
+        });
+        ring.shrink_to(25);
+        assert_eq!((ring.tail(), ring.held_bytes()), (3, 20));
+        ring.shrink_to(0);
+        assert_eq!(ring.read(4, now), Read::Packet(&4));
     }
 
     #[test]

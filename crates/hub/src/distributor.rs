@@ -1,14 +1,20 @@
 //! The set of streams that run in this node, and the four things that one does with it: register a publisher, register a
 //! viewer, distribute, ask for statistics.
 
+use crate::budget::Budget;
+use crate::feed::{Counts, Feed};
 use crate::stream::{Audience, DistributeError, Status, Stream};
 use abanico_core::key::{PublishToken, SessionId, StreamKey};
+use abanico_core::pace::{Pace, Pacer};
 use abanico_core::ring::Bounds;
 use abanico_core::stream::{self, Event, Phase, Refusal};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use thiserror::Error;
+use tokio::time::Instant;
 
 /// What streams are made with.
 #[derive(Debug, Clone)]
@@ -19,6 +25,13 @@ pub struct Config {
     pub bounds: Bounds,
     /// The most streams at one time; one more is refused.
     pub streams_max: usize,
+    /// The most viewers of all streams together; one more is refused.
+    pub viewers_max: usize,
+    /// How fast viewers are let in.
+    pub join_pace: Pace,
+    /// Bytes of the newest packets of all streams together. Beyond that a stream that takes another packet lets go of
+    /// its oldest down to an equal share.
+    pub held_bytes_max: usize,
 }
 
 impl Default for Config {
@@ -27,6 +40,9 @@ impl Default for Config {
             stream: stream::Config::default(),
             bounds: Bounds::default(),
             streams_max: 10_000,
+            viewers_max: 200_000,
+            join_pace: Pace::default(),
+            held_bytes_max: 1 << 30,
         }
     }
 }
@@ -38,6 +54,12 @@ struct Shared<P> {
     config: Config,
     streams: RwLock<HashMap<StreamKey, Stream<P>>>,
     audience: OnceLock<Arc<dyn Audience<P>>>,
+    budget: Arc<Budget>,
+    /// How many watch, in all streams together.
+    watching: Arc<AtomicUsize>,
+    joins: Mutex<Pacer>,
+    /// Set while the node should take no further viewers, though there may be room by number.
+    exhausted: AtomicBool,
 }
 
 impl<P> Clone for Distributor<P> {
@@ -69,6 +91,21 @@ pub enum JoinError {
     /// The stream refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The node has all the viewers that it may have.
+    #[error("viewer limit of {max} reached")]
+    Full {
+        /// The limit of all streams together.
+        max: usize,
+    },
+    /// More viewers come at once than the node lets in.
+    #[error("too many viewers come at once; there is room in {after:?}")]
+    Busy {
+        /// When it is worth to try again.
+        after: Duration,
+    },
+    /// The machine has no memory or processor to spare; those who watch already come first.
+    #[error("the node is at the limit of its machine")]
+    Exhausted,
 }
 
 /// What the node distributes now.
@@ -78,6 +115,8 @@ pub struct Stats {
     pub active_streams: usize,
     /// How many viewers watch live streams.
     pub total_viewers: usize,
+    /// Bytes of packets that are held for viewers.
+    pub held_bytes: usize,
     /// Each stream that has not ended.
     pub streams: Vec<StreamStats>,
 }
@@ -93,17 +132,21 @@ pub struct StreamStats {
     pub packets: u64,
     /// Bytes that its publisher sent.
     pub bytes: u64,
-    /// Packets that lagging viewers were moved past.
-    pub skipped: u64,
+    /// What became of them, for all viewers together.
+    pub viewers: Counts,
 }
 
 impl<P: Clone + Send + 'static> Distributor<P> {
     /// A node without streams. An audience must be [set](Self::set_audience) before the first stream.
     pub fn new(config: Config) -> Self {
         Self(Arc::new(Shared {
-            config,
             streams: RwLock::default(),
             audience: OnceLock::new(),
+            watching: Arc::default(),
+            budget: Arc::new(Budget::new(config.held_bytes_max)),
+            joins: Mutex::new(Pacer::new(config.join_pace)),
+            exhausted: AtomicBool::new(false),
+            config,
         }))
     }
 
@@ -146,7 +189,9 @@ impl<P: Clone + Send + 'static> Distributor<P> {
             shared.streams.write().remove(key);
         };
         let audience = Arc::clone(audience);
-        let stream = Stream::spawn(key.clone(), state, self.0.config.bounds, audience, ended);
+        let feed = Feed::new(self.0.config.bounds, Arc::clone(&self.0.budget));
+        let watching = Arc::clone(&self.0.watching);
+        let stream = Stream::spawn(key.clone(), state, feed, watching, audience, ended);
         streams.insert(key, stream.clone());
         Ok(stream)
     }
@@ -162,7 +207,35 @@ impl<P: Clone + Send + 'static> Distributor<P> {
         name: String,
     ) -> Result<(), JoinError> {
         let stream = self.stream(key).ok_or(JoinError::Unknown)?;
+        self.admit().await?;
         Ok(stream.handle(Event::Join(session, name)).await?)
+    }
+
+    /// Lets one viewer in, at its turn.
+    async fn admit(&self) -> Result<(), JoinError> {
+        if self.0.exhausted.load(Ordering::Relaxed) {
+            return Err(JoinError::Exhausted);
+        }
+        let max = self.0.config.viewers_max;
+        if self.viewers() >= max {
+            return Err(JoinError::Full { max });
+        }
+        let turn = self.0.joins.lock().turn(Instant::now().into_std());
+        let wait = turn.map_err(|after| JoinError::Busy { after })?;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    /// Says whether the machine can carry no further viewers. Those who are in stay.
+    pub fn set_exhausted(&self, exhausted: bool) {
+        self.0.exhausted.store(exhausted, Ordering::Relaxed);
+    }
+
+    /// How many watch, in all streams together.
+    pub fn viewers(&self) -> usize {
+        self.0.watching.load(Ordering::Relaxed)
     }
 
     /// Hands a packet of `bytes` to every viewer of the stream `key`, if `session` publishes it.
@@ -201,6 +274,7 @@ impl<P: Clone + Send + 'static> Distributor<P> {
         Stats {
             active_streams: live().count(),
             total_viewers: live().map(|stream| stream.status.viewers).sum(),
+            held_bytes: self.0.budget.held_bytes(),
             streams,
         }
     }
@@ -221,6 +295,6 @@ fn stats_of<P: Clone + Send + 'static>(stream: &Stream<P>) -> StreamStats {
         status: stream.status(),
         packets,
         bytes,
-        skipped: stream.feed().skipped(),
+        viewers: stream.feed().counts(),
     }
 }

@@ -7,12 +7,10 @@
 //! What a lagging viewer should see instead is the adapter's to say: [`Cursor::poll_next`] tells it, and
 //! [`Cursor::skip_to`] moves on.
 
+use crate::budget::Budget;
+use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicWaker, Mutex, Ordering};
 use abanico_core::ring::{Behind, Bounds, Read, Ring};
-use futures_util::task::AtomicWaker;
-use parking_lot::Mutex;
 use slab::Slab;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -21,8 +19,10 @@ pub struct Feed<P>(Arc<Shared<P>>);
 
 struct Shared<P> {
     state: Mutex<State<P>>,
-    waiters: Mutex<Slab<Arc<Waiter>>>,
-    skipped: AtomicU64,
+    readers: Mutex<Slab<Arc<Reader>>>,
+    budget: Arc<Budget>,
+    /// What readers had that are gone.
+    gone: GoneReaders,
 }
 
 struct State<P> {
@@ -31,12 +31,29 @@ struct State<P> {
     finished: Option<Option<P>>,
 }
 
-/// A reader's place in the list of those to wake.
+/// One reader as the feed sees it: whether to wake it, and what it had.
 #[derive(Default)]
-struct Waiter {
+struct Reader {
     /// Whether the reader waits at the head. A reader that is busy or blocked is not woken.
     waiting: AtomicBool,
     waker: AtomicWaker,
+    read: AtomicU64,
+    skipped: AtomicU64,
+}
+
+#[derive(Default)]
+struct GoneReaders {
+    read: AtomicU64,
+    skipped: AtomicU64,
+}
+
+/// What became of packets, for one reader or for all of a feed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets that were read.
+    pub read: u64,
+    /// Packets that a reader was moved past because it lagged.
+    pub skipped: u64,
 }
 
 impl<P> Clone for Feed<P> {
@@ -46,15 +63,17 @@ impl<P> Clone for Feed<P> {
 }
 
 impl<P: Clone> Feed<P> {
-    /// An empty feed.
-    pub fn new(bounds: Bounds) -> Self {
+    /// An empty feed. What it holds is counted against `budget`, which it shares with others.
+    pub fn new(bounds: Bounds, budget: Arc<Budget>) -> Self {
+        budget.open();
         Self(Arc::new(Shared {
             state: Mutex::new(State {
                 ring: Ring::new(bounds),
                 finished: None,
             }),
-            waiters: Mutex::new(Slab::new()),
-            skipped: AtomicU64::new(0),
+            readers: Mutex::new(Slab::new()),
+            budget,
+            gone: GoneReaders::default(),
         }))
     }
 
@@ -64,7 +83,13 @@ impl<P: Clone> Feed<P> {
         if state.finished.is_some() {
             return;
         }
+        let before = state.ring.held_bytes();
         state.ring.push(packet, bytes, now());
+        if let Some(share) = self.0.budget.change(before, state.ring.held_bytes()) {
+            let before = state.ring.held_bytes();
+            state.ring.shrink_to(share);
+            self.0.budget.change(before, state.ring.held_bytes());
+        }
         drop(state);
         self.wake();
     }
@@ -81,12 +106,12 @@ impl<P: Clone> Feed<P> {
 
     /// A reader of what is pushed from now on.
     pub fn cursor(&self) -> Cursor<P> {
-        let waiter = Arc::new(Waiter::default());
-        let slot = self.0.waiters.lock().insert(Arc::clone(&waiter));
+        let reader = Arc::new(Reader::default());
+        let slot = self.0.readers.lock().insert(Arc::clone(&reader));
         let place = self.head();
         Cursor {
             feed: self.clone(),
-            waiter,
+            reader,
             slot,
             place,
             done: false,
@@ -100,12 +125,21 @@ impl<P: Clone> Feed<P> {
 
     /// How many readers there are.
     pub fn readers(&self) -> usize {
-        self.0.waiters.lock().len()
+        self.0.readers.lock().len()
     }
 
-    /// How many packets readers were moved past, all together.
-    pub fn skipped(&self) -> u64 {
-        self.0.skipped.load(Ordering::Relaxed)
+    /// What became of the packets for all readers together, those that are gone too.
+    pub fn counts(&self) -> Counts {
+        let gone = &self.0.gone;
+        let mut counts = Counts {
+            read: gone.read.load(Ordering::Relaxed),
+            skipped: gone.skipped.load(Ordering::Relaxed),
+        };
+        for (_, reader) in self.0.readers.lock().iter() {
+            counts.read += reader.read.load(Ordering::Relaxed);
+            counts.skipped += reader.skipped.load(Ordering::Relaxed);
+        }
+        counts
     }
 
     /// The bytes held for readers that are not at the head yet.
@@ -125,12 +159,18 @@ impl<P: Clone> Feed<P> {
     }
 
     fn wake(&self) {
-        for (_, waiter) in self.0.waiters.lock().iter() {
+        for (_, reader) in self.0.readers.lock().iter() {
             // SeqCst pairs with the reader's: either it sees the packet or this sees that it waits.
-            if waiter.waiting.swap(false, Ordering::SeqCst) {
-                waiter.waker.wake();
+            if reader.waiting.swap(false, Ordering::SeqCst) {
+                reader.waker.wake();
             }
         }
+    }
+}
+
+impl<P> Drop for Shared<P> {
+    fn drop(&mut self) {
+        self.budget.close(self.state.lock().ring.held_bytes());
     }
 }
 
@@ -148,7 +188,7 @@ pub enum Next<P> {
 /// One reader's place in a [`Feed`].
 pub struct Cursor<P> {
     feed: Feed<P>,
-    waiter: Arc<Waiter>,
+    reader: Arc<Reader>,
     slot: usize,
     place: u64,
     done: bool,
@@ -160,11 +200,11 @@ impl<P: Clone> Cursor<P> {
         if let Some(found) = self.look() {
             return Poll::Ready(found);
         }
-        self.waiter.waker.register(cx.waker());
-        self.waiter.waiting.store(true, Ordering::SeqCst);
+        self.reader.waker.register(cx.waker());
+        self.reader.waiting.store(true, Ordering::SeqCst);
         match self.look() {
             Some(found) => {
-                self.waiter.waiting.store(false, Ordering::Relaxed);
+                self.reader.waiting.store(false, Ordering::Relaxed);
                 Poll::Ready(found)
             }
             None => Poll::Pending,
@@ -174,7 +214,9 @@ impl<P: Clone> Cursor<P> {
     /// The packet at the reader's place however late it is, if it is still held.
     pub fn read_on(&mut self) -> Option<P> {
         let packet = self.feed.0.state.lock().ring.peek(self.place).cloned();
-        self.place += u64::from(packet.is_some());
+        if packet.is_some() {
+            self.advance();
+        }
         packet
     }
 
@@ -182,7 +224,7 @@ impl<P: Clone> Cursor<P> {
     pub fn skip_to(&mut self, place: u64) -> u64 {
         let skipped = place.saturating_sub(self.place);
         self.move_to(place);
-        self.feed.0.skipped.fetch_add(skipped, Ordering::Relaxed);
+        self.reader.skipped.fetch_add(skipped, Ordering::Relaxed);
         skipped
     }
 
@@ -194,6 +236,14 @@ impl<P: Clone> Cursor<P> {
     /// The number of the packet that the reader gets next.
     pub fn place(&self) -> u64 {
         self.place
+    }
+
+    /// What this reader had.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            read: self.reader.read.load(Ordering::Relaxed),
+            skipped: self.reader.skipped.load(Ordering::Relaxed),
+        }
     }
 
     /// The feed that this reads.
@@ -229,14 +279,32 @@ impl<P: Clone> Cursor<P> {
                 Read::Empty => return None,
             }
         };
-        self.place += 1;
+        drop(state);
+        self.advance();
         Some(Some(next))
+    }
+
+    fn advance(&mut self) {
+        self.place += 1;
+        self.reader.read.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl<P> Drop for Cursor<P> {
     fn drop(&mut self) {
-        self.feed.0.waiters.lock().remove(self.slot);
+        let shared = &self.feed.0;
+        // Out of the list and into the sum in one step, so that nobody counts it twice or not at all.
+        let mut readers = shared.readers.lock();
+        readers.remove(self.slot);
+        let (read, skipped) = (&self.reader.read, &self.reader.skipped);
+        shared
+            .gone
+            .read
+            .fetch_add(read.load(Ordering::Relaxed), Ordering::Relaxed);
+        shared
+            .gone
+            .skipped
+            .fetch_add(skipped.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 

@@ -6,9 +6,11 @@
 //!
 //! Invariants: a slow viewer never slows the publisher or another viewer; nothing but a stream's own task changes it.
 
+pub mod budget;
 pub mod distributor;
 pub mod feed;
 pub mod stream;
+mod sync;
 
 pub use distributor::Distributor;
 pub use stream::{Audience, Stream};

@@ -6,12 +6,11 @@
 
 use crate::feed::Feed;
 use abanico_core::key::{SessionId, StreamKey};
-use abanico_core::ring::Bounds;
 use abanico_core::stream::{self, Event, Notice, Phase, Refusal};
 use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -47,6 +46,8 @@ struct Shared<P> {
     /// The session that publishes, or [`NOBODY`].
     seat: AtomicU64,
     status: Mutex<Status>,
+    /// How many watch, in all streams of the node together.
+    watching: Arc<AtomicUsize>,
     packets: AtomicU64,
     bytes: AtomicU64,
 }
@@ -84,7 +85,8 @@ impl<P: Clone + Send + 'static> Stream<P> {
     pub(crate) fn spawn(
         key: StreamKey,
         state: stream::Stream,
-        bounds: Bounds,
+        feed: Feed<P>,
+        watching: Arc<AtomicUsize>,
         audience: Arc<dyn Audience<P>>,
         ended: impl FnOnce(&StreamKey) + Send + 'static,
     ) -> Self {
@@ -92,7 +94,8 @@ impl<P: Clone + Send + 'static> Stream<P> {
         let handle = Self(Arc::new(Shared {
             key,
             inbox,
-            feed: Feed::new(bounds),
+            feed,
+            watching,
             seat: AtomicU64::new(NOBODY),
             status: Mutex::new(status_of(&state)),
             packets: AtomicU64::new(0),
@@ -236,7 +239,10 @@ impl<P: Clone + Send + 'static> Stream<P> {
             Phase::Waiting | Phase::Live => state.publisher().map_or(NOBODY, |session| session.0),
         };
         self.0.seat.store(seat, Ordering::Release);
-        *self.0.status.lock() = status_of(state);
+        let now = status_of(state);
+        let before = std::mem::replace(&mut *self.0.status.lock(), now);
+        self.0.watching.fetch_add(now.viewers, Ordering::Relaxed);
+        self.0.watching.fetch_sub(before.viewers, Ordering::Relaxed);
     }
 }
 

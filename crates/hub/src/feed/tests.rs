@@ -12,6 +12,14 @@ fn bounds() -> Bounds {
     }
 }
 
+fn feed() -> Feed<u32> {
+    bounded(bounds())
+}
+
+fn bounded(bounds: Bounds) -> Feed<u32> {
+    Feed::new(bounds, Arc::new(Budget::new(usize::MAX)))
+}
+
 fn poll(cursor: &mut Cursor<u32>) -> Poll<Option<Next<u32>>> {
     cursor.poll_next(&mut Context::from_waker(Waker::noop()))
 }
@@ -22,7 +30,7 @@ async fn next(cursor: &mut Cursor<u32>) -> Option<Next<u32>> {
 
 #[tokio::test(start_paused = true)]
 async fn every_reader_gets_every_packet_from_where_it_began() {
-    let feed = Feed::new(bounds());
+    let feed = feed();
     let mut early = feed.cursor();
     feed.push(1, 10);
     let mut late = feed.cursor();
@@ -35,7 +43,7 @@ async fn every_reader_gets_every_packet_from_where_it_began() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_waits_is_woken_by_a_packet() {
-    let feed = Feed::new(bounds());
+    let feed = feed();
     let mut cursor = feed.cursor();
     let reader = tokio::spawn(async move { next(&mut cursor).await });
     tokio::task::yield_now().await;
@@ -45,7 +53,7 @@ async fn a_reader_that_waits_is_woken_by_a_packet() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_lags_is_told_once_and_moves_on_to_the_newest() {
-    let feed = Feed::new(bounds());
+    let feed = feed();
     let mut slow = feed.cursor();
     for number in 0..60 {
         feed.push(number, 10);
@@ -58,12 +66,26 @@ async fn a_reader_that_lags_is_told_once_and_moves_on_to_the_newest() {
     assert_eq!(slow.skip_to(feed.head() - 1), 59);
     assert_eq!(next(&mut slow).await, Some(Next::Packet(59)));
     assert!(poll(&mut slow).is_pending());
-    assert_eq!(feed.skipped(), 59);
+    assert_eq!(
+        slow.counts(),
+        Counts {
+            read: 1,
+            skipped: 59
+        }
+    );
+    drop(slow);
+    assert_eq!(
+        feed.counts(),
+        Counts {
+            read: 1,
+            skipped: 59
+        }
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_lags_by_time_is_told_though_few_bytes_wait() {
-    let feed = Feed::new(bounds());
+    let feed = feed();
     let mut slow = feed.cursor();
     feed.push(1, 10);
     tokio::time::advance(Duration::from_secs(3)).await;
@@ -75,7 +97,7 @@ async fn a_reader_that_lags_by_time_is_told_though_few_bytes_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_reader_missed_altogether_is_called_lost() {
-    let feed = Feed::new(bounds());
+    let feed = feed();
     let mut slow = feed.cursor();
     for number in 0..200 {
         feed.push(number, 10);
@@ -89,7 +111,7 @@ async fn what_a_reader_missed_altogether_is_called_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn the_last_word_comes_after_the_last_packet_and_no_lag_drops_it() {
-    let feed = Feed::new(bounds());
+    let feed = feed();
     let (mut fast, mut slow) = (feed.cursor(), feed.cursor());
     for number in 1..80 {
         feed.push(number, 10);
@@ -107,7 +129,7 @@ async fn the_last_word_comes_after_the_last_packet_and_no_lag_drops_it() {
 
 #[tokio::test]
 async fn readers_on_many_threads_miss_no_wake_up() {
-    let feed = Feed::new(Bounds {
+    let feed = bounded(Bounds {
         lag_bytes_max: usize::MAX,
         held_bytes_max: usize::MAX,
         ..bounds()

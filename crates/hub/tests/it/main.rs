@@ -6,6 +6,7 @@
 )]
 
 use abanico_core::key::{PublishToken, SessionId, StreamKey};
+use abanico_core::pace::Pace;
 use abanico_core::stream::{EndReason, Event, Notice, Parting, Phase, Refusal, Right};
 use abanico_hub::distributor::{Config, JoinError, PublishError};
 use abanico_hub::feed::Next;
@@ -176,4 +177,89 @@ async fn a_shutdown_is_told_to_every_stream() {
     node.told().await;
     node.distributor.shutdown().await;
     assert_eq!(node.told().await, Notice::Ended(EndReason::Shutdown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn viewers_beyond_the_nodes_limit_are_refused_and_those_who_leave_make_room() {
+    let node = Node::with(Config {
+        viewers_max: 2,
+        ..Config::default()
+    });
+    let cats = node.publish("cats").await;
+    let join = |viewer| {
+        node.distributor
+            .register_viewer("cats", SessionId(viewer), "v".into())
+    };
+    join(2).await.unwrap();
+    join(3).await.unwrap();
+    assert_eq!(join(4).await, Err(JoinError::Full { max: 2 }));
+    cats.handle(Event::Leave(SessionId(2))).await.unwrap();
+    join(4).await.unwrap();
+    assert_eq!(node.distributor.viewers(), 2);
+    cats.handle(Event::End(ADA, Right::Seat)).await.unwrap();
+    assert_eq!(node.distributor.viewers(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_without_reserves_takes_no_new_viewers_and_keeps_the_old() {
+    let node = Node::start();
+    let cats = node.publish("cats").await;
+    node.distributor
+        .register_viewer("cats", BOB, "bob".into())
+        .await
+        .unwrap();
+    node.distributor.set_exhausted(true);
+    let refused = node
+        .distributor
+        .register_viewer("cats", SessionId(3), "v".into())
+        .await;
+    assert_eq!(refused, Err(JoinError::Exhausted));
+    assert_eq!(cats.status().viewers, 1);
+    node.distributor.set_exhausted(false);
+    node.distributor
+        .register_viewer("cats", SessionId(3), "v".into())
+        .await
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_viewers_is_let_in_at_the_pace_and_what_is_too_much_told_when_to_return() {
+    let pace = Pace {
+        burst: 10,
+        per_second: 100.0,
+        patience: Duration::from_secs(1),
+    };
+    let node = Node::with(Config {
+        join_pace: pace,
+        ..Config::default()
+    });
+    node.publish("cats").await;
+    let start = tokio::time::Instant::now();
+    let mut joining = tokio::task::JoinSet::new();
+    for viewer in 2..=202 {
+        let distributor = node.distributor.clone();
+        joining.spawn(async move {
+            let joined = distributor
+                .register_viewer("cats", SessionId(viewer), "v".into())
+                .await;
+            (joined, start.elapsed())
+        });
+    }
+    let mut refused = 0;
+    for (joined, after) in joining.join_all().await {
+        assert!(
+            after <= Duration::from_millis(1010),
+            "nobody waits longer than it may"
+        );
+        match joined {
+            Ok(()) => {}
+            Err(JoinError::Busy { after }) => {
+                assert!(after > Duration::from_secs(1));
+                refused += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!((80..=100).contains(&refused), "{refused} refused");
+    assert_eq!(node.distributor.viewers(), 201 - refused);
 }
