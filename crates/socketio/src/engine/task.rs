@@ -477,7 +477,10 @@ impl<D: Driver> Task<D> {
         let (packets_max, bytes_max) = self.answer_bounds();
         let shared = &self.ticket.shared;
         let reason = self.closing.as_ref().map(|closing| closing.ending.reason);
-        let poll = shared.state.lock().polling.poll.take();
+        let (poll, has_left) = {
+            let mut state = shared.state.lock();
+            (state.polling.poll.take(), state.polling.has_left)
+        };
         match (poll, farewell) {
             (Some(poll), _) if reason == Some(DisconnectReason::ClientDisconnect) => {
                 let _ = poll.send(answer_of(Parcel::noop()));
@@ -487,24 +490,20 @@ impl<D: Driver> Task<D> {
                 take_queue(shared, &mut self.outbox, |outbox| {
                     outbox.has_room_in_answer(packets_max, bytes_max)
                 });
-                let has_queue = !shared.state.lock().queue.is_empty();
-                let is_last = !has_queue && self.outbox.has_room_in_answer(packets_max, bytes_max);
-                if is_last {
-                    self.outbox.push(Parcel::close());
+                if self.outbox.is_empty() {
+                    let _ = poll.send(answer_of(Parcel::close()));
+                    return Poll::Ready(());
                 }
+                // Goodbye comes with the next poll: socket.io-client would act on it before the packets ahead of it.
                 let _ = poll.send(self.outbox.take_answer(packets_max, bytes_max));
-                if is_last && self.outbox.is_empty() {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
+                Poll::Pending
             }
             (Some(poll), _) => {
                 let _ = poll.send(answer_of(Parcel::close()));
                 Poll::Ready(())
             }
             // A poll that comes wakes the task.
-            (None, Farewell::AfterQueue(..)) => Poll::Pending,
+            (None, Farewell::AfterQueue(..)) if !has_left => Poll::Pending,
             (None, _) => Poll::Ready(()),
         }
     }

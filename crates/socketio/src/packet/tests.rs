@@ -126,7 +126,7 @@ fn text_and_attachments_count_together_against_the_bound() {
         bytes_max: 100,
     });
     assert_eq!(assembler.text(&"51-[\"x\"]".into()), Ok(None));
-    let refusal = assembler.bytes(vec![0; 92].into()).unwrap_err();
+    let refusal = assembler.bytes(vec![0; 93].into()).unwrap_err();
     assert_eq!(refusal, PacketError::TooLarge { max: 100 });
 }
 

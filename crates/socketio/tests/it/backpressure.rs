@@ -1,0 +1,196 @@
+//! Clients that read slowly, clients that send faster than they are handled: what waits has a bound.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use abanico_socketio::{Config, DisconnectReason, EmitError, Feed, Message};
+use tokio::io::AsyncWriteExt;
+
+use crate::world::{Frame, Node, frame, message, soon};
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_closed_when_its_queue_is_full() {
+    let node = Node::start(Config {
+        queue_bytes_max: 1 << 20,
+        ..Config::default()
+    })
+    .await;
+    let (_reads_nothing, socket) = node.member().await;
+    let picture = message("picture", 100_000);
+    let mut sent = 0;
+    let refusal = loop {
+        match socket.emit(&picture) {
+            Ok(()) => sent += picture.len(),
+            Err(refusal) => break refusal,
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(refusal, EmitError::SlowConsumer);
+    // The kernel's buffers take a few megabytes, the queue no more than its bound.
+    assert!(sent < 32 << 20);
+    assert_eq!(node.gone().await.1, DisconnectReason::SlowConsumer);
+    assert_eq!(socket.emit(&picture), Err(EmitError::NotConnected));
+}
+
+#[tokio::test]
+async fn a_polling_client_that_does_not_poll_is_closed_when_its_queue_is_full() {
+    let node = Node::start(Config {
+        queue_messages_max: 100,
+        ..Config::default()
+    })
+    .await;
+    let poller = node.polling().await;
+    poller.enter().await;
+    let socket = node.connected().await;
+    let tick = Message::event("tick", &1).unwrap();
+    let taken = (0..1000).take_while(|_| socket.emit(&tick).is_ok()).count();
+    assert_eq!(taken, 100);
+    assert_eq!(node.gone().await.1, DisconnectReason::SlowConsumer);
+}
+
+#[tokio::test]
+async fn one_message_larger_than_the_bound_still_goes() {
+    let node = Node::start(Config {
+        queue_bytes_max: 1000,
+        ..Config::default()
+    })
+    .await;
+    let (mut client, socket) = node.member().await;
+    socket.emit(&message("large", 100_000)).unwrap();
+    client.text().await;
+    assert!(matches!(client.frame().await, Frame::Binary(bytes) if bytes.len() == 100_000));
+}
+
+/// Gives pictures without end and counts them.
+struct Endless {
+    pulled: Arc<AtomicUsize>,
+    picture: Message,
+}
+
+impl Feed for Endless {
+    fn poll_next(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.pulled.fetch_add(1, Ordering::Relaxed);
+        Poll::Ready(Some(self.picture.clone()))
+    }
+}
+
+#[tokio::test]
+async fn a_feed_is_pulled_only_as_fast_as_the_client_reads() {
+    let node = Node::start(Config::default()).await;
+    let (mut client, socket) = node.member().await;
+    let pulled = Arc::new(AtomicUsize::new(0));
+    let feed = socket.attach(Endless {
+        pulled: Arc::clone(&pulled),
+        picture: message("picture", 100_000),
+    });
+    // The kernel's buffers fill up; then nothing is pulled however long we wait.
+    let mut before = 0;
+    let full = soon(async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let now = pulled.load(Ordering::Relaxed);
+            if now == before && now > 0 {
+                return now;
+            }
+            before = now;
+        }
+    });
+    let full = full.await;
+    assert!(
+        full < 200,
+        "{full} pictures were pulled for a client that reads none"
+    );
+    for _ in 0..2 * full {
+        client.text().await;
+        assert!(matches!(client.frame().await, Frame::Binary(_)));
+    }
+    assert!(pulled.load(Ordering::Relaxed) > full);
+    // Control messages go ahead of the feed.
+    socket
+        .emit(&Message::event("control", &1).unwrap())
+        .unwrap();
+    let mut ahead = 0;
+    while client.text().await != "42[\"control\",1]" {
+        client.frame().await;
+        ahead += 1;
+        assert!(ahead <= full + 2);
+    }
+    socket.detach(feed);
+    socket.emit(&Message::event("last", &1).unwrap()).unwrap();
+    while client.text().await != "42[\"last\",1]" {
+        client.frame().await;
+    }
+    assert_eq!(Arc::strong_count(&pulled), 1, "the feed is dropped");
+}
+
+/// Gives one picture for each poll of a polling client: whatever is asked.
+#[tokio::test]
+async fn over_polling_a_feed_is_pulled_only_when_a_poll_is_open() {
+    let node = Node::start(Config::default()).await;
+    let poller = node.polling().await;
+    poller.enter().await;
+    let socket = node.connected().await;
+    let pulled = Arc::new(AtomicUsize::new(0));
+    socket.attach(Endless {
+        pulled: Arc::clone(&pulled),
+        picture: message("picture", 100_000),
+    });
+    socket.emit(&Message::event("first", &1).unwrap()).unwrap();
+    let answer = poller.poll().await;
+    assert_eq!(answer.packets()[0], "42[\"first\",1]");
+    assert!(answer.packets().len() <= 16);
+    assert!(answer.body.len() <= 1_000_100);
+    let now = pulled.load(Ordering::Relaxed);
+    assert!(now <= 16);
+    assert_eq!(poller.post("42[\"echo\"]").await.text(), "ok");
+    node.event().await;
+    assert_eq!(
+        pulled.load(Ordering::Relaxed),
+        now,
+        "nothing was pulled without a poll"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_sends_faster_than_it_is_handled_is_read_no_further() {
+    let node = Node::start(Config {
+        inbound_messages_max: 8,
+        ..Config::default()
+    })
+    .await;
+    let (client, socket) = node.member().await;
+    let (_reader, mut writer) = client.stream.into_split();
+    let event = frame(
+        0x81,
+        format!("42[\"wait\",\"{}\"]", "x".repeat(100_000)).as_bytes(),
+    );
+    let mut sent = 0;
+    // The handler waits, so the kernel's buffers fill up and the client cannot go on.
+    while tokio::time::timeout(Duration::from_millis(300), writer.write_all(&event))
+        .await
+        .is_ok()
+    {
+        sent += event.len();
+        assert!(sent < 64 << 20, "the server reads without end");
+    }
+    assert!(socket.is_connected());
+    node.permits.add_permits(1);
+    assert_eq!(node.event().await.name(), "wait");
+}
+
+#[tokio::test]
+async fn a_handler_that_waits_stops_neither_events_nor_pongs_to_its_client() {
+    let node = Node::start(Config::default()).await;
+    let (mut client, socket) = node.member().await;
+    client.send("42[\"wait\"]").await;
+    client.send_raw(&frame(0x89, b"?")).await;
+    assert_eq!(client.frame().await, Frame::Pong(b"?".to_vec()));
+    socket
+        .emit(&Message::event("meanwhile", &1).unwrap())
+        .unwrap();
+    assert_eq!(client.text().await, "42[\"meanwhile\",1]");
+    node.permits.add_permits(1);
+    node.event().await;
+}

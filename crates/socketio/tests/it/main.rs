@@ -1,0 +1,16 @@
+//! The server from outside: real sockets, bytes written by hand, no client library.
+
+mod world;
+
+mod acks;
+mod backpressure;
+mod binary;
+mod frames;
+mod heartbeat;
+mod http;
+mod order;
+mod panic;
+mod polling;
+mod rooms;
+mod shutdown;
+mod upgrade;
