@@ -14,6 +14,8 @@ pub mod codec;
 
 pub mod package;
 
+pub mod demux;
+
 pub mod webm;
 
 pub mod mp4;

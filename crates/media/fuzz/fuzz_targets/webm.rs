@@ -4,7 +4,8 @@
 //! The first byte says how the rest is cut.
 #![no_main]
 
-use abanico_media::webm::{Demuxer, Event, Joinable, Limits};
+use abanico_media::demux::Event;
+use abanico_media::webm::{Demuxer, Joinable, Limits};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 
@@ -50,7 +51,11 @@ fuzz_target!(|data: &[u8]| {
     }
     // A chunk that begins like a recording in the middle of an element is one: that is the only
     // thing for which the cut matters.
-    if !recording.windows(4).skip(1).any(|bytes| bytes == b"\x1a\x45\xdf\xa3") {
+    if !recording
+        .windows(4)
+        .skip(1)
+        .any(|bytes| bytes == b"\x1a\x45\xdf\xa3")
+    {
         let mut whole = Vec::new();
         Demuxer::new(LIMITS).push(recording, &mut whole);
         assert_eq!(events, whole);

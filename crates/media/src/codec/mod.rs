@@ -14,7 +14,7 @@ mod vpx;
 
 pub mod opus;
 
-pub(crate) use nal::decode_box;
+pub(crate) use nal::{decode_box, encode_box};
 
 use bytes::Bytes;
 use shiguredo_mp4::boxes::{AvccBox, HvccBox};

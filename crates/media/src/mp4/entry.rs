@@ -12,7 +12,7 @@ use shiguredo_mp4::descriptors::{
 };
 use shiguredo_mp4::{FixedPointNumber, Uint};
 
-use crate::codec::decode_box;
+use crate::codec::{decode_box, encode_box};
 use crate::frame::{Codec, Track, TrackKind};
 
 /// The sample entry of a track. `Ok(None)`: MP4 has none for this codec that a browser would play.
@@ -158,4 +158,98 @@ fn opus_specific(head: &Bytes) -> Result<DopsBox, String> {
         input_sample_rate,
         output_gain,
     })
+}
+
+/// What a sample entry says of a track's codec: codec, kind, configuration.
+pub(crate) fn described(entry: &SampleEntry) -> Result<(Codec, TrackKind, Bytes), String> {
+    Ok(match entry {
+        SampleEntry::Avc1(entry) => (
+            Codec::H264,
+            video(&entry.visual),
+            encode_box(&entry.avcc_box)?,
+        ),
+        SampleEntry::Hvc1(entry) => (
+            Codec::Hevc,
+            video(&entry.visual),
+            encode_box(&entry.hvcc_box)?,
+        ),
+        SampleEntry::Hev1(entry) => (
+            Codec::Hevc,
+            video(&entry.visual),
+            encode_box(&entry.hvcc_box)?,
+        ),
+        SampleEntry::Vp08(entry) => (Codec::Vp8, video(&entry.visual), Bytes::new()),
+        SampleEntry::Vp09(entry) => (
+            Codec::Vp9,
+            video(&entry.visual),
+            encode_box(&entry.vpcc_box)?,
+        ),
+        SampleEntry::Av01(entry) => (
+            Codec::Av1,
+            video(&entry.visual),
+            encode_box(&entry.av1c_box)?,
+        ),
+        SampleEntry::Opus(entry) => (Codec::Opus, sound(&entry.audio), opus_head(&entry.dops_box)),
+        SampleEntry::Mp4a(entry) => {
+            let decoder = &entry.esds_box.es.dec_config_descr;
+            let aac = DecoderConfigDescriptor::OBJECT_TYPE_INDICATION_AUDIO_ISO_IEC_14496_3;
+            match &decoder.dec_specific_info {
+                Some(info) if decoder.object_type_indication == aac => {
+                    (Codec::Aac, sound(&entry.audio), info.payload.clone().into())
+                }
+                _ => {
+                    let name = format!("mp4a.{:02x}", decoder.object_type_indication);
+                    (Codec::Other(name), sound(&entry.audio), Bytes::new())
+                }
+            }
+        }
+        // The same as avc1, but parameter sets may also stand in the stream.
+        SampleEntry::Unknown(entry) if entry.box_type.as_bytes() == b"avc3" => {
+            let entry: Avc1Box = decode_box(b"avc1", &entry.payload)?;
+            (
+                Codec::H264,
+                video(&entry.visual),
+                encode_box(&entry.avcc_box)?,
+            )
+        }
+        SampleEntry::Unknown(entry) => (
+            Codec::Other(entry.box_type.to_string()),
+            TrackKind::Other,
+            Bytes::new(),
+        ),
+        SampleEntry::Flac(entry) => (
+            Codec::Other("fLaC".to_owned()),
+            sound(&entry.audio),
+            Bytes::new(),
+        ),
+        SampleEntry::Stpp(_) | SampleEntry::Wvtt(_) | SampleEntry::Tx3g(_) => (
+            Codec::Other("subtitles".to_owned()),
+            TrackKind::Other,
+            Bytes::new(),
+        ),
+    })
+}
+
+fn video(fields: &VisualSampleEntryFields) -> TrackKind {
+    TrackKind::Video {
+        width: u32::from(fields.width),
+        height: u32::from(fields.height),
+    }
+}
+
+fn sound(fields: &AudioSampleEntryFields) -> TrackKind {
+    TrackKind::Audio {
+        sample_rate: u32::from(fields.samplerate.integer),
+        channels: fields.channelcount,
+    }
+}
+
+fn opus_head(specific: &DopsBox) -> Bytes {
+    let mut head = b"OpusHead\x01".to_vec();
+    head.push(specific.output_channel_count);
+    head.extend_from_slice(&specific.pre_skip.to_le_bytes());
+    head.extend_from_slice(&specific.input_sample_rate.to_le_bytes());
+    head.extend_from_slice(&specific.output_gain.to_le_bytes());
+    head.push(0);
+    head.into()
 }

@@ -14,29 +14,8 @@ use super::ebml::{UNKNOWN_SIZE, id, put_element, put_id, uint};
 use super::tracks::{self, TIMESTAMP_SCALE_DEFAULT};
 use super::walk::{Item, Walker};
 use crate::codec::opus;
+use crate::demux::{Event, Init};
 use crate::frame::{Codec, Frame, Track};
-
-/// What a recording says before its first frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Init {
-    /// The tracks, in the order of the recording, which means nothing.
-    pub tracks: Arc<[Track]>,
-    /// EBML header, a Segment header of unknown size, Info and Tracks, and nothing else: what a
-    /// player needs before any Cluster.
-    pub segment: Bytes,
-}
-
-/// One thing that became known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A recording began: the first, or that of a recorder which was restarted.
-    Init(Init),
-    /// A frame, in the order of the recording.
-    Frame(Frame),
-    /// So many bytes meant nothing and were passed over: garbage, or a block of a track that the
-    /// recording did not announce. Frames may be missing; decoding goes on at the next keyframe.
-    Skipped(u64),
-}
 
 /// Reads one WebM or Matroska stream.
 #[derive(Debug)]

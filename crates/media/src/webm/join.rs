@@ -13,8 +13,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Limits;
-use super::demux::{Demuxer, Event, Init, Located, Step};
+use super::demux::{Demuxer, Located, Step};
 use super::ebml::{UNKNOWN_SIZE, id, put_id, put_uint};
+use crate::demux::{Event, Init};
 
 /// The backlog of one recording: init segment plus newest group.
 #[derive(Debug)]

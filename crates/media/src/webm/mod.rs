@@ -14,7 +14,7 @@ mod tracks;
 mod ebml;
 mod walk;
 
-pub use demux::{Demuxer, Event, Init};
+pub use demux::Demuxer;
 pub use join::{ChunkInfo, Joinable, Restart};
 pub use mux::{DocType, Muxer};
 

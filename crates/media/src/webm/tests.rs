@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::ebml::{UNKNOWN_SIZE, id, put_element, put_id, put_size, put_uint};
 use super::*;
 use crate::codec::opus;
+use crate::demux::Event;
 use crate::frame::{Codec, Frame};
 
 const VIDEO: u64 = 1;

@@ -1,7 +1,8 @@
 //! The demuxer sees what ffprobe sees.
 
+use abanico_media::demux::Event;
 use abanico_media::frame::{Codec, Frame, Track};
-use abanico_media::webm::{Demuxer, Event, Limits};
+use abanico_media::webm::{Demuxer, Limits};
 use bytes::Bytes;
 
 use crate::peers::{PICTURE, Packet, TONE, ffmpeg, packets};

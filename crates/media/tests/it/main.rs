@@ -7,4 +7,5 @@ mod peers;
 
 mod demux;
 mod join;
+mod mp4;
 mod mux;

@@ -70,7 +70,8 @@ pub(crate) fn same_pictures(got: &[u8], expected: &[u8], tracks: &[Track]) {
             );
         } else {
             let (got, expected) = (got[stream].len(), expected[stream].len());
-            assert!(got.abs_diff(expected) <= 1, "{got} of {expected} sounds");
+            // Of some fragments ffmpeg leaves the last few sounds undecoded.
+            assert!(got + 1 >= expected, "{got} of {expected} sounds");
         }
     }
 }

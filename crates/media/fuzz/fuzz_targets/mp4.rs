@@ -1,0 +1,57 @@
+//! Any bytes, cut anywhere: no panic, bounded memory, and the same as uncut.
+//!
+//! The first byte says how the rest is cut.
+#![no_main]
+
+use abanico_media::codec::Normalizer;
+use abanico_media::demux::Event;
+use abanico_media::mp4::{Demuxer, Limits, Muxer};
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+
+const LIMITS: Limits = Limits {
+    init_bytes_max: 8192,
+    fragment_header_bytes_max: 8192,
+    frame_bytes_max: 8192,
+};
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&cut, recording)) = data.split_first() else {
+        return;
+    };
+    let recording = Bytes::copy_from_slice(recording);
+    let mut whole = Vec::new();
+    let result = Demuxer::new(LIMITS).push(recording.clone(), &mut whole);
+    let mut demuxer = Demuxer::new(LIMITS);
+    let mut events = Vec::new();
+    let mut rest = recording;
+    let mut again = Ok(());
+    while !rest.is_empty() && again.is_ok() {
+        again = demuxer.push(
+            rest.split_to(usize::from(cut).clamp(1, rest.len())),
+            &mut events,
+        );
+    }
+    assert_eq!((result, &whole), (again, &events));
+
+    let mut normalizers = Vec::new();
+    let mut out = Vec::new();
+    for event in events {
+        match event {
+            Event::Init(init) => {
+                normalizers = init
+                    .tracks
+                    .iter()
+                    .filter_map(|track| Normalizer::new(track.clone()).ok())
+                    .collect();
+                let _ = Muxer::new(&init.tracks);
+            }
+            Event::Frame(frame) => {
+                for normalizer in &mut normalizers {
+                    let _ = normalizer.push(frame.clone(), &mut out);
+                }
+            }
+            Event::Skipped(_) => {}
+        }
+    }
+});
