@@ -1,0 +1,428 @@
+//! The command line of `abanico bench`, with every bound on what it may ask for.
+
+use crate::chart;
+use crate::compare::{self, Compare};
+use crate::door::Door;
+use crate::floor::{self, Sender};
+use crate::publisher::Material;
+use crate::quantity::{Size, Span};
+use crate::report::{Limits, Report};
+use crate::run::{Outcome, Plan, execute};
+use anyhow::{Context, bail, ensure};
+use clap::{Args, Subcommand};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  abanico bench                                  100 viewers of one stream, 10 pictures of 30 kB a second
+  abanico bench --viewers 1000 --pid $(pidof abanico) --max-p99 100ms --max-lost 0
+  abanico bench --viewers 80 --stalled 10 --slow 10 --duration 60s
+  abanico bench floor --viewers 1000             what the kernel alone takes for the same bytes
+  abanico bench compare                          server and floor by turns, and their ratio";
+
+/// Load a server on this machine and measure it
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub struct Bench {
+    #[command(subcommand)]
+    command: Option<What>,
+    #[command(flatten)]
+    load: Load,
+}
+
+/// What else than load a server.
+#[derive(Debug, Subcommand)]
+enum What {
+    /// What the kernel alone takes: one thread that sends shared bytes to every viewer, measured the same way
+    Floor(Floor),
+    /// Start a server on one core and load it from another, by turns with the floor, and tell the ratio
+    Compare(Compare),
+    /// Be the sender of `floor`
+    #[command(hide = true)]
+    Sender(Sender),
+}
+
+/// Load a server.
+#[derive(Debug, Args)]
+struct Load {
+    /// The server. It must be on this machine
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
+    url: String,
+    /// How viewers watch
+    #[arg(long, value_enum, default_value = "socketio")]
+    door: Door,
+    /// Streams, each with its own publisher
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    streams: usize,
+    /// Viewers of each stream
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    viewers: usize,
+    /// Frames that each publisher sends in a second
+    #[arg(long, value_name = "RATE", default_value_t = 10.0)]
+    rate: f64,
+    /// Bytes of a made-up picture, or of a piece of --file
+    #[arg(long, value_name = "SIZE", default_value = "30kB")]
+    size: Size,
+    /// A WebM file to publish instead, over and over, in pieces of --size
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// How long to measure, after all viewers have joined
+    #[arg(long, value_name = "TIME", default_value = "20s")]
+    duration: Span,
+    /// How long to take to let the viewers in
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    ramp: Span,
+    #[command(flatten)]
+    hostile: Hostile,
+    #[command(flatten)]
+    limits: Limits,
+    #[command(flatten)]
+    output: Output,
+    /// The server's process, to measure its processor time and memory
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+    /// Core for all clients; the server should be on another (`taskset -c 0 abanico`)
+    #[arg(long, value_name = "NUMBER")]
+    core: Option<usize>,
+    /// Threads for the viewers
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    threads: usize,
+}
+
+/// Clients that misbehave, beside the honest viewers.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Hostile clients")]
+struct Hostile {
+    /// Viewers that join and never read again
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    stalled: usize,
+    /// Viewers that read 1 kB/s
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    slow: usize,
+    /// Clients that send half a request
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    half_open: usize,
+    /// Viewers that connect and join once a second, all at the same moment
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    storm: usize,
+    /// Viewers that send their messages in fragments of one byte
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    fragments: usize,
+    /// Viewers that leave and join again, and go and come again
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    churn: usize,
+}
+
+/// Where the figures go.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+struct Output {
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+    /// Write the distribution of the delay to this file, as SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// The floor, and who receives.
+#[derive(Debug, Args)]
+struct Floor {
+    #[command(flatten)]
+    sender: Sender,
+    /// How long to measure
+    #[arg(long, value_name = "TIME", default_value = "20s")]
+    duration: Span,
+    /// Core for the receivers
+    #[arg(long, value_name = "NUMBER")]
+    core: Option<usize>,
+    /// Threads for the receivers
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    threads: usize,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Clients of all kinds together.
+const CLIENTS_MAX: usize = 100_000;
+const STREAMS_MAX: usize = 1_000;
+const RATE_MAX: f64 = 1_000.0;
+const SIZE_MAX: usize = 16 << 20;
+const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
+const FILE_BYTES_MAX: u64 = 1 << 30;
+const THREADS_MAX: usize = 64;
+
+impl Bench {
+    /// Does what was asked for. The code says whether all limits were kept.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            None => self.load.run(),
+            Some(What::Floor(floor)) => floor.run(),
+            Some(What::Compare(compare)) => compare::run(&compare),
+            Some(What::Sender(sender)) => floor::send_bare(&sender).map(|()| ExitCode::SUCCESS),
+        }
+    }
+}
+
+impl Load {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let hostile = &self.hostile;
+        let hostile = [
+            hostile.stalled,
+            hostile.slow,
+            hostile.half_open,
+            hostile.storm,
+            hostile.fragments,
+            hostile.churn,
+        ];
+        let clients = self.viewers.saturating_mul(self.streams);
+        let clients = hostile
+            .iter()
+            .fold(clients, |sum, count| sum.saturating_add(*count));
+        ensure!(
+            (1..=STREAMS_MAX).contains(&self.streams),
+            "--streams is from 1 to {STREAMS_MAX}"
+        );
+        check(
+            clients,
+            self.rate,
+            self.size.0,
+            self.duration.0,
+            self.threads,
+        )?;
+        ensure!(
+            self.ramp.0 <= DURATION_MAX,
+            "--ramp is at most {}",
+            Span(DURATION_MAX)
+        );
+        ensure!(
+            self.pid.is_some()
+                || self.limits.max_cpu_per_message.is_none() && self.limits.max_memory.is_none(),
+            "--max-cpu-per-message and --max-memory need the server's process: --pid"
+        );
+        let plan = Plan {
+            server: target(&self.url)?,
+            door: self.door,
+            bare: false,
+            streams: self.streams,
+            viewers: self.viewers,
+            hostile,
+            material: self.material()?,
+            rate: self.rate,
+            duration: self.duration.0,
+            ramp: self.ramp.0,
+            threads: self.threads,
+            core: self.core,
+            pid: self.pid,
+            is_told: true,
+        };
+        let outcome = execute(&plan)?;
+        let title = format!(
+            "{}: {} streams × {} viewers × {}/s × {}",
+            plan.door.name(),
+            plan.streams,
+            plan.viewers,
+            plan.rate,
+            self.size
+        );
+        self.output.tell(&title, &plan, &outcome, &self.limits)
+    }
+
+    fn material(&self) -> anyhow::Result<Material> {
+        let Some(path) = &self.file else {
+            return Ok(Material::Pictures(self.size.0));
+        };
+        let read = || -> anyhow::Result<Vec<u8>> {
+            let len = std::fs::metadata(path)?.len();
+            ensure!(
+                (1..=FILE_BYTES_MAX).contains(&len),
+                "its size must be from 1 byte to 1 GiB, and is {len}"
+            );
+            Ok(std::fs::read(path)?)
+        };
+        let file = read().with_context(|| format!("{} cannot be published", path.display()))?;
+        ensure!(
+            self.door != Door::Polling,
+            "--file goes with the WebSocket doors only"
+        );
+        Ok(Material::Recording(Arc::from(file), self.size.0))
+    }
+}
+
+impl Floor {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let sender = &self.sender;
+        check(
+            sender.viewers,
+            sender.rate,
+            sender.size.0,
+            self.duration.0,
+            self.threads,
+        )?;
+        ensure!(
+            sender.door != Door::Polling,
+            "the floor knows no polling: it has no requests to answer"
+        );
+        let (plan, outcome) =
+            floor::measure(sender, self.duration.0, self.core, self.threads, true)?;
+        let title = format!(
+            "floor, framed as {}: {} viewers × {}/s × {}",
+            plan.door.name(),
+            plan.viewers,
+            plan.rate,
+            sender.size
+        );
+        self.output
+            .tell(&title, &plan, &outcome, &Limits::default())
+    }
+}
+
+impl Output {
+    fn tell(
+        &self,
+        title: &str,
+        plan: &Plan,
+        outcome: &Outcome,
+        limits: &Limits,
+    ) -> anyhow::Result<ExitCode> {
+        let report = Report::of(plan, outcome, limits);
+        let latency = &outcome.tally.latency;
+        if let Some(path) = &self.svg {
+            std::fs::write(path, chart::svg(title, latency))
+                .with_context(|| format!("{} cannot be written", path.display()))?;
+        }
+        let text = if self.json {
+            serde_json::to_string_pretty(&report)? + "\n"
+        } else {
+            format!("{title}\n{}{}", report.table(), chart::bars(latency))
+        };
+        std::io::stdout().write_all(text.as_bytes())?;
+        Ok(if report.is_kept() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// Refuses what no machine is meant for.
+pub(crate) fn check(
+    clients: usize,
+    rate: f64,
+    size: usize,
+    duration: Duration,
+    threads: usize,
+) -> anyhow::Result<()> {
+    ensure!(
+        (1..=CLIENTS_MAX).contains(&clients),
+        "there can be from 1 to {CLIENTS_MAX} clients, not {clients}"
+    );
+    ensure!(
+        rate > 0.0 && rate <= RATE_MAX,
+        "--rate is above 0 and at most {RATE_MAX}"
+    );
+    ensure!(
+        (1..=SIZE_MAX).contains(&size),
+        "--size is from 1 byte to 16 MiB"
+    );
+    ensure!(
+        !duration.is_zero() && duration <= DURATION_MAX,
+        "--duration is above 0 and at most {}",
+        Span(DURATION_MAX)
+    );
+    ensure!(
+        (1..=THREADS_MAX).contains(&threads),
+        "--threads is from 1 to {THREADS_MAX}"
+    );
+    Ok(())
+}
+
+/// The address in a URL. Only this machine may be loaded.
+fn target(url: &str) -> anyhow::Result<SocketAddr> {
+    let Some(rest) = url.strip_prefix("http://") else {
+        bail!("`{url}` does not begin with http://: such as http://127.0.0.1:3000");
+    };
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let named = authority
+        .strip_prefix("localhost")
+        .filter(|port| port.is_empty() || port.starts_with(':'));
+    let address = match named {
+        Some("") => SocketAddr::from((Ipv4Addr::LOCALHOST, 80)),
+        Some(port) => SocketAddr::from((
+            Ipv4Addr::LOCALHOST,
+            port[1..]
+                .parse()
+                .with_context(|| format!("`{url}` has no port that can be"))?,
+        )),
+        None => match authority.parse::<SocketAddr>() {
+            Ok(address) => address,
+            Err(_) => {
+                let host = authority.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+                let host = host.with_context(|| {
+                    format!("`{url}` is no address of this machine: such as http://127.0.0.1:3000")
+                })?;
+                SocketAddr::new(host, 80)
+            }
+        },
+    };
+    if !address.ip().is_loopback() {
+        bail!(
+            "{} is not this machine: only a loopback address may be loaded\n  hint: run `abanico bench` where the \
+             server runs, with --url http://127.0.0.1:{}",
+            address.ip(),
+            address.port()
+        );
+    }
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_a_target() {
+        assert_eq!(
+            target("http://127.0.0.1:3000").unwrap().to_string(),
+            "127.0.0.1:3000"
+        );
+        assert_eq!(
+            target("http://localhost:8080/").unwrap().to_string(),
+            "127.0.0.1:8080"
+        );
+        assert_eq!(
+            target("http://[::1]:3000").unwrap().to_string(),
+            "[::1]:3000"
+        );
+        assert_eq!(target("http://127.0.0.1").unwrap().port(), 80);
+        for url in ["http://192.0.2.1:3000", "http://[2001:db8::1]:80"] {
+            let error = target(url).unwrap_err().to_string();
+            assert!(error.contains("only a loopback address"), "{error}");
+        }
+        for url in [
+            "https://127.0.0.1",
+            "http://example.org",
+            "http://localhost:no",
+            "http://localhost.example.org",
+        ] {
+            assert!(target(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_no_machine_is_meant_for_is_refused() {
+        let second = Duration::from_secs(1);
+        assert!(check(1000, 10.0, 30_000, second, 1).is_ok());
+        assert!(check(0, 10.0, 30_000, second, 1).is_err());
+        assert!(check(200_000, 10.0, 30_000, second, 1).is_err());
+        assert!(check(1, 0.0, 30_000, second, 1).is_err());
+        assert!(check(1, f64::NAN, 30_000, second, 1).is_err());
+        assert!(check(1, 10.0, 100 << 20, second, 1).is_err());
+        assert!(check(1, 10.0, 30_000, Duration::ZERO, 1).is_err());
+    }
+}

@@ -1,0 +1,323 @@
+//! The floor: one thread that sends shared, pre-framed bytes once per viewer, and nothing else.
+//!
+//! What it costs is what the kernel itself takes. The bytes are those that the server would send over the same door, and
+//! the receivers are the same as for the server. The sender is a process of its own, which lives as long as its standard
+//! input is open.
+
+use crate::door::Door;
+use crate::machine::{self, now_us};
+use crate::material::{Stamp, Template};
+use crate::publisher::Material;
+use crate::run::{Outcome, Plan, execute};
+use anyhow::{Context, bail};
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What the bare sender sends.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Sender {
+    /// How the bytes are framed: as the server frames them for this door
+    #[arg(long, value_enum, default_value = "socketio")]
+    pub(crate) door: Door,
+    /// Viewers to wait for before the first frame
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub(crate) viewers: usize,
+    /// Frames a second
+    #[arg(long, value_name = "RATE", default_value_t = 10.0)]
+    pub(crate) rate: f64,
+    /// Bytes of a picture
+    #[arg(long, value_name = "SIZE", default_value = "30kB")]
+    pub(crate) size: crate::quantity::Size,
+    /// Core of the sender
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) sender_core: Option<usize>,
+}
+
+/// Runs the sender in a process of its own, with our receivers before it.
+pub(crate) fn measure(
+    sender: &Sender,
+    duration: Duration,
+    core: Option<usize>,
+    threads: usize,
+    is_told: bool,
+) -> anyhow::Result<(Plan, Outcome)> {
+    let mut running = Running::start(sender)?;
+    let plan = Plan {
+        server: running.address,
+        door: sender.door,
+        bare: true,
+        streams: 1,
+        viewers: sender.viewers,
+        hostile: Default::default(),
+        material: Material::Pictures(sender.size.0),
+        rate: sender.rate,
+        duration,
+        ramp: Duration::ZERO,
+        threads,
+        core,
+        pid: Some(running.child.id()),
+        is_told,
+    };
+    let outcome = execute(&plan);
+    running.stop();
+    Ok((plan, outcome?))
+}
+
+/// A sender that runs.
+struct Running {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Running {
+    fn start(sender: &Sender) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("this program does not know where it is")?;
+        let mut command = Command::new(program);
+        command.args(["bench", "sender", "--door", sender.door.name()]);
+        command.args(["--viewers", &sender.viewers.to_string()]);
+        command.args(["--rate", &sender.rate.to_string()]);
+        command.args(["--size", &format!("{}B", sender.size.0)]);
+        if let Some(core) = sender.sender_core {
+            command.args(["--sender-core", &core.to_string()]);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("the sender cannot be started")?;
+        let mut line = String::new();
+        if let Some(out) = child.stdout.take() {
+            BufReader::new(out)
+                .read_line(&mut line)
+                .context("the sender says nothing")?;
+        }
+        let Ok(address) = line.trim().parse() else {
+            let _ = child.kill();
+            let status = child.wait().context("the sender cannot be waited for")?;
+            bail!("the sender has ended: {status}");
+        };
+        Ok(Self { child, address })
+    }
+
+    fn stop(&mut self) {
+        drop(self.child.stdin.take());
+        // It ends when its input does; if it does not, there is nobody to tell.
+        let _ = self.child.wait();
+    }
+}
+
+/// A viewer's socket, and what it did not take at once.
+struct Receiver {
+    socket: TcpStream,
+    waiting: VecDeque<Rc<[u8]>>,
+    /// Bytes of the first of them that it has.
+    offset: usize,
+}
+
+/// Frames that may wait for one viewer; further ones are left out, and are seen as lost.
+const WAITING_MAX: usize = 64;
+/// The listener's queue.
+const QUEUE_MAX: i32 = 4096;
+/// How often the sender looks whether it is still wanted.
+const LOOK_EVERY_US: u64 = 50_000;
+
+/// Is the sender: accepts, and then sends until its standard input is closed.
+pub(crate) fn send_bare(sender: &Sender) -> anyhow::Result<()> {
+    machine::allow_sockets(sender.viewers)?;
+    if let Some(core) = sender.sender_core {
+        machine::stay_on(core)?;
+    }
+    let listener = listen()?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", listener.local_addr()?)?;
+    out.flush()?;
+    let input = Input::watch()?;
+
+    let mut receivers = Vec::with_capacity(sender.viewers);
+    listener.set_nonblocking(true)?;
+    while receivers.len() < sender.viewers && input.is_open() {
+        match listener.accept() {
+            Ok((socket, _)) => {
+                socket.set_nonblocking(true)?;
+                socket.set_nodelay(true)?;
+                receivers.push(Receiver {
+                    socket,
+                    waiting: VecDeque::new(),
+                    offset: 0,
+                });
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(error).context("no further viewer can be accepted"),
+        }
+    }
+    Fan::new(receivers)?.run(sender, &input)
+}
+
+fn listen() -> anyhow::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    socket.listen(QUEUE_MAX)?;
+    Ok(socket.into())
+}
+
+/// Whether our standard input is still open: whoever started us holds the other end.
+struct Input(std::os::fd::OwnedFd);
+
+impl Input {
+    fn watch() -> anyhow::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        // A file cannot be watched; then the sender ends when it is killed.
+        let _ = epoll::add(
+            &epoll,
+            std::io::stdin(),
+            EventData::new_u64(0),
+            EventFlags::IN,
+        );
+        Ok(Self(epoll))
+    }
+
+    fn is_open(&self) -> bool {
+        let mut events = Vec::with_capacity(1);
+        let none = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let _ = epoll::wait(&self.0, spare_capacity(&mut events), Some(&none));
+        events.is_empty()
+    }
+}
+
+/// All receivers.
+struct Fan {
+    receivers: Vec<Receiver>,
+    epoll: std::os::fd::OwnedFd,
+}
+
+impl Fan {
+    fn new(receivers: Vec<Receiver>) -> anyhow::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        for (number, receiver) in receivers.iter().enumerate() {
+            let data = EventData::new_u64(number as u64);
+            epoll::add(&epoll, &receiver.socket, data, EventFlags::empty())?;
+        }
+        Ok(Self { receivers, epoll })
+    }
+
+    fn run(mut self, sender: &Sender, input: &Input) -> anyhow::Result<()> {
+        const KEY: &str = "0123456789abcdef0123456789abcdef";
+        let mut template = Template::delivered(KEY, sender.size.0, sender.door.is_binary());
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "bounded by the command line"
+        )]
+        let every_us = (1e6 / sender.rate) as u64;
+        let (mut number, mut due_us, mut look_us) = (0, now_us(), 0);
+        let mut events = Vec::with_capacity(1024);
+        loop {
+            let now = now_us();
+            if now >= look_us {
+                look_us = now + LOOK_EVERY_US;
+                if !input.is_open() {
+                    return Ok(());
+                }
+            }
+            if now >= due_us {
+                let frame = template.stamped(Stamp {
+                    number,
+                    sent_us: now_us(),
+                });
+                self.send(frame)?;
+                number += 1;
+                due_us += every_us;
+            }
+            let wait_us = due_us.min(look_us).saturating_sub(now_us());
+            let wait = Timespec {
+                tv_sec: 0,
+                tv_nsec: i64::try_from(wait_us * 1_000).unwrap_or_default(),
+            };
+            events.clear();
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&wait)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error).context("epoll does not wait"),
+            }
+            for event in &events {
+                let data = event.data;
+                self.resume(usize::try_from(data.u64())?)?;
+            }
+        }
+    }
+
+    /// Sends one frame to everybody.
+    fn send(&mut self, frame: &[u8]) -> anyhow::Result<()> {
+        let mut shared = None;
+        for number in 0..self.receivers.len() {
+            let receiver = &mut self.receivers[number];
+            let mut sent = 0;
+            if receiver.waiting.is_empty() {
+                sent = match send(&receiver.socket, frame, SendFlags::NOSIGNAL) {
+                    Ok(count) => count,
+                    Err(Errno::AGAIN) => 0,
+                    // It has gone; the others have not.
+                    Err(_) => continue,
+                };
+                if sent == frame.len() {
+                    continue;
+                }
+                receiver.offset = sent;
+            }
+            let was_idle = receiver.waiting.is_empty();
+            // Half a frame must be followed by its other half; a whole one may be left out.
+            if sent > 0 || receiver.waiting.len() < WAITING_MAX {
+                let frame = shared.get_or_insert_with(|| Rc::from(frame));
+                receiver.waiting.push_back(Rc::clone(frame));
+            }
+            if was_idle {
+                self.watch(number, EventFlags::OUT)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what a viewer did not take before.
+    fn resume(&mut self, number: usize) -> anyhow::Result<()> {
+        let receiver = &mut self.receivers[number];
+        while let Some(frame) = receiver.waiting.front() {
+            match send(
+                &receiver.socket,
+                &frame[receiver.offset..],
+                SendFlags::NOSIGNAL,
+            ) {
+                Ok(count) => receiver.offset += count,
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(_) => {
+                    receiver.waiting.clear();
+                    break;
+                }
+            }
+            if receiver.offset == frame.len() {
+                receiver.waiting.pop_front();
+                receiver.offset = 0;
+            }
+        }
+        self.watch(number, EventFlags::empty())
+    }
+
+    fn watch(&self, number: usize, flags: EventFlags) -> anyhow::Result<()> {
+        let data = EventData::new_u64(number as u64);
+        Ok(epoll::modify(
+            &self.epoll,
+            &self.receivers[number].socket,
+            data,
+            flags,
+        )?)
+    }
+}

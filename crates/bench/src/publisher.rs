@@ -1,0 +1,268 @@
+//! A publisher: registers, creates a stream, and sends a frame whenever one is due.
+//!
+//! Frames keep their rhythm by the clock, not by the server: one that cannot be sent in time is sent late, stamped with
+//! the time when it is sent, and its lateness is told apart from the server's.
+
+use crate::client::Crowded;
+use crate::link::{Keep, Link, LinkError};
+use crate::machine::now_us;
+use crate::material::{Stamp, Template, piece, say};
+use crate::words::{self, Packet, opcode};
+use rustix::event::epoll::EventFlags;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
+
+/// What is published.
+#[derive(Debug, Clone)]
+pub(crate) enum Material {
+    /// Made-up pictures of this many bytes.
+    Pictures(usize),
+    /// A file in pieces of this many bytes, over and over.
+    Recording(Arc<[u8]>, usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    Connecting,
+    Upgrading,
+    Opening,
+    Creating,
+    Publishing,
+    Over,
+}
+
+/// The publisher of one stream.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    stream: usize,
+    material: Material,
+    every_us: u64,
+    /// Where the key goes when the stream exists, or why it does not.
+    told: Sender<Result<(usize, String), String>>,
+    stage: Stage,
+    link: Option<Link>,
+    key: String,
+    template: Option<Template>,
+    number: u64,
+    due_us: u64,
+    /// Where in the file the next piece begins.
+    offset: usize,
+}
+
+/// How much of what the server says a publisher reads.
+const KEEP: Keep = Keep {
+    head: 4096,
+    tail: 0,
+};
+/// A publisher that is later than this gives up frames rather than send them in a burst.
+const LATE_US_MAX: u64 = 1_000_000;
+
+impl Publisher {
+    /// The publisher of stream number `stream`.
+    pub(crate) fn new(
+        stream: usize,
+        material: Material,
+        every_us: u64,
+        told: Sender<Result<(usize, String), String>>,
+    ) -> Self {
+        Self {
+            stream,
+            material,
+            every_us,
+            told,
+            stage: Stage::Idle,
+            link: None,
+            key: String::new(),
+            template: None,
+            number: 0,
+            due_us: 0,
+            offset: 0,
+        }
+    }
+
+    /// Begins, or publishes the frame that is due.
+    pub(crate) fn alarm(&mut self, crowd: &mut Crowded<'_>, _wish: u32) {
+        let result = match self.stage {
+            Stage::Idle => self.connect(crowd),
+            Stage::Publishing => self.publish(crowd),
+            _ => Ok(()),
+        };
+        self.settle(result);
+    }
+
+    /// The socket is ready.
+    pub(crate) fn ready(&mut self, crowd: &mut Crowded<'_>, flags: EventFlags) {
+        let result = self.proceed(crowd, flags);
+        self.settle(result);
+    }
+
+    fn connect(&mut self, crowd: &Crowded<'_>) -> Result<(), LinkError> {
+        let link = Link::connect(crowd.shared.server, KEEP)?;
+        crowd.watch(&link)?;
+        self.link = Some(link);
+        self.stage = Stage::Connecting;
+        Ok(())
+    }
+
+    fn proceed(&mut self, crowd: &mut Crowded<'_>, flags: EventFlags) -> Result<(), LinkError> {
+        let Some(link) = &mut self.link else {
+            return Ok(());
+        };
+        match self.stage {
+            Stage::Connecting => {
+                link.connected()?;
+                link.send(words::upgrade(&crowd.shared.host()).as_bytes())?;
+                self.stage = Stage::Upgrading;
+                return crowd.watch_for(&*link, EventFlags::IN);
+            }
+            Stage::Upgrading => {
+                link.read(KEEP.head)?;
+                let Some(end) = memchr::memmem::find(link.unread(), b"\r\n\r\n") else {
+                    return Ok(());
+                };
+                if !link.unread().starts_with(b"HTTP/1.1 101") {
+                    let line = link
+                        .unread()
+                        .split(|byte| *byte == b'\r')
+                        .next()
+                        .unwrap_or_default();
+                    let line = String::from_utf8_lossy(line).into_owned();
+                    return Err(LinkError::Io(std::io::Error::other(line)));
+                }
+                link.consume(end + 4);
+                self.stage = Stage::Opening;
+            }
+            _ => {}
+        }
+        let began = self.listen(crowd)?;
+        if began {
+            let streams = crowd.shared.sent.len() as u64;
+            self.due_us = crowd.now_us + self.every_us * self.stream as u64 / streams;
+            crowd.call_at(self.due_us, 0);
+        }
+        if let Some(link) = &mut self.link {
+            let waited = flags.contains(EventFlags::OUT);
+            link.flush()?;
+            Self::watch_for_more(crowd, link, waited)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what the server says. Says whether the stream has begun by it.
+    fn listen(&mut self, crowd: &mut Crowded<'_>) -> Result<bool, LinkError> {
+        let Self {
+            link: Some(link),
+            stage,
+            key,
+            template,
+            stream,
+            told,
+            material,
+            ..
+        } = self
+        else {
+            return Ok(false);
+        };
+        let binary = crowd.shared.door.is_binary();
+        let before = *stage;
+        link.receive(crowd.scratch, |out, heard| {
+            if heard.opcode == opcode::CLOSE {
+                return Err(LinkError::Closed);
+            }
+            match Packet::of(heard.payload) {
+                Packet::Ping => say(out, "3"),
+                Packet::Open => say(out, "40"),
+                Packet::Connected if *stage == Stage::Opening => {
+                    say(
+                        out,
+                        &words::register(&format!("publisher-{stream}"), "STREAMER"),
+                    );
+                    say(out, r#"42["stream:create"]"#);
+                    *stage = Stage::Creating;
+                }
+                Packet::Created if *stage == Stage::Creating => {
+                    *key = words::created_key(heard.payload).ok_or(LinkError::NoFrame)?;
+                    say(out, &words::start(key));
+                    if let Material::Pictures(size) = material {
+                        *template = Some(Template::published(key, *size, binary));
+                    }
+                    *stage = Stage::Publishing;
+                    // The run waits for it; when it does not, it is over.
+                    let _ = told.send(Ok((*stream, key.clone())));
+                }
+                Packet::Refused | Packet::Error => {
+                    let reason = words::refusal(heard.payload);
+                    return Err(LinkError::Io(std::io::Error::other(reason)));
+                }
+                Packet::Closed => return Err(LinkError::Closed),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(*stage == Stage::Publishing && before != Stage::Publishing)
+    }
+
+    fn publish(&mut self, crowd: &mut Crowded<'_>) -> Result<(), LinkError> {
+        if crowd.shared.publishing_is_over.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let Some(link) = &mut self.link else {
+            return Ok(());
+        };
+        let late_us = crowd.now_us.saturating_sub(self.due_us);
+        crowd.tally.lateness.saturating_record(late_us.max(1));
+        let waited = link.has_more_to_send();
+        let stamp = Stamp {
+            number: self.number,
+            sent_us: now_us(),
+        };
+        match (&mut self.template, &self.material, &crowd.shared.recording) {
+            (Some(template), ..) => link.send(template.stamped(stamp))?,
+            (None, Material::Recording(file, size), Some(recording)) => {
+                let end = file.len().min(self.offset + size);
+                let part = &file[self.offset..end];
+                self.offset = if end == file.len() { 0 } else { end };
+                recording
+                    .sent_us(self.stream, stamp.number)
+                    .store(stamp.sent_us, Ordering::Relaxed);
+                let captured_at = recording.epoch_ms + stamp.number;
+                link.send(&piece(
+                    &self.key,
+                    part,
+                    captured_at,
+                    crowd.shared.door.is_binary(),
+                ))?;
+            }
+            _ => {}
+        }
+        if !waited {
+            Self::watch_for_more(crowd, link, false)?;
+        }
+        self.number += 1;
+        crowd.shared.sent[self.stream].store(self.number, Ordering::Relaxed);
+        self.due_us += self.every_us;
+        if late_us > LATE_US_MAX {
+            self.due_us = crowd.now_us + self.every_us;
+        }
+        crowd.call_at(self.due_us, 0);
+        Ok(())
+    }
+
+    fn watch_for_more(crowd: &Crowded<'_>, link: &Link, waited: bool) -> Result<(), LinkError> {
+        match (link.has_more_to_send(), waited) {
+            (true, false) => crowd.watch_for(link, EventFlags::IN | EventFlags::OUT),
+            (false, true) => crowd.watch_for(link, EventFlags::IN),
+            _ => Ok(()),
+        }
+    }
+
+    fn settle(&mut self, result: Result<(), LinkError>) {
+        let Err(error) = result else { return };
+        self.link = None;
+        self.stage = Stage::Over;
+        // The run waits for it; when it does not, it is over.
+        let _ = self.told.send(Err(error.to_string()));
+    }
+}

@@ -1,0 +1,329 @@
+//! What a run tells in the end: a table, JSON, and the verdict against the limits that were given.
+
+use crate::quantity::{Size, Span};
+use crate::run::{Outcome, Plan};
+use crate::tally::Times;
+use crate::viewer::Habit;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The figures of a run.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    pub(crate) door: &'static str,
+    pub(crate) streams: usize,
+    pub(crate) viewers: usize,
+    pub(crate) rate: f64,
+    pub(crate) seconds: f64,
+    pub(crate) delivered: u64,
+    pub(crate) messages_per_second: f64,
+    pub(crate) gbit_per_second: f64,
+    pub(crate) latency_ms: Spread,
+    pub(crate) lost: u64,
+    pub(crate) reordered: u64,
+    pub(crate) skipped: u64,
+    pub(crate) joined: u64,
+    pub(crate) refused: u64,
+    pub(crate) broken: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    pub(crate) first_picture_ms: Spread,
+    pub(crate) publisher_late_ms: Spread,
+    pub(crate) hostile: BTreeMap<&'static str, Hostile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server: Option<Cost>,
+    pub(crate) bench: Cost,
+    pub(crate) verdict: Vec<Judged>,
+}
+
+/// A distribution in a few numbers, in milliseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Spread {
+    pub(crate) count: u64,
+    pub(crate) p50: f64,
+    pub(crate) p95: f64,
+    pub(crate) p99: f64,
+    pub(crate) max: f64,
+}
+
+/// What became of the clients with one bad habit.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Hostile {
+    clients: usize,
+    connections: u64,
+    joins: u64,
+    ended_by_server: u64,
+}
+
+/// What a process used while it was measured.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Cost {
+    pub(crate) cpu_seconds: f64,
+    pub(crate) cpu_percent: f64,
+    pub(crate) cpu_us_per_message: f64,
+    pub(crate) resident_bytes: u64,
+    pub(crate) peak_bytes: u64,
+}
+
+/// One limit, and whether it was kept.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Judged {
+    pub(crate) limit: String,
+    pub(crate) was: String,
+    pub(crate) kept: bool,
+}
+
+/// What must not be exceeded.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+#[command(next_help_heading = "Verdict (exit code 1 if a limit is exceeded)")]
+pub(crate) struct Limits {
+    /// Most that 99 of 100 frames may take from publisher to viewer
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_p99: Option<Span>,
+    /// Most frames that may be lost without a word
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) max_lost: Option<u64>,
+    /// Most frames that viewers may be moved past
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) max_skipped: Option<u64>,
+    /// Longest that an honest viewer may wait for its first picture, from the beginning of its connection
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_first_picture: Option<Span>,
+    /// Most processor time of the server per message delivered (needs --pid)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_cpu_per_message: Option<Span>,
+    /// Most memory of the server at any time (needs --pid)
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_memory: Option<Size>,
+}
+
+impl Spread {
+    fn of(times: &Times) -> Self {
+        let at = |percentile| times.value_at_percentile(percentile) as f64 / 1e3;
+        Self {
+            count: times.len(),
+            p50: at(50.0),
+            p95: at(95.0),
+            p99: at(99.0),
+            max: times.max() as f64 / 1e3,
+        }
+    }
+
+    fn line(&self) -> String {
+        if self.count == 0 {
+            return "nothing to measure".to_owned();
+        }
+        format!(
+            "p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+            self.p50, self.p95, self.p99, self.max
+        )
+    }
+}
+
+impl Report {
+    /// The figures of an outcome.
+    pub(crate) fn of(plan: &Plan, outcome: &Outcome, limits: &Limits) -> Self {
+        let tally = &outcome.tally;
+        let seconds = outcome.measured.as_secs_f64();
+        let cost = |(before, after): (crate::machine::Usage, crate::machine::Usage)| {
+            let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
+            Cost {
+                cpu_seconds: cpu,
+                cpu_percent: cpu / seconds * 100.0,
+                cpu_us_per_message: cpu * 1e6 / tally.delivered.max(1) as f64,
+                resident_bytes: after.resident_bytes,
+                peak_bytes: after.peak_bytes,
+            }
+        };
+        let hostile = Habit::HOSTILE
+            .into_iter()
+            .zip(plan.hostile)
+            .zip(tally.hostile)
+            .filter(|((_, clients), _)| *clients > 0)
+            .map(|((habit, clients), counted)| {
+                let hostile = Hostile {
+                    clients,
+                    connections: counted.opened,
+                    joins: counted.joined,
+                    ended_by_server: counted.ended,
+                };
+                (habit.name(), hostile)
+            })
+            .collect();
+        let mut report = Self {
+            door: plan.door.name(),
+            streams: plan.streams,
+            viewers: plan.streams * plan.viewers,
+            rate: plan.rate,
+            seconds,
+            delivered: tally.delivered,
+            messages_per_second: tally.delivered as f64 / seconds,
+            gbit_per_second: tally.bytes as f64 * 8.0 / 1e9 / seconds,
+            latency_ms: Spread::of(&tally.latency),
+            lost: tally.lost,
+            reordered: tally.reordered,
+            skipped: tally.skipped,
+            joined: tally.joined,
+            refused: tally.refused,
+            broken: tally.broken,
+            reason: tally.reason.clone(),
+            first_picture_ms: Spread::of(&tally.first_picture),
+            publisher_late_ms: Spread::of(&tally.lateness),
+            hostile,
+            server: outcome.server.map(cost),
+            bench: cost(outcome.own),
+            verdict: Vec::new(),
+        };
+        report.verdict = report.judge(limits);
+        report
+    }
+
+    /// Whether every limit was kept.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.verdict.iter().all(|judged| judged.kept)
+    }
+
+    fn judge(&self, limits: &Limits) -> Vec<Judged> {
+        let mut verdict = Vec::new();
+        let mut judge =
+            |limit: String, was: String, kept: bool| verdict.push(Judged { limit, was, kept });
+        let ms = |span: Span| span.0.as_secs_f64() * 1e3;
+        if let Some(limit) = limits.max_p99 {
+            let was = self.latency_ms.p99;
+            judge(
+                format!("p99 of the delay ≤ {limit}"),
+                format!("{was:.1} ms"),
+                self.latency_ms.count > 0 && was <= ms(limit),
+            );
+        }
+        if let Some(limit) = limits.max_lost {
+            judge(
+                format!("frames lost ≤ {limit}"),
+                self.lost.to_string(),
+                self.lost <= limit,
+            );
+        }
+        if let Some(limit) = limits.max_skipped {
+            judge(
+                format!("frames skipped ≤ {limit}"),
+                self.skipped.to_string(),
+                self.skipped <= limit,
+            );
+        }
+        if let Some(limit) = limits.max_first_picture {
+            let was = self.first_picture_ms.max;
+            let all = self.first_picture_ms.count >= self.viewers as u64;
+            judge(
+                format!("first picture within {limit}"),
+                format!("{was:.0} ms"),
+                all && was <= ms(limit),
+            );
+        }
+        let per_message = self.server.map(|server| server.cpu_us_per_message);
+        if let Some(limit) = limits.max_cpu_per_message {
+            let was = per_message.unwrap_or_default();
+            let kept = self.delivered > 0 && was <= limit.0.as_secs_f64() * 1e6;
+            judge(
+                format!("processor time per message ≤ {limit}"),
+                format!("{was:.2} µs"),
+                kept,
+            );
+        }
+        if let Some(limit) = limits.max_memory {
+            let was = self.server.map_or(0, |server| server.peak_bytes);
+            let was = usize::try_from(was).unwrap_or(usize::MAX);
+            judge(
+                format!("memory ≤ {limit}"),
+                Size(was).to_string(),
+                was <= limit.0,
+            );
+        }
+        if !verdict.is_empty() {
+            let here = format!(
+                "{} of {}",
+                self.joined - self.broken.min(self.joined),
+                self.viewers
+            );
+            let kept = self.refused == 0 && self.broken == 0 && self.joined >= self.viewers as u64;
+            verdict.push(Judged {
+                limit: "every honest viewer let in and kept".to_owned(),
+                was: here,
+                kept,
+            });
+        }
+        verdict
+    }
+
+    /// The table for people.
+    pub(crate) fn table(&self) -> String {
+        let mut out = String::new();
+        let mut row = |name: &str, value: String| {
+            // Writing to a String does not fail.
+            let _ = writeln!(out, "  {name:<18} {value}");
+        };
+        let viewers = match (self.refused, self.broken) {
+            (0, 0) => format!("{} of {}", self.joined, self.viewers),
+            (refused, broken) => {
+                format!(
+                    "{} of {}; {refused} not let in, {broken} cut off",
+                    self.joined, self.viewers
+                )
+            }
+        };
+        row("viewers", viewers);
+        row(
+            "messages",
+            format!(
+                "{} in {:.0} s: {:.0}/s, {:.2} Gbit/s",
+                self.delivered, self.seconds, self.messages_per_second, self.gbit_per_second
+            ),
+        );
+        row("delay", self.latency_ms.line());
+        row("first picture", self.first_picture_ms.line());
+        row(
+            "frames",
+            format!(
+                "{} lost, {} skipped, {} out of order",
+                self.lost, self.skipped, self.reordered
+            ),
+        );
+        if self.publisher_late_ms.count > 0 {
+            row("publishers late", self.publisher_late_ms.line());
+        }
+        for (name, hostile) in &self.hostile {
+            row(
+                name,
+                format!(
+                    "{} clients: {} connections, {} joins, {} ended by the server",
+                    hostile.clients, hostile.connections, hostile.joins, hostile.ended_by_server
+                ),
+            );
+        }
+        if let Some(server) = &self.server {
+            row("server", server.line());
+        }
+        row("this load tester", self.bench.line());
+        if let Some(reason) = &self.reason {
+            row("first trouble", reason.clone());
+        }
+        for judged in &self.verdict {
+            let mark = if judged.kept { "kept" } else { "EXCEEDED" };
+            row(mark, format!("{} (was {})", judged.limit, judged.was));
+        }
+        out
+    }
+}
+
+impl Cost {
+    fn line(&self) -> String {
+        let resident = Size(usize::try_from(self.resident_bytes).unwrap_or(usize::MAX));
+        let peak = Size(usize::try_from(self.peak_bytes).unwrap_or(usize::MAX));
+        format!(
+            "{:.2} µs a message, {:.1} % of a core, {resident} of memory (at most {peak})",
+            self.cpu_us_per_message, self.cpu_percent
+        )
+    }
+}

@@ -1,0 +1,372 @@
+//! One run from the first connection to the last frame: who is started when, and what is measured in between.
+
+use crate::client::{Client, Recording, Shared};
+use crate::crowd;
+use crate::door::Door;
+use crate::machine::{self, Usage, now_us};
+use crate::poller::Poller;
+use crate::publisher::{Material, Publisher};
+use crate::tally::{Tally, Times};
+use crate::viewer::{Habit, Viewer};
+use anyhow::{Context, bail};
+use parking_lot::Mutex;
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) server: SocketAddr,
+    pub(crate) door: Door,
+    /// Against the bare sender: no publishers, no handshakes.
+    pub(crate) bare: bool,
+    pub(crate) streams: usize,
+    /// Honest viewers of each stream.
+    pub(crate) viewers: usize,
+    /// Clients with each bad habit, all together.
+    pub(crate) hostile: [usize; Habit::HOSTILE.len()],
+    pub(crate) material: Material,
+    /// Frames of each stream in a second.
+    pub(crate) rate: f64,
+    pub(crate) duration: Duration,
+    pub(crate) ramp: Duration,
+    /// Threads for the viewers.
+    pub(crate) threads: usize,
+    pub(crate) core: Option<usize>,
+    /// The server's process, to be measured.
+    pub(crate) pid: Option<u32>,
+    /// Whether to tell how it goes on.
+    pub(crate) is_told: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) tally: Tally,
+    /// What was measured, in time.
+    pub(crate) measured: Duration,
+    /// The server before and after.
+    pub(crate) server: Option<(Usage, Usage)>,
+    /// Ourselves.
+    pub(crate) own: (Usage, Usage),
+}
+
+/// How long publishers may take until all streams exist.
+const PUBLISHERS_TIME_MAX: Duration = Duration::from_secs(10);
+/// Viewers that make no progress for this long are not waited for.
+const JOIN_PATIENCE: Duration = Duration::from_secs(5);
+/// Between the last join and the first moment that is measured.
+const SETTLE_US: u64 = 500_000;
+/// How long frames on their way are waited for at the end.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(3);
+/// Frames that nobody got for this long are not on their way.
+const DRAIN_PATIENCE: Duration = Duration::from_millis(500);
+/// How often the run looks at itself while it waits.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Does it.
+pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
+    let honest = plan.streams * plan.viewers;
+    let hostile: usize = plan.hostile.iter().sum();
+    machine::allow_sockets(plan.streams + honest + hostile)?;
+    if let Some(pid) = plan.pid {
+        Usage::of(pid)?;
+    }
+    if let Some(core) = plan.core {
+        machine::stay_on(core)?;
+    }
+    let shared = Arc::new(shared(plan)?);
+    let mut live = Live::new(&shared, plan.is_told);
+    let mut threads = Vec::new();
+    if plan.bare {
+        shared
+            .streams
+            .get_or_init(|| vec![String::new(); plan.streams]);
+    } else {
+        let (told, telling) = channel();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "bounded by the command line"
+        )]
+        let every_us = (1e6 / plan.rate) as u64;
+        let publishers = (0..plan.streams)
+            .map(|stream| {
+                let publisher =
+                    Publisher::new(stream, plan.material.clone(), every_us, told.clone());
+                (0, Client::Publisher(publisher))
+            })
+            .collect();
+        threads.push(crowd::start("publishers", &shared, publishers)?);
+        let streams = await_streams(&telling, plan)?;
+        shared.streams.get_or_init(|| streams);
+        thread::Builder::new()
+            .name("publishers' news".to_owned())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || hear_publishers(&shared, &telling)
+            })
+            .context("no further thread can be started")?;
+    }
+    for (at, crowd) in crowds(plan).into_iter().enumerate() {
+        threads.push(crowd::start(&format!("viewers {at}"), &shared, crowd)?);
+    }
+    await_viewers(&shared, honest, plan.ramp, &mut live);
+
+    let from_us = now_us() + SETTLE_US;
+    let to_us = from_us + u64::try_from(plan.duration.as_micros()).unwrap_or(u64::MAX / 2);
+    shared.to_us.store(to_us, Ordering::Relaxed);
+    shared.from_us.store(from_us, Ordering::Relaxed);
+    sleep_until(from_us, &mut live);
+    let before = usages(plan.pid)?;
+    sleep_until(to_us, &mut live);
+    let after = usages(plan.pid).context("the server has gone")?;
+
+    shared.publishing_is_over.store(true, Ordering::Relaxed);
+    await_the_rest(&shared);
+    shared.is_over.store(true, Ordering::Relaxed);
+    for thread in threads {
+        match thread.join() {
+            Ok(result) => result?,
+            Err(_) => bail!("a thread of clients has panicked"),
+        }
+    }
+    live.close();
+    let tally = shared.total.lock().clone();
+    Ok(Outcome {
+        tally,
+        measured: plan.duration,
+        server: before.0.zip(after.0),
+        own: (before.1, after.1),
+    })
+}
+
+fn shared(plan: &Plan) -> anyhow::Result<Shared> {
+    let recording = match plan.material {
+        Material::Pictures(_) => None,
+        Material::Recording(..) => {
+            let since_1970 = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .context("the clock is wrong")?;
+            let epoch_ms = u64::try_from(since_1970.as_millis()).context("the clock is wrong")?;
+            Some(Recording::new(plan.streams, epoch_ms))
+        }
+    };
+    let counted = if plan.bare { 0 } else { plan.streams };
+    Ok(Shared {
+        server: plan.server,
+        door: plan.door,
+        bare: plan.bare,
+        streams: OnceLock::new(),
+        sent: (0..counted).map(|_| AtomicU64::new(0)).collect(),
+        recording,
+        from_us: AtomicU64::new(u64::MAX),
+        to_us: AtomicU64::new(0),
+        publishing_is_over: AtomicBool::new(false),
+        is_over: AtomicBool::new(false),
+        total: Mutex::new(Tally::new()),
+    })
+}
+
+/// The viewers of each thread, honest and hostile mixed, spread over the ramp.
+fn crowds(plan: &Plan) -> Vec<Vec<(u64, Client)>> {
+    let honest = (0..plan.streams * plan.viewers).map(|number| {
+        let stream = number % plan.streams;
+        match plan.door {
+            Door::SocketIo | Door::SocketIoBinary => {
+                Client::Viewer(Viewer::new(stream, Habit::Honest))
+            }
+            Door::Polling => Client::Poller(Poller::new(stream)),
+        }
+    });
+    let hostile = Habit::HOSTILE
+        .into_iter()
+        .zip(plan.hostile)
+        .flat_map(|(habit, count)| std::iter::repeat_n(habit, count))
+        .enumerate()
+        .map(|(number, habit)| Client::Viewer(Viewer::new(number % plan.streams, habit)));
+    let ramp_us = u64::try_from(plan.ramp.as_micros()).unwrap_or(u64::MAX / 2);
+    let now = now_us();
+    let spread = |number: usize, of: usize| now + ramp_us * number as u64 / of.max(1) as u64;
+    let honest_max = plan.streams * plan.viewers;
+    let hostile_max: usize = plan.hostile.iter().sum();
+    let honest = honest
+        .enumerate()
+        .map(|(number, client)| (spread(number, honest_max), client));
+    let hostile = hostile
+        .enumerate()
+        .map(|(number, client)| (spread(number, hostile_max), client));
+    let mut crowds: Vec<Vec<_>> = (0..plan.threads).map(|_| Vec::new()).collect();
+    for (number, client) in honest.chain(hostile).enumerate() {
+        crowds[number % plan.threads].push(client);
+    }
+    crowds
+}
+
+fn await_streams(
+    telling: &Receiver<Result<(usize, String), String>>,
+    plan: &Plan,
+) -> anyhow::Result<Vec<String>> {
+    let mut keys = vec![String::new(); plan.streams];
+    for _ in 0..plan.streams {
+        match telling.recv_timeout(PUBLISHERS_TIME_MAX) {
+            Ok(Ok((stream, key))) => keys[stream] = key,
+            Ok(Err(reason)) => bail!(
+                "{} does not let us publish: {reason}\n  hint: is the server running? `abanico --listen {}`",
+                plan.server,
+                plan.server
+            ),
+            Err(_) => bail!(
+                "{} does not answer a publisher within {}",
+                plan.server,
+                humantime::format_duration(PUBLISHERS_TIME_MAX)
+            ),
+        }
+    }
+    Ok(keys)
+}
+
+/// A publisher that ends early is worth a word.
+fn hear_publishers(shared: &Shared, telling: &Receiver<Result<(usize, String), String>>) {
+    for news in telling {
+        if let Err(reason) = news
+            && !shared.is_over.load(Ordering::Relaxed)
+        {
+            let reason = format!("a publisher has gone: {reason}");
+            shared.total.lock().reason.get_or_insert(reason);
+        }
+    }
+}
+
+fn await_viewers(shared: &Shared, wanted: usize, ramp: Duration, live: &mut Live<'_>) {
+    let ramp_ends = now_us() + u64::try_from(ramp.as_micros()).unwrap_or(u64::MAX / 2);
+    let patience_us = u64::try_from(JOIN_PATIENCE.as_micros()).unwrap_or(u64::MAX);
+    let (mut joined, mut advanced) = (0, now_us());
+    loop {
+        let now = now_us();
+        let joined_now = shared.total.lock().joined;
+        if joined_now > joined || now < ramp_ends {
+            (joined, advanced) = (joined_now, now);
+        }
+        if joined_now >= wanted as u64 && now >= ramp_ends || now > advanced + patience_us {
+            return;
+        }
+        live.look();
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn sleep_until(at_us: u64, live: &mut Live<'_>) {
+    loop {
+        let left = at_us.saturating_sub(now_us());
+        if left == 0 {
+            return;
+        }
+        live.look();
+        thread::sleep(Duration::from_micros(left).min(LOOK_EVERY));
+    }
+}
+
+/// Waits for the frames that are still on their way.
+fn await_the_rest(shared: &Shared) {
+    let mut delivered = None;
+    let (mut waited, mut still) = (Duration::ZERO, Duration::ZERO);
+    while waited < DRAIN_TIME_MAX && still < DRAIN_PATIENCE {
+        thread::sleep(LOOK_EVERY);
+        waited += LOOK_EVERY;
+        let now = shared.total.lock().delivered_ever;
+        still = if delivered.replace(now) == Some(now) {
+            still + LOOK_EVERY
+        } else {
+            Duration::ZERO
+        };
+    }
+}
+
+fn usages(pid: Option<u32>) -> anyhow::Result<(Option<Usage>, Usage)> {
+    Ok((
+        pid.map(Usage::of).transpose()?,
+        Usage::of(std::process::id())?,
+    ))
+}
+
+/// The line that tells how it goes on.
+struct Live<'a> {
+    shared: &'a Shared,
+    is_told: bool,
+    is_terminal: bool,
+    next_us: u64,
+    began_us: u64,
+    before: (u64, u64, u64),
+}
+
+impl<'a> Live<'a> {
+    const EVERY_US: u64 = 1_000_000;
+
+    fn new(shared: &'a Shared, is_told: bool) -> Self {
+        let now = now_us();
+        Self {
+            shared,
+            is_told,
+            is_terminal: std::io::stderr().is_terminal(),
+            next_us: now + Self::EVERY_US,
+            began_us: now,
+            before: (now, 0, 0),
+        }
+    }
+
+    fn look(&mut self) {
+        let now = now_us();
+        if !self.is_told || now < self.next_us {
+            return;
+        }
+        self.next_us = now + Self::EVERY_US;
+        let mut total = self.shared.total.lock();
+        let (then, delivered, bytes) = std::mem::replace(
+            &mut self.before,
+            (now, total.delivered_ever, total.bytes_ever),
+        );
+        let seconds = (now - then).max(1) as f64 / 1e6;
+        let line = format!(
+            "{:>4} s  {} viewers  {:.0} messages/s  {:.2} Gbit/s  p50 {}  p95 {}  p99 {}  lost {}  skipped {}",
+            (now - self.began_us) / 1_000_000,
+            total.joined - total.broken.min(total.joined),
+            (total.delivered_ever - delivered) as f64 / seconds,
+            (total.bytes_ever - bytes) as f64 * 8.0 / 1e9 / seconds,
+            milliseconds(&total.recent, 50.0),
+            milliseconds(&total.recent, 95.0),
+            milliseconds(&total.recent, 99.0),
+            total.lost,
+            total.skipped,
+        );
+        total.recent.reset();
+        drop(total);
+        let end = if self.is_terminal { "" } else { "\n" };
+        let begin = if self.is_terminal { "\r\x1b[2K" } else { "" };
+        // Nobody may be listening.
+        let _ = write!(std::io::stderr(), "{begin}{line}{end}");
+    }
+
+    fn close(&self) {
+        if self.is_told && self.is_terminal {
+            // Nobody may be listening.
+            let _ = write!(std::io::stderr(), "\r\x1b[2K");
+        }
+    }
+}
+
+/// A percentile with its unit.
+pub(crate) fn milliseconds(times: &Times, percentile: f64) -> String {
+    if times.is_empty() {
+        return "-".to_owned();
+    }
+    format!(
+        "{:.1} ms",
+        times.value_at_percentile(percentile) as f64 / 1e3
+    )
+}

@@ -1,0 +1,196 @@
+//! What a viewer has seen, and the judgement on it: what came late, twice, in the wrong order, or not at all.
+//!
+//! It reads no socket. Whoever does hands it the packets, or what was kept of them.
+
+use crate::client::Shared;
+use crate::link::Heard;
+use crate::material::{Stamp, captured_at};
+use crate::tally::Tally;
+use crate::words::{self, Packet};
+use std::sync::atomic::Ordering;
+
+/// What a viewer has seen.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    honest: bool,
+    stream: usize,
+    began_us: u64,
+    has_picture: bool,
+    /// The frame that must come next. Unknown before the first, and after the server has moved us on in a recording.
+    next: Option<u64>,
+    unknown: u8,
+    awaited: Awaited,
+}
+
+/// What the next binary frame belongs to.
+#[derive(Debug, Clone, Copy)]
+enum Awaited {
+    Nothing,
+    Data { head_len: usize },
+    Backlog,
+    Other,
+}
+
+impl Watch {
+    /// What a viewer of `stream` that begins to connect now has seen: nothing.
+    pub(crate) fn new(stream: usize, honest: bool, began_us: u64) -> Self {
+        Self {
+            honest,
+            stream,
+            began_us,
+            has_picture: false,
+            next: None,
+            unknown: 0,
+            awaited: Awaited::Nothing,
+        }
+    }
+
+    /// Whether what it misses counts.
+    pub(crate) fn is_honest(&self) -> bool {
+        self.honest
+    }
+
+    /// The stream that is watched.
+    pub(crate) fn stream(&self) -> usize {
+        self.stream
+    }
+
+    /// A text packet, with its picture if that is text too.
+    pub(crate) fn heard(
+        &mut self,
+        shared: &Shared,
+        tally: &mut Tally,
+        packet: Packet,
+        heard: &Heard<'_>,
+        now_us: u64,
+    ) {
+        const HEADER_BYTES: usize = 4;
+        self.awaited = Awaited::Nothing;
+        match packet {
+            Packet::Data { binary } => {
+                let stamp = match &shared.recording {
+                    Some(recording) => captured_at(heard.payload).and_then(|captured| {
+                        let number = captured.checked_sub(recording.epoch_ms)?;
+                        let sent_us = recording
+                            .sent_us(self.stream, number)
+                            .load(Ordering::Relaxed);
+                        Some(Stamp { number, sent_us })
+                    }),
+                    None if binary => None,
+                    None => Stamp::of_text(heard.payload),
+                };
+                if binary {
+                    self.awaited = Awaited::Data {
+                        head_len: heard.len + HEADER_BYTES,
+                    };
+                    if let Some(stamp) = stamp {
+                        self.stamped(tally, stamp, now_us, shared);
+                    }
+                    return;
+                }
+                Self::delivered(tally, heard.len + HEADER_BYTES, now_us, shared);
+                self.pictured(tally, now_us);
+                if let Some(stamp) = stamp {
+                    self.stamped(tally, stamp, now_us, shared);
+                }
+            }
+            Packet::Backlog { binary: true } => self.awaited = Awaited::Backlog,
+            Packet::Backlog { binary: false } => {
+                self.shown(shared, tally, Stamp::of_text(heard.payload), now_us)
+            }
+            Packet::Skipped => {
+                let frames = words::skipped_frames(heard.payload).unwrap_or_default();
+                tally.skipped += if self.honest { frames } else { 0 };
+                if shared.recording.is_some() {
+                    self.unknown = 2;
+                } else if let Some(next) = &mut self.next {
+                    *next += frames;
+                }
+            }
+            Packet::Other { binary: true } => self.awaited = Awaited::Other,
+            _ => {}
+        }
+    }
+
+    /// A binary frame.
+    pub(crate) fn attached(
+        &mut self,
+        shared: &Shared,
+        tally: &mut Tally,
+        heard: &Heard<'_>,
+        now_us: u64,
+    ) {
+        const HEADER_BYTES: usize = 4;
+        match std::mem::replace(&mut self.awaited, Awaited::Nothing) {
+            Awaited::Data { head_len } => {
+                Self::delivered(tally, head_len + heard.len + HEADER_BYTES, now_us, shared);
+                self.pictured(tally, now_us);
+                if let Some(stamp) = Stamp::of_binary(heard.payload) {
+                    self.stamped(tally, stamp, now_us, shared);
+                }
+            }
+            Awaited::Backlog => self.shown(shared, tally, Stamp::of_binary(heard.payload), now_us),
+            Awaited::Nothing | Awaited::Other => {}
+        }
+    }
+
+    /// What a joiner is shown first.
+    fn shown(&mut self, shared: &Shared, tally: &mut Tally, stamp: Option<Stamp>, now_us: u64) {
+        self.pictured(tally, now_us);
+        if shared.recording.is_none() {
+            self.next = stamp.map(|stamp| stamp.number + 1).or(self.next);
+        }
+    }
+
+    /// The first picture ends the wait.
+    fn pictured(&mut self, tally: &mut Tally, now_us: u64) {
+        if !std::mem::replace(&mut self.has_picture, true) && self.honest {
+            tally
+                .first_picture
+                .saturating_record((now_us - self.began_us).max(1));
+        }
+    }
+
+    fn delivered(tally: &mut Tally, len: usize, now_us: u64, shared: &Shared) {
+        tally.delivered_ever += 1;
+        tally.bytes_ever += len as u64;
+        if shared.is_measured(now_us) {
+            tally.delivered += 1;
+            tally.bytes += len as u64;
+        }
+    }
+
+    /// Compares a frame's number with the one that must come, and its time with now.
+    fn stamped(&mut self, tally: &mut Tally, stamp: Stamp, now_us: u64, shared: &Shared) {
+        if !self.honest {
+            return;
+        }
+        if self.unknown > 0 {
+            self.unknown -= 1;
+            self.next = Some(stamp.number + 1);
+            return;
+        }
+        let latency = now_us.saturating_sub(stamp.sent_us).max(1);
+        tally.recent.saturating_record(latency);
+        if shared.is_measured(now_us) {
+            tally.latency.saturating_record(latency);
+        }
+        match self.next {
+            Some(next) if stamp.number < next => {
+                tally.reordered += 1;
+                return;
+            }
+            Some(next) => tally.lost += stamp.number - next,
+            None => {}
+        }
+        self.next = Some(stamp.number + 1);
+    }
+
+    /// Counts the frames that are still missing.
+    pub(crate) fn finish(&self, shared: &Shared, tally: &mut Tally) {
+        let (Some(next), Some(sent)) = (self.next, shared.sent.get(self.stream)) else {
+            return;
+        };
+        tally.lost += sent.load(Ordering::Relaxed).saturating_sub(next);
+    }
+}
