@@ -131,6 +131,26 @@ test('a hole in the timeline is jumped, not waited at', () => {
   expect(player.currentTime).toBeGreaterThanOrEqual(end + 4);
 });
 
+test('a seek that never ends is put further ahead', () => {
+  const edge = new LiveEdge();
+  const ranges = [
+    { start: 4.053, end: 4.163 },
+    { start: 4.386, end: 6 },
+  ];
+  edge.appended(0, 6);
+  expect(edge.steer({ now: 0, currentTime: 4.054, ranges, isSeeking: true }).seekTo).toBeUndefined();
+  expect(edge.steer({ now: 600, currentTime: 4.054, ranges, isSeeking: true }).seekTo).toBeGreaterThan(4.386);
+});
+
+test('a player that waits for what has not come is left alone', () => {
+  const edge = new LiveEdge();
+  const ranges = [{ start: 0, end: 4 }];
+  edge.appended(0, 4);
+  for (let now = 0; now < 5_000; now += 200) {
+    expect(edge.steer({ now, currentTime: 3.99, ranges }).seekTo).toBeUndefined();
+  }
+});
+
 test('what was watched is removed when more than 25 s of it are kept', () => {
   const player = new Simulation(500).run(60_000);
   const kept = player.currentTime - (player.ranges[0]?.start ?? 0);

@@ -24,6 +24,12 @@ const TRIM_SLACK_S = 5;
 const STALL_RAISE_MS = 60;
 /** Later than this is no lateness but another clock: a recorder that paused, a source that slept. */
 const CLOCK_JUMP_MS = 4_000;
+/**
+ * A player that does not move although there is more is stuck: a seek into a sliver before a hole never ends in Chromium.
+ * It is put further ahead.
+ */
+const STUCK_MS = 500;
+const STUCK_AHEAD_S = 0.2;
 /** Between two jumps the player gets time to show for it. */
 const JUMP_GAP_MS = 500;
 
@@ -36,6 +42,8 @@ export interface Standing {
   now: number;
   currentTime: number;
   ranges: readonly Range[];
+  /** A seek is under way: only a stuck one is disturbed. */
+  isSeeking?: boolean;
 }
 
 export interface Steering {
@@ -50,6 +58,7 @@ export class LiveEdge {
   readonly #delays = new DelayWindow(BOUNDS);
   #end: number | undefined;
   #jumpedAt = Number.NEGATIVE_INFINITY;
+  #stoodAt = { time: Number.NaN, since: 0 };
 
   /** The distance from the live edge that is aimed at, ms. */
   get targetMs(): number {
@@ -79,7 +88,7 @@ export class LiveEdge {
     this.#delays.raise(STALL_RAISE_MS);
   }
 
-  steer({ now, currentTime, ranges }: Standing): Steering {
+  steer({ now, currentTime, ranges, isSeeking = false }: Standing): Steering {
     const first = ranges[0];
     const last = ranges.at(-1);
     if (!first || !last) return { rate: 1, behind: 0 };
@@ -90,6 +99,13 @@ export class LiveEdge {
     const behind = edge - currentTime;
     const trim = currentTime - first.start > KEEP_BEHIND_S + TRIM_SLACK_S;
     const steering: Steering = { rate: 1, behind, ...(trim ? { removeBefore: currentTime - KEEP_BEHIND_S } : {}) };
+
+    if (currentTime !== this.#stoodAt.time) this.#stoodAt = { time: currentTime, since: now };
+    if (now - this.#stoodAt.since > STUCK_MS && last.end - currentTime > STUCK_AHEAD_S) {
+      this.#stoodAt.since = now;
+      return { ...steering, seekTo: Math.max(landing(last, edge - target), currentTime + STUCK_AHEAD_S / 2) };
+    }
+    if (isSeeking) return steering;
 
     const here = ranges.find((r) => currentTime >= r.start - 0.001 && currentTime < r.end);
     const playable = here ? here.end - currentTime : 0;

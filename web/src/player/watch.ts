@@ -25,6 +25,8 @@ export interface WatchStats {
   path: Path['name'] | undefined;
   /** Pictures shown since the start. */
   frames: number;
+  /** From the wish to watch to the first picture. */
+  firstPictureMs: number | undefined;
   shownPerSecond: number;
   kilobitsPerSecond: number;
   skipped: number;
@@ -66,6 +68,8 @@ export class Watch {
   #delayMs: number | undefined;
   /** When the present run of pictures began; before that has lasted a while, no word on the quality. */
   #runningSince: number | undefined;
+  readonly #beganAt = performance.now();
+  #firstPictureMs: number | undefined;
   #stalls: number[] = [];
 
   constructor(connection: Connection, streamKey: string, host: WatchHost) {
@@ -252,6 +256,7 @@ export class Watch {
   #onShown(delayMs: number | undefined): void {
     const now = performance.now();
     this.#frames += 1;
+    this.#firstPictureMs ??= now - this.#beganAt;
     this.#runningSince ??= now;
     this.#shown.add(now);
     if (delayMs !== undefined) this.#delayMs = smooth(this.#delayMs, delayMs);
@@ -266,6 +271,7 @@ export class Watch {
     if (failure.kind === 'broken' && mayMend && !this.#situation.hasEnded) {
       this.#closePath();
       this.#stalls.push(performance.now());
+      this.#connection.send('stream:leave', { streamKey: this.#streamKey });
       this.#join();
       return;
     }
@@ -291,6 +297,7 @@ export class Watch {
     this.#host.stats({
       path: this.#path?.name,
       frames: this.#frames,
+      firstPictureMs: this.#firstPictureMs,
       shownPerSecond,
       kilobitsPerSecond: (this.#bytes.perSecond(now) * 8) / 1_000,
       skipped: inside.skipped + this.#skippedBefore + this.#skippedByServer,

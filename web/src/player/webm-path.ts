@@ -244,11 +244,12 @@ export class WebmPath implements Path {
   #steer(): void {
     const sourceBuffer = this.#sourceBuffer;
     const video = this.element;
-    if (this.#isClosed || !sourceBuffer || video.seeking) return;
+    if (this.#isClosed || !sourceBuffer) return;
     const { rate, seekTo, removeBefore } = this.#edge.steer({
       now: performance.now(),
       currentTime: video.currentTime,
       ranges: ranges(sourceBuffer.buffered),
+      isSeeking: video.seeking,
     });
     if (seekTo !== undefined && Math.abs(seekTo - video.currentTime) > SEEK_MIN_S) video.currentTime = seekTo;
     if (video.playbackRate !== rate) video.playbackRate = rate;

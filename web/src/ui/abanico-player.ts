@@ -1,7 +1,7 @@
 // The player: a stage with the moving picture, what is to be said about it, and its controls.
 //
 // State comes out as the attribute `state` (see player-state.ts) and `data-frames`, `data-delay-ms`, `data-fps`,
-// `data-skipped`, `data-path`; changes as the events `statechange`, `stats`, `stream` and `next`. It lives in a shadow
+// `data-skipped`, `data-path`, `data-first-picture-ms`; changes as the events `statechange`, `stats`, `stream` and `next`. It lives in a shadow
 // root, so that a page's styles and its own do not meet.
 
 import type { TextKey } from '../i18n/es.ts';
@@ -179,6 +179,7 @@ export class AbanicoPlayer extends HTMLElement {
     this.dataset.frames = String(stats.frames);
     this.dataset.fps = stats.shownPerSecond.toFixed(1);
     this.dataset.skipped = String(stats.skipped);
+    if (stats.firstPictureMs !== undefined) this.dataset.firstPictureMs = String(Math.round(stats.firstPictureMs));
     if (stats.path) this.dataset.path = stats.path;
     if (stats.delayMs !== undefined) this.dataset.delayMs = String(Math.round(stats.delayMs));
     this.#emit('stats', stats);

@@ -1,0 +1,46 @@
+// Cuts, and what comes back by itself.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEMO, goLive, isMoving, openPage, startBrowser, startServer, startWire, untilState, VIDEO } from './house.mjs';
+
+for (const [name, choices] of [
+  ['pictures', DEMO],
+  ['video', VIDEO],
+]) {
+  test(`${name}: a viewer who is cut off says so and comes back by itself`, async (t) => {
+    const server = await startServer(t);
+    const wire = await startWire(t, server.port);
+    const browser = await startBrowser(t);
+    const publisher = await openPage(browser);
+    const link = await goLive(publisher, server.origin, choices);
+    const viewer = await openPage(browser);
+    await viewer.goto(link.replace(server.origin, wire.origin));
+    await untilState(viewer, 'playing');
+    wire.cut();
+    await untilState(viewer, 'reconnecting');
+    wire.mend();
+    await untilState(viewer, 'playing');
+    assert.ok(await isMoving(viewer), 'the picture stands still');
+    await publisher.locator('live-numbers[data-viewers="1"]').waitFor();
+  });
+
+  test(`${name}: a publisher who is cut off comes back to the same stream by itself`, async (t) => {
+    const server = await startServer(t, ['--publisher-grace', '60s']);
+    const wire = await startWire(t, server.port);
+    const browser = await startBrowser(t);
+    const publisher = await openPage(browser);
+    const link = await goLive(publisher, wire.origin, choices);
+    const viewer = await openPage(browser);
+    await viewer.goto(link.replace(wire.origin, server.origin));
+    await untilState(viewer, 'playing');
+    wire.cut();
+    await untilState(viewer, 'lost');
+    await publisher.locator('.desk[data-state="reconnecting"]').waitFor();
+    wire.mend();
+    await publisher.locator('.desk[data-state="live"]').waitFor();
+    await untilState(viewer, 'playing');
+    assert.equal(await publisher.locator('share-card').getAttribute('data-url'), link);
+    assert.ok(await isMoving(viewer), 'the picture stands still');
+  });
+}

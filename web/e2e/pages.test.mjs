@@ -1,0 +1,106 @@
+// The pages themselves: nothing complains, nothing is too wide, languages and themes, what cannot be done is said.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEMO, goLive, openPage, startBrowser, startServer, untilState, VIDEO } from './house.mjs';
+
+test('no page violates its policy or complains, in either language and theme', async (t) => {
+  const server = await startServer(t);
+  const browser = await startBrowser(t);
+  const publisher = await openPage(browser);
+  const link = await goLive(publisher, server.origin, VIDEO);
+  for (const [locale, colorScheme] of [
+    ['es-ES', 'dark'],
+    ['en-GB', 'light'],
+  ]) {
+    const page = await openPage(browser, { locale, colorScheme });
+    for (const [path, ready] of [
+      ['/', 'stream-list[data-count]'],
+      ['/viewer.html', 'join-form input'],
+      [new URL(link).pathname, 'abanico-player[state="playing"]'],
+      ['/watch/0123456789abcdef0123456789abcdef', 'abanico-player[state="not-found"]'],
+      ['/streamer.html', 'source-preview video'],
+    ]) {
+      const response = await page.goto(server.origin + path);
+      assert.match(response.headers()['content-security-policy'] ?? '', /default-src 'self'/);
+      await page.locator(ready).first().waitFor();
+      assert.equal(await page.locator('html').getAttribute('lang'), locale.slice(0, 2));
+    }
+    assert.deepEqual(page.complaints, []);
+  }
+  assert.deepEqual(publisher.complaints, []);
+});
+
+test('on a phone’s width no page scrolls sideways', async (t) => {
+  const server = await startServer(t);
+  const browser = await startBrowser(t);
+  const publisher = await openPage(browser, { viewport: { width: 360, height: 740 } });
+  const link = await goLive(publisher, server.origin, DEMO);
+  const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth);
+  assert.ok(await fits(publisher), 'the streamer page is too wide while live');
+  const phone = await openPage(browser, { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true });
+  for (const locale of ['es', 'en']) {
+    for (const path of ['/', '/streamer.html', '/viewer.html', new URL(link).pathname]) {
+      await phone.goto(server.origin + path);
+      await phone.locator('app-header label', { hasText: locale.toUpperCase() }).click();
+      assert.ok(await fits(phone), `${path} is too wide in ${locale}`);
+    }
+  }
+  await untilState(phone, 'playing');
+});
+
+test('language and theme change in place and are remembered', async (t) => {
+  const server = await startServer(t);
+  const page = await openPage(await startBrowser(t), { colorScheme: 'light' });
+  await page.goto(server.origin);
+  await page.getByRole('heading', { name: 'Live now' }).waitFor();
+  await page.locator('app-header label', { hasText: 'ES' }).click();
+  await page.getByRole('heading', { name: 'Ahora en directo' }).waitFor();
+  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await background();
+  await page.getByRole('radio', { name: 'Oscuro' }).check({ force: true });
+  const dark = await background();
+  assert.notEqual(dark, light);
+  await page.reload();
+  await page.getByRole('heading', { name: 'Ahora en directo' }).waitFor();
+  assert.equal(await background(), dark);
+});
+
+test('without a safe address the streamer page says what to do, and the test picture still goes live', async (t) => {
+  const server = await startServer(t, [], '0.0.0.0:0');
+  // A name that is not localhost, as in a LAN; resolved to this machine.
+  const browser = await startBrowser(t, ['--host-resolver-rules=MAP lan.test 127.0.0.1']);
+  const page = await openPage(browser);
+  await page.goto(`http://lan.test:${server.port}/streamer.html`);
+  await page.getByRole('alert').filter({ hasText: 'http://localhost' }).waitFor();
+  await page.locator('source-settings label', { hasText: 'Test picture' }).click();
+  await page.locator('source-settings label', { hasText: 'Demo' }).click();
+  await page.locator('#start').click();
+  await page.locator('.desk[data-state="live"]').waitFor();
+  const viewer = await openPage(browser);
+  await viewer.goto(await page.locator('share-card').getAttribute('data-url'));
+  await untilState(viewer, 'playing');
+});
+
+test('a refused camera is said in plain words', async (t) => {
+  const server = await startServer(t);
+  const browser = await startBrowser(t);
+  const page = await openPage(browser);
+  await page.addInitScript(() => {
+    navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'));
+  });
+  await page.goto(`${server.origin}/streamer.html`);
+  await page.getByRole('alert').filter({ hasText: 'refused' }).waitFor();
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the link can be copied and its code read', async (t) => {
+  const server = await startServer(t);
+  const page = await openPage(await startBrowser(t), { permissions: ['clipboard-read', 'clipboard-write'] });
+  const link = await goLive(page, server.origin, DEMO);
+  await page.locator('share-card button').click();
+  await page.locator('share-card button', { hasText: 'Copied' }).waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), link);
+  const modules = await page.locator('share-card canvas').evaluate((canvas) => canvas.width);
+  assert.ok(modules >= 29, `the code has ${modules} modules`);
+});
