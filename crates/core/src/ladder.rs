@@ -92,6 +92,11 @@ impl Ladder {
         }
     }
 
+    /// Whether the viewer is given everything, as it was at the last look.
+    pub fn gives_all(&self) -> bool {
+        self.rung == Rung::All
+    }
+
     /// What the viewer is given at `now`.
     pub fn rung(&mut self, now: Instant) -> Rung {
         let quiet = self

@@ -228,6 +228,12 @@ impl<P: Clone> Cursor<P> {
         skipped
     }
 
+    /// Counts the packet that was just read as one that the reader was moved past: it could not take it.
+    pub fn discard(&mut self) {
+        self.reader.read.fetch_sub(1, Ordering::Relaxed);
+        self.reader.skipped.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Moves on to `place`, never back, because the reader has what lies between by other means.
     pub fn move_to(&mut self, place: u64) {
         self.place = self.place.max(place);

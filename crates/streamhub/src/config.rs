@@ -1,5 +1,6 @@
 //! What the dialect can be told at its start, with defaults that need no change.
 
+use abanico_core::ladder;
 use abanico_core::rate::Rate;
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct Limits {
     pub group_bytes_max: usize,
     /// A publisher whose keyframes are further apart than this is told so, once.
     pub keyframe_gap_max: Duration,
+    /// What a viewer is given that keeps falling behind.
+    pub ladder: ladder::Policy,
 }
 
 impl Default for Limits {
@@ -69,6 +72,7 @@ impl Default for Limits {
             // As base64 in one message this stays under the 4 MB that python clients take.
             group_bytes_max: 2_900_000,
             keyframe_gap_max: Duration::from_secs(4),
+            ladder: ladder::Policy::default(),
         }
     }
 }

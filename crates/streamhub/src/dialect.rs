@@ -234,10 +234,7 @@ impl Turn<'_> {
             "el límite es de {} seguidas y {} por segundo",
             rate.burst, rate.per_second
         );
-        self.refuse(&ErrorObject {
-            message: text::TOO_MANY,
-            error: &error,
-        });
+        self.refuse(&ErrorObject::new(text::TOO_MANY, &error));
     }
 
     /// Frames come fast: their refusal is told once a second.
@@ -270,4 +267,9 @@ fn random_hex() -> String {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A random number from 0 up to 1.
+fn random_share() -> f64 {
+    getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }

@@ -53,6 +53,8 @@ pub(crate) struct Relay {
     /// When the publisher last sent something.
     newest_at: Option<Instant>,
     warned: bool,
+    /// The backlog as it stands, once somebody asked for it: many who join at once share it.
+    encoded: Option<Message>,
 }
 
 enum Media {
@@ -77,8 +79,6 @@ struct Recording {
     group_place: u64,
     /// How many init segments there were: a viewer that has an older one needs the new one.
     inits: u64,
-    /// The backlog as last encoded, and for which position of the recording: many who join at once share it.
-    encoded: Option<(u64, Message)>,
 }
 
 /// The times that travel with a frame, in milliseconds since 1970.
@@ -121,12 +121,14 @@ impl Relay {
             media: Media::Nothing,
             newest_at: None,
             warned: false,
+            encoded: None,
         }
     }
 
     /// Takes the next frame. `head` is the place that it will have in the feed.
     pub(crate) fn take(&mut self, data: Data, stamps: Stamps, now: Instant, head: u64) -> Taken {
         self.newest_at = Some(now);
+        self.encoded = None;
         let form = data.form();
         let kind = form
             .as_ref()
@@ -182,28 +184,23 @@ impl Relay {
         if now.saturating_duration_since(newest_at) > self.limits.backlog_for {
             return None;
         }
-        let (key, media) = (&self.key, &mut self.media);
-        let buffer = |data: &Data, stamps: Stamps| {
-            let frame = frame_json(key, data, stamps);
-            let arguments = format!(r#"{{"streamKey":"{}","frames":[{frame}]}}"#, key.as_str());
-            encode(from_server::STREAM_BUFFER, &arguments, data)
-        };
-        match media {
-            Media::Nothing => None,
-            Media::Whole(newest) => Some(buffer(&newest.data, newest.stamps)),
-            Media::Recording(recording) => {
-                let position = recording.joinable.position();
-                if let Some((encoded_at, message)) = &recording.encoded
-                    && *encoded_at == position
-                {
-                    return Some(message.clone());
+        if self.encoded.is_none() {
+            let (data, stamps) = match &self.media {
+                Media::Nothing => return None,
+                Media::Whole(newest) => (newest.data.clone(), newest.stamps),
+                Media::Recording(recording) => {
+                    let pieces = recording.joinable.join()?;
+                    (
+                        Data::in_form(&recording.form, joined(pieces)),
+                        recording.stamps,
+                    )
                 }
-                let data = Data::in_form(&recording.form, joined(recording.joinable.join()?));
-                let message = buffer(&data, recording.stamps);
-                recording.encoded = Some((position, message.clone()));
-                Some(message)
-            }
+            };
+            let (key, frame) = (self.key.as_str(), frame_json(&self.key, &data, stamps));
+            let arguments = format!(r#"{{"streamKey":"{key}","frames":[{frame}]}}"#);
+            self.encoded = Some(encode(from_server::STREAM_BUFFER, &arguments, &data));
         }
+        self.encoded.clone()
     }
 
     /// The hold of a viewer that was sent everything up to now.
@@ -227,33 +224,48 @@ impl Relay {
         Some(self.piece(recording, joined(recording.joinable.join()?)))
     }
 
-    /// How a viewer goes on that stands at `place` of a feed whose newest packet is before `head`. `rest` are the bytes
-    /// from its place to the end of the element that it was cut off in, or `None` if they are lost.
+    /// Where in the feed the newest group begins; of pictures the newest one is always newer.
+    pub(crate) fn group_place(&self) -> u64 {
+        match &self.media {
+            Media::Recording(recording) => recording.group_place,
+            Media::Nothing | Media::Whole(_) => u64::MAX,
+        }
+    }
+
+    /// Whether a viewer that stands at `place` has something newer to go to.
+    pub(crate) fn is_newer(&self, place: u64) -> bool {
+        self.group_place() > place
+    }
+
+    /// How a viewer goes on that has fallen behind in a feed whose newest packet is before `head`. `rest` are the bytes
+    /// from its place to the end of the element that it was cut off in, or `None` if they are lost. `keyframe_alone` is
+    /// for a viewer that cannot take more than that.
     pub(crate) fn resume(
         &self,
-        place: u64,
         head: u64,
         hold: Hold,
         rest: Option<Vec<Bytes>>,
+        keyframe_alone: bool,
     ) -> Resume {
         let Media::Recording(recording) = &self.media else {
             return Resume::At(head.saturating_sub(1));
         };
-        if rest.is_some() && recording.group_place <= place {
+        let whole = rest.is_some();
+        let mut pieces = rest.unwrap_or_default();
+        let Some(group) = recording.group(hold, whole, keyframe_alone) else {
             return Resume::ReadOn;
-        }
-        let same_init = hold == Hold(recording.inits);
-        let pieces = match rest {
-            Some(mut rest) if same_init => recording.joinable.rejoin().map(|group| {
-                rest.extend(group);
-                rest
-            }),
-            Some(_) | None => recording.joinable.join(),
         };
-        match pieces {
-            Some(pieces) => Resume::With(self.piece(recording, joined(pieces)), head),
-            None => Resume::ReadOn,
-        }
+        pieces.extend(group);
+        Resume::With(self.piece(recording, joined(pieces)), head)
+    }
+
+    /// The newest keyframe, or the newest group, for a viewer of a recording that stands at an element's end.
+    pub(crate) fn restart(&self, hold: Hold, keyframe_alone: bool) -> Option<Message> {
+        let Media::Recording(recording) = &self.media else {
+            return None;
+        };
+        let pieces = recording.group(hold, true, keyframe_alone)?;
+        Some(self.piece(recording, joined(pieces)))
     }
 
     /// The newest picture, if the stream is one of pictures.
@@ -331,7 +343,6 @@ impl Relay {
                 stamps,
                 group_place: 0,
                 inits: 0,
-                encoded: None,
             }));
         }
         let Media::Recording(recording) = &mut self.media else {
@@ -339,6 +350,23 @@ impl Relay {
         };
         recording.form = form;
         recording
+    }
+}
+
+impl Recording {
+    /// The newest group, or its keyframe alone, with the init segment if the viewer does not hold it or was left inside
+    /// an element.
+    fn group(&self, hold: Hold, at_boundary: bool, keyframe_alone: bool) -> Option<Vec<Bytes>> {
+        let group = if keyframe_alone {
+            self.joinable.keyframe()
+        } else {
+            self.joinable.rejoin()
+        }?;
+        if at_boundary && hold == Hold(self.inits) {
+            return Some(group);
+        }
+        let init = self.joinable.init()?.segment.clone();
+        Some(std::iter::once(init).chain(group).collect())
     }
 }
 

@@ -196,7 +196,12 @@ impl Shared {
         }
         peer.tell(&joined);
         if !stream.is_publisher(viewer) {
-            let feed = ViewerFeed::new(room.clone(), stream.feed().cursor(), hold);
+            let feed = ViewerFeed::new(
+                room.clone(),
+                stream.feed().cursor(),
+                hold,
+                self.limits.ladder,
+            );
             peer.attach(&room.key, feed);
         }
         drop(relay);

@@ -1,21 +1,29 @@
 //! What one viewer's socket pulls from: its place in the stream's feed, and how it goes on after it fell behind.
 //!
+//! A viewer that lags is moved to the newest picture or group. One that lags again and again gets keyframes only, then a
+//! still now and then, until it recovers. It is told each time.
+//!
 //! Invariant: a viewer of a recording is sent whole elements, even where frames were skipped: what it has so far and what
 //! it gets next can be appended to one MediaSource.
 
 use crate::names::from_server;
 use crate::relay::{Content, Hold, Packet, Resume};
 use crate::room::SharedRoom;
+use abanico_core::ladder::{Ladder, Policy, Rung};
 use abanico_hub::feed::{Cursor, Next};
 use abanico_socketio::{Feed, Message};
 use bytes::Bytes;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 /// A viewer's place in a stream.
 pub(crate) struct ViewerFeed {
     room: SharedRoom,
     cursor: Cursor<Packet>,
     state: State,
+    ladder: Ladder,
+    /// Frames that it was moved past and not told of.
+    untold: u64,
     /// What follows at once, whatever the feed has.
     next: Option<Message>,
 }
@@ -26,27 +34,43 @@ enum State {
     Entering,
     /// It has all that comes before its place.
     Playing(Hold),
+    /// Of a recording, it has keyframes up to that of the group that begins at this place.
+    Keyframes(Hold, u64),
 }
 
 impl ViewerFeed {
     /// A viewer that begins at the head of the feed. Called with the room's relay locked by the caller, who has sent the
     /// backlog if there was one: `hold` says what the viewer has then.
-    pub(crate) fn new(room: SharedRoom, cursor: Cursor<Packet>, hold: Option<Hold>) -> Self {
+    pub(crate) fn new(
+        room: SharedRoom,
+        cursor: Cursor<Packet>,
+        hold: Option<Hold>,
+        policy: Policy,
+    ) -> Self {
         let state = hold.map_or(State::Entering, State::Playing);
         Self {
             room,
             cursor,
             state,
+            ladder: Ladder::new(policy),
+            untold: 0,
             next: None,
         }
     }
 
-    /// Makes of the next packet what this viewer is sent; `None` if it can do nothing with it.
+    /// Makes of the next packet what this viewer is sent; `None` if it is sent nothing for it.
     fn pass(&mut self, packet: &Packet) -> Option<Message> {
-        if let Content::Piece { hold, .. } = packet.content {
-            match self.state {
+        match packet.content {
+            Content::LastWord => {}
+            Content::Piece { hold, .. } => match self.state {
                 State::Entering => return self.enter(),
                 State::Playing(_) => self.state = State::Playing(hold),
+                State::Keyframes(hold, given) => return self.pass_keyframe(hold, given),
+            },
+            Content::Whole => {
+                if !self.ladder.gives_all() {
+                    return self.pass_picture(packet);
+                }
             }
         }
         Some(packet.message.clone())
@@ -56,42 +80,106 @@ impl ViewerFeed {
         let relay = self.room.relay.lock();
         let beginning = relay.beginning()?;
         self.state = State::Playing(relay.hold());
-        let head = self.cursor.feed().head();
         // Not skipped but contained in what it is given.
-        self.cursor.move_to(head);
+        self.cursor.move_to(self.cursor.feed().head());
         Some(beginning)
+    }
+
+    /// A picture for a viewer that is given fewer: the newest, when one is due.
+    fn pass_picture(&mut self, packet: &Packet) -> Option<Message> {
+        let now = Instant::now();
+        let before = self.ladder.rung(now);
+        if before > Rung::All
+            && (self.cursor.place() < self.cursor.feed().head()
+                || !self.ladder.keyframe_is_due(now))
+        {
+            self.cursor.discard();
+            self.untold += 1;
+            return None;
+        }
+        if before > Rung::All && self.untold == 0 {
+            return Some(packet.message.clone());
+        }
+        self.next = Some(packet.message.clone());
+        Some(self.told(0, before))
+    }
+
+    /// A piece of a recording for a viewer that is given keyframes: the newest one when it is due, or everything again.
+    fn pass_keyframe(&mut self, hold: Hold, given: u64) -> Option<Message> {
+        let now = Instant::now();
+        let rung = self.ladder.rung(now);
+        let room = self.room.clone();
+        let relay = room.relay.lock();
+        let head = self.cursor.feed().head();
+        let due = relay.group_place() > given && self.ladder.keyframe_is_due(now);
+        let message = due.then(|| relay.restart(hold, rung > Rung::All)).flatten();
+        let Some(message) = message else {
+            self.cursor.discard();
+            self.untold += 1;
+            return None;
+        };
+        self.state = match rung {
+            Rung::All => State::Playing(relay.hold()),
+            Rung::Keyframes | Rung::Stills => State::Keyframes(relay.hold(), relay.group_place()),
+        };
+        self.cursor.move_to(head);
+        self.next = Some(message);
+        Some(self.told(0, rung))
     }
 
     /// The viewer is too far behind: what it is sent instead, and that it is told. `held` says whether its next packet
     /// still is.
     fn skip(&mut self, held: bool) -> Option<Message> {
+        let now = Instant::now();
         let room = self.room.clone();
         let relay = room.relay.lock();
         let (place, head) = (self.cursor.place(), self.cursor.feed().head());
         let hold = match self.state {
             State::Playing(hold) => hold,
             State::Entering => {
-                self.cursor.skip_to(head.saturating_sub(1));
+                self.untold += self.cursor.skip_to(head.saturating_sub(1));
+                return None;
+            }
+            State::Keyframes(..) => {
+                self.ladder.lagged(now);
+                self.untold += self.cursor.skip_to(head.saturating_sub(1));
                 return None;
             }
         };
         let rest = held.then(|| self.rest_of_element());
-        if matches!(rest, Some(None)) {
+        if matches!(rest, Some(None)) || !relay.is_newer(place) {
             return self.read_on(head);
         }
-        let (message, to) = match relay.resume(place, head, hold, rest.flatten()) {
+        self.ladder.lagged(now);
+        let rung = self.ladder.rung(now);
+        let (message, to) = match relay.resume(head, hold, rest.flatten(), rung > Rung::All) {
             Resume::ReadOn => return self.read_on(head),
             Resume::At(place) => (None, place),
             Resume::With(message, place) => (Some(message), place),
         };
-        self.state = State::Playing(relay.hold());
+        self.state = if rung > Rung::All && message.is_some() {
+            State::Keyframes(relay.hold(), relay.group_place())
+        } else {
+            State::Playing(relay.hold())
+        };
         let frames = self.cursor.skip_to(to);
-        let key = room.key.as_str();
-        let told = format!(r#"{{"streamKey":"{key}","frames":{frames}}}"#);
-        let told = Message::raw(from_server::STREAM_SKIPPED, &told, Vec::new())
-            .expect("our event names are not reserved");
         self.next = message;
-        Some(told)
+        Some(self.told(frames, rung))
+    }
+
+    /// Tells the viewer what it missed and what it is given now.
+    fn told(&mut self, frames: u64, rung: Rung) -> Message {
+        let receiving = match rung {
+            Rung::All => "all",
+            Rung::Keyframes => "keyframes",
+            Rung::Stills => "stills",
+        };
+        let frames = frames + std::mem::take(&mut self.untold);
+        let key = self.room.key.as_str();
+        let told =
+            format!(r#"{{"streamKey":"{key}","frames":{frames},"receiving":"{receiving}"}}"#);
+        Message::raw(from_server::STREAM_SKIPPED, &told, Vec::new())
+            .expect("our event names are not reserved")
     }
 
     /// There is nothing newer to go to: the next packet, late as it is, or if it is gone the wait for a keyframe.
@@ -100,14 +188,14 @@ impl ViewerFeed {
             return self.pass(&packet);
         }
         self.state = State::Entering;
-        self.cursor.skip_to(head);
+        self.untold += self.cursor.skip_to(head);
         None
     }
 
     /// The bytes from the viewer's place to the end of the element that it was cut off in.
     fn rest_of_element(&self) -> Option<Vec<Bytes>> {
         let mut rest = Vec::new();
-        let mut complete = false;
+        let mut complete = true;
         self.cursor
             .feed()
             .visit_from(self.cursor.place(), |packet| {

@@ -202,14 +202,23 @@ pub struct StreamDetail {
 pub(crate) struct ErrorObject<'a> {
     pub(crate) message: &'a str,
     pub(crate) error: &'a str,
+    /// When it is worth to try again, in milliseconds. Different for each, so that not all return at once.
+    #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after_ms: Option<u64>,
 }
 
 impl<'a> ErrorObject<'a> {
     /// A refusal that StreamHub words too, and gives no reason for.
     pub(crate) fn plain(message: &'a str) -> Self {
+        Self::new(message, text::UNKNOWN_ERROR)
+    }
+
+    /// A refusal with its reason.
+    pub(crate) fn new(message: &'a str, error: &'a str) -> Self {
         Self {
             message,
-            error: text::UNKNOWN_ERROR,
+            error,
+            retry_after_ms: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Creating, starting, ending, watching and feeding streams.
 
-use super::{Turn, random_hex};
+use super::{Turn, random_hex, random_share};
 use crate::directory::User;
 use crate::names::{from_server, text};
 use crate::payload::Data;
@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 /// A poster more often than this is refused: lists do not refresh faster.
 const POSTER_EVERY: Duration = Duration::from_secs(2);
 
+/// A node that is full is worth another try after this long.
+const FULL_RETRY: Duration = Duration::from_secs(5);
+
 impl Turn<'_> {
     pub(super) async fn create(&mut self) {
         let Some(user) = self.user().filter(|user| user.row.role == Role::Streamer) else {
@@ -30,10 +33,7 @@ impl Turn<'_> {
             return;
         };
         if !self.end_abandoned(&user).await {
-            let error = ErrorObject {
-                message: text::CREATE_FAILED,
-                error: text::ALREADY_STREAMING,
-            };
+            let error = ErrorObject::new(text::CREATE_FAILED, text::ALREADY_STREAMING);
             self.refuse(&error);
             return;
         }
@@ -49,10 +49,7 @@ impl Turn<'_> {
             }
             Err(error) => {
                 let error = error.to_string();
-                self.refuse(&ErrorObject {
-                    message: text::CREATE_FAILED,
-                    error: &error,
-                });
+                self.refuse(&ErrorObject::new(text::CREATE_FAILED, &error));
             }
         }
     }
@@ -138,10 +135,7 @@ impl Turn<'_> {
     pub(super) async fn pause(&mut self, event: &Event) {
         let Some(Pause { paused }) = Self::payload(event) else {
             let error = "se espera {streamKey, paused}, con paused verdadero o falso";
-            self.refuse(&ErrorObject {
-                message: text::NOT_YOURS,
-                error,
-            });
+            self.refuse(&ErrorObject::new(text::NOT_YOURS, error));
             return;
         };
         let Some((room, stream, token)) = self.named(event) else {
@@ -172,10 +166,7 @@ impl Turn<'_> {
         let max = self.shared.limits.joins_max;
         if self.session.joined.len() >= max && !self.session.joined.contains(&key) {
             let error = format!("una conexión puede ver {max} streams a la vez");
-            self.refuse(&ErrorObject {
-                message: text::JOIN_REFUSED,
-                error: &error,
-            });
+            self.refuse(&ErrorObject::new(text::JOIN_REFUSED, &error));
             return;
         }
         let (id, name) = (self.session.id, user.row.username);
@@ -190,10 +181,32 @@ impl Turn<'_> {
             }
             Err(JoinError::Unknown | JoinError::Refused(Refusal::Ended)) => self.join_ended(&key),
             Err(JoinError::Refused(refusal @ Refusal::Full { .. })) => self.refuse_stream(refusal),
+            Err(JoinError::Full { max }) => {
+                let error = format!("el servidor admite {max} espectadores en total");
+                self.refuse_for_now(&error, FULL_RETRY);
+            }
+            Err(JoinError::Busy { after }) => {
+                self.refuse_for_now("entran demasiados espectadores a la vez", after);
+            }
+            Err(JoinError::Exhausted) => {
+                self.refuse_for_now("el servidor está al límite de su máquina", FULL_RETRY);
+            }
             Err(JoinError::Refused(Refusal::NotPublisher)) => {
                 unreachable!("watching needs no right to publish")
             }
         }
+    }
+
+    /// Refuses a join that may succeed later, and says when to try again.
+    fn refuse_for_now(&self, error: &str, after: Duration) {
+        // Between once and twice the time: those who were refused together shall not return together.
+        let spread = after.mul_f64(1.0 + random_share());
+        let retry_after_ms = u64::try_from(spread.as_millis()).ok();
+        let refusal = ErrorObject {
+            retry_after_ms,
+            ..ErrorObject::new(text::STREAM_FULL, error)
+        };
+        self.refuse(&refusal);
     }
 
     /// Joining a stream that is over shows that it is, and the next one when there is one.
@@ -322,10 +335,7 @@ impl Turn<'_> {
             return;
         }
         let refuse = |error: &str| {
-            self.refuse(&ErrorObject {
-                message: text::POSTER_REFUSED,
-                error,
-            });
+            self.refuse(&ErrorObject::new(text::POSTER_REFUSED, error));
         };
         let too_soon = |at| now.saturating_duration_since(at) < POSTER_EVERY;
         if self.session.poster_at.is_some_and(too_soon) {
@@ -411,10 +421,7 @@ impl Turn<'_> {
             Refusal::NotPublisher => ErrorObject::plain(text::NOT_YOURS),
             Refusal::Full { max } => {
                 reason = format!("el máximo es de {max} espectadores");
-                ErrorObject {
-                    message: text::STREAM_FULL,
-                    error: &reason,
-                }
+                ErrorObject::new(text::STREAM_FULL, &reason)
             }
         };
         self.refuse(&error);

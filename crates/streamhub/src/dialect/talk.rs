@@ -15,10 +15,7 @@ impl Turn<'_> {
     pub(super) fn chat(&self, incoming: &Event) {
         let Some(sent) = Self::payload::<ChatSend<'_>>(incoming) else {
             let error = "se espera {streamKey, content}, ambos de tipo texto";
-            self.refuse(&ErrorObject {
-                message: text::CHAT_REFUSED,
-                error,
-            });
+            self.refuse(&ErrorObject::new(text::CHAT_REFUSED, error));
             return;
         };
         let (Some(user), Some(room)) = (self.user(), self.room(&sent.stream_key)) else {
@@ -28,10 +25,7 @@ impl Turn<'_> {
         let chars = sent.content.chars().count();
         if chars > max {
             let error = format!("tiene {chars} caracteres; el máximo es {max}");
-            self.refuse(&ErrorObject {
-                message: text::CHAT_REFUSED,
-                error: &error,
-            });
+            self.refuse(&ErrorObject::new(text::CHAT_REFUSED, &error));
             return;
         }
         let user_id = user.row.id.to_string();
@@ -52,10 +46,7 @@ impl Turn<'_> {
     pub(super) fn react(&self, incoming: &Event) {
         let Some(sent) = Self::payload::<ReactionSend<'_>>(incoming) else {
             let error = "se espera {streamKey, emoji}, ambos de tipo texto";
-            self.refuse(&ErrorObject {
-                message: text::REACTION_REFUSED,
-                error,
-            });
+            self.refuse(&ErrorObject::new(text::REACTION_REFUSED, error));
             return;
         };
         let (Some(user), Some(room)) = (self.user(), self.room(&sent.stream_key)) else {
@@ -64,10 +55,7 @@ impl Turn<'_> {
         let max = self.shared.limits.emoji_bytes_max;
         if sent.emoji.len() > max {
             let error = format!("tiene {} bytes; el máximo es {max}", sent.emoji.len());
-            self.refuse(&ErrorObject {
-                message: text::REACTION_REFUSED,
-                error: &error,
-            });
+            self.refuse(&ErrorObject::new(text::REACTION_REFUSED, &error));
             return;
         }
         let reaction = Reaction {

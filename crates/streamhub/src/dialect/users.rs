@@ -15,10 +15,7 @@ impl Turn<'_> {
     pub(super) async fn register(&mut self, event: &Event) {
         let Some(register) = Self::payload::<Register<'_>>(event) else {
             let error = "se espera {username, role}, con username de tipo texto";
-            self.refuse(&ErrorObject {
-                message: text::REGISTER_FAILED,
-                error,
-            });
+            self.refuse(&ErrorObject::new(text::REGISTER_FAILED, error));
             return;
         };
         // Any value of `role` but the one string makes a viewer, a number too.
@@ -46,10 +43,7 @@ impl Turn<'_> {
             Ok(registered) => registered,
             Err(error @ (RegisterError::NameTooLong { .. } | RegisterError::Full { .. })) => {
                 let error = error.to_string();
-                self.refuse(&ErrorObject {
-                    message: text::REGISTER_FAILED,
-                    error: &error,
-                });
+                self.refuse(&ErrorObject::new(text::REGISTER_FAILED, &error));
                 return;
             }
         };
@@ -107,10 +101,7 @@ impl Turn<'_> {
             }
             Err(error @ SubscribeError::TooMany { .. }) => {
                 let error = error.to_string();
-                self.refuse(&ErrorObject {
-                    message: text::SUBSCRIBE_FAILED,
-                    error: &error,
-                });
+                self.refuse(&ErrorObject::new(text::SUBSCRIBE_FAILED, &error));
             }
         }
     }
