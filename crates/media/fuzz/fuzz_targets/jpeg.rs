@@ -1,4 +1,4 @@
-//! Any bytes may claim to be a picture.
+//! Any bytes may claim to be a picture, or a body of pictures.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -6,5 +6,9 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let _ = abanico_media::jpeg::dimensions(data);
     let _ = abanico_media::sniff::sniff(data);
-    let _ = abanico_media::opus::packet_duration(data);
+    let _ = abanico_media::codec::opus::packet_duration(data);
+    let mut multipart = abanico_media::jpeg::multipart::Demuxer::new("x", 2000);
+    for chunk in data.chunks(data.first().map_or(1, |cut| usize::from(*cut).max(1))) {
+        let _ = multipart.push(chunk, std::time::Duration::ZERO, &mut Vec::new());
+    }
 });

@@ -1,4 +1,6 @@
-//! JPEG pictures: how large one is, told without decoding it.
+//! JPEG pictures: how large one is, told without decoding it, and [`multipart`] streams of them.
+
+pub mod multipart;
 
 /// A picture's width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,4 +8,5 @@ mod peers;
 mod demux;
 mod join;
 mod mp4;
+mod multipart;
 mod mux;
