@@ -49,7 +49,8 @@ pub struct Config {
     pub poll_packets_max: usize,
     /// Most bytes in one polling answer; a single packet that is larger goes alone. What is more waits for the next poll.
     pub poll_bytes_max: usize,
-    /// Most sessions at a time. A handshake beyond that is answered with 503.
+    /// Most sessions at a time, those counted that are still saying goodbye. A handshake beyond that is answered with
+    /// 503.
     pub sessions_max: usize,
     /// Who may read our answers from a page of another origin.
     pub cors: Cors,

@@ -1,5 +1,6 @@
-//! An Engine.IO v4 and Socket.IO v5 server made for fan-out.
+#![doc = include_str!("../README.md")]
 
+// From the wire up: frames, packets, sessions, then what an application sees.
 pub mod engine;
 pub mod packet;
 pub mod websocket;

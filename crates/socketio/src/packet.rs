@@ -5,10 +5,13 @@
 //!
 //! Invariant: no more is kept of an unfinished packet than [`Limits`] allow.
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use serde::Deserializer;
+use serde::de::{self, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// A whole packet from a client.
@@ -58,16 +61,7 @@ pub struct Args {
 
 impl Args {
     fn parse(text: ByteString) -> Result<Self, PacketError> {
-        let items: Vec<&RawValue> =
-            serde_json::from_str(&text).map_err(|_| PacketError::Payload)?;
-        let base = text.as_ptr() as usize;
-        let items = items
-            .into_iter()
-            .map(|item| {
-                let start = item.get().as_ptr() as usize - base;
-                start..start + item.get().len()
-            })
-            .collect();
+        let Items(items) = Items::parse(&text)?;
         Ok(Self {
             text,
             items,
@@ -101,6 +95,47 @@ impl Args {
     /// The attachments in order.
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
+    }
+}
+
+/// Most items of one list. A packet with more closes the session: each item costs more than it takes on the wire.
+const ITEMS_MAX: usize = 1000;
+
+/// Where the items of a list stand in its text.
+struct Items(Box<[Range<usize>]>);
+
+impl Items {
+    fn parse(text: &str) -> Result<Self, PacketError> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let items = (&mut json).deserialize_seq(ItemsVisitor {
+            base: text.as_ptr() as usize,
+        });
+        let items = items.and_then(|items| json.end().map(|()| items));
+        items.map_err(|_| PacketError::Payload)
+    }
+}
+
+struct ItemsVisitor {
+    base: usize,
+}
+
+impl<'de> Visitor<'de> for ItemsVisitor {
+    type Value = Items;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {ITEMS_MAX} items")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element::<&'de RawValue>()? {
+            if items.len() == ITEMS_MAX {
+                return Err(de::Error::invalid_length(ITEMS_MAX + 1, &self));
+            }
+            let start = item.get().as_ptr() as usize - self.base;
+            items.push(start..start + item.get().len());
+        }
+        Ok(Items(items.into()))
     }
 }
 

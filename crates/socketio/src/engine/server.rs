@@ -250,7 +250,7 @@ struct Sessions {
 impl Registry {
     fn enter(self: &Arc<Self>, shared: &Arc<Shared>, max: usize) -> Result<Ticket, Refused> {
         let mut sessions = self.sessions.lock();
-        if sessions.is_closed || sessions.open.len() >= max {
+        if sessions.is_closed || sessions.tasks >= max {
             return Err(Refused::Unavailable);
         }
         sessions.open.insert(shared.id, Arc::clone(shared));

@@ -13,6 +13,7 @@ use std::time::Duration;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, Sleep};
 
+use crate::body::Body;
 use crate::engine::feeds::Feeds;
 use crate::engine::heartbeat::{Beat, Heartbeat};
 use crate::engine::link::{Data, Link, LinkEnd, Next};
@@ -384,7 +385,7 @@ impl<D: Driver> Task<D> {
         let poll = state.polling.poll.take();
         drop(state);
         if let Some(poll) = poll {
-            let _ = poll.send(answer_of(Parcel::noop()));
+            let _ = poll.send(answer_of(&Parcel::noop()));
         }
     }
 
@@ -483,7 +484,7 @@ impl<D: Driver> Task<D> {
         };
         match (poll, farewell) {
             (Some(poll), _) if reason == Some(DisconnectReason::ClientDisconnect) => {
-                let _ = poll.send(answer_of(Parcel::noop()));
+                let _ = poll.send(answer_of(&Parcel::noop()));
                 Poll::Ready(())
             }
             (Some(poll), Farewell::AfterQueue(..)) => {
@@ -491,7 +492,7 @@ impl<D: Driver> Task<D> {
                     outbox.has_room_in_answer(packets_max, bytes_max)
                 });
                 if self.outbox.is_empty() {
-                    let _ = poll.send(answer_of(Parcel::close()));
+                    let _ = poll.send(answer_of(&Parcel::close()));
                     return Poll::Ready(());
                 }
                 // Goodbye comes with the next poll: socket.io-client would act on it before the packets ahead of it.
@@ -499,7 +500,7 @@ impl<D: Driver> Task<D> {
                 Poll::Pending
             }
             (Some(poll), _) => {
-                let _ = poll.send(answer_of(Parcel::close()));
+                let _ = poll.send(answer_of(&Parcel::close()));
                 Poll::Ready(())
             }
             // A poll that comes wakes the task.
@@ -535,7 +536,7 @@ fn limits(shared: &Shared) -> Limits {
     }
 }
 
-fn answer_of(parcel: Parcel) -> crate::body::Body {
+fn answer_of(parcel: &Parcel) -> Body {
     parcel.packets()[0].clone().into()
 }
 

@@ -131,6 +131,13 @@ fn text_and_attachments_count_together_against_the_bound() {
 }
 
 #[test]
+fn a_list_of_too_many_items_is_refused() {
+    let list = |items: usize| format!("2[\"x\"{}]", ",1".repeat(items - 1));
+    assert!(decode(&list(1000)).is_ok());
+    assert_eq!(refusal_of(&list(1001)), PacketError::Payload);
+}
+
+#[test]
 fn json_nested_20000_deep_is_read_without_recursion() {
     let text = format!("2[\"x\",{}1{}]", "[".repeat(20_000), "]".repeat(20_000));
     assert_eq!(decode(&text).map(|_| ()), Ok(()));
