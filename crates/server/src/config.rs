@@ -144,7 +144,25 @@ pub struct Streams {
         default_value = "100000",
         hide_short_help = true
     )]
+    pub stream_viewers_max: Count,
+
+    /// Viewers of all streams together; one more is refused
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "200000",
+        hide_short_help = true
+    )]
     pub viewers_max: Count,
+
+    /// Viewers that are let in when many come at once; the others wait up to a second, and are then refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "5000/s burst 500",
+        hide_short_help = true
+    )]
+    pub join_rate: Often,
 
     /// A viewer with more bytes than this waiting for it is moved to the newest picture or keyframe
     #[arg(
@@ -172,6 +190,15 @@ pub struct Streams {
         hide_short_help = true
     )]
     pub held_bytes_max: Size,
+
+    /// Bytes of the newest frames of all streams together; beyond that streams let go of their oldest down to an equal share
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "1GiB",
+        hide_short_help = true
+    )]
+    pub all_held_bytes_max: Size,
 
     /// How long a frame is held for viewers
     #[arg(
@@ -208,6 +235,51 @@ pub struct Streams {
         hide_short_help = true
     )]
     pub keyframe_gap_max: Span,
+
+    /// So many lags within lags-within take a viewer one step down: to keyframes only, then to a still now and then
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "3",
+        hide_short_help = true
+    )]
+    pub lags_max: Count,
+
+    /// The time in which a viewer's lags are counted
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "15s",
+        hide_short_help = true
+    )]
+    pub lags_within: Span,
+
+    /// A viewer that has not lagged for so long goes one step up
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "10s",
+        hide_short_help = true
+    )]
+    pub recover_after: Span,
+
+    /// How often a viewer that gets keyframes only gets one, at most
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "1s",
+        hide_short_help = true
+    )]
+    pub keyframe_every: Span,
+
+    /// How often a viewer that gets stills only gets one, at most
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5s",
+        hide_short_help = true
+    )]
+    pub still_every: Span,
 
     /// Up to this many viewers of a stream each coming and going is told by name; in a larger room only the count
     #[arg(

@@ -5,6 +5,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Descriptors kept for everything that is no connection: listeners, the database, the log, the runtime's own.
 const KEPT_BACK: u64 = 64;
 
+/// Fewer connections than this are worth a warning.
+const FEW: usize = 4096;
+
 /// Asks the system for as many open files as it will give, and says how many connections that makes of `wanted`.
 ///
 /// The usual soft limit (1,024) is there for programs that still use `select`; the hard limit is what the operator
@@ -26,11 +29,11 @@ pub(crate) fn connections_allowed(wanted: usize) -> usize {
     let allowed = usize::try_from(open_files.saturating_sub(KEPT_BACK))
         .unwrap_or(usize::MAX)
         .max(1);
-    if allowed < wanted {
-        tracing::info!(
+    if allowed < FEW.min(wanted) {
+        tracing::warn!(
             connections = allowed,
             open_files,
-            "fewer connections than configured: the system's limit of open files is in the way (`ulimit -Hn`)"
+            "the system allows few open files, and so few viewers; `ulimit -Hn` or LimitNOFILE= raises it"
         );
     }
     wanted.min(allowed)

@@ -168,7 +168,8 @@ impl Running {
 
 /// Greets whoever started the server, and writes the address to the log for programs.
 fn announce(address: SocketAddr, config: &Config) {
-    tracing::info!(%address, data = %config.data.display(), version = env!("CARGO_PKG_VERSION"), "listening");
+    let connections_max = config.connections.connections_max.0;
+    tracing::info!(%address, connections_max, data = %config.data.display(), version = env!("CARGO_PKG_VERSION"), "listening");
     // A closed standard output is no reason not to serve.
     let mut out = std::io::stdout().lock();
     let _ = out

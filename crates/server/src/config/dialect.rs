@@ -1,8 +1,9 @@
 //! The settings as the dialect, the hub and the Socket.IO server want them.
 
 use super::{Config, Often};
+use abanico_core::pace::Pace;
 use abanico_core::rate::Rate;
-use abanico_core::{presence, ring, stream};
+use abanico_core::{ladder, presence, ring, stream};
 use abanico_hub::distributor;
 use abanico_streamhub::{Limits, Rates};
 
@@ -17,7 +18,7 @@ impl Config {
             distributor: distributor::Config {
                 stream: stream::Config {
                     publisher_grace: streams.publisher_grace.0,
-                    viewers_max: streams.viewers_max.0,
+                    viewers_max: streams.stream_viewers_max.0,
                     presence: presence::Policy {
                         named_max: streams.presence_named_max.0,
                         count_every: streams.presence_count_every.0,
@@ -30,6 +31,13 @@ impl Config {
                     lag_for_max: streams.lag_max.0,
                 },
                 streams_max: streams.streams_max.0,
+                viewers_max: streams.viewers_max.0,
+                join_pace: Pace {
+                    per_second: streams.join_rate.per_second,
+                    burst: streams.join_rate.burst,
+                    ..Pace::default()
+                },
+                held_bytes_max: streams.all_held_bytes_max.0,
             },
             limits: Limits {
                 name_chars_max: clients.name_chars_max.0,
@@ -46,6 +54,13 @@ impl Config {
                 backlog_for: streams.backlog_max.0,
                 group_bytes_max: streams.group_bytes_max.0,
                 keyframe_gap_max: streams.keyframe_gap_max.0,
+                ladder: ladder::Policy {
+                    lags_max: u32::try_from(streams.lags_max.0).unwrap_or(u32::MAX),
+                    within: streams.lags_within.0,
+                    recover_after: streams.recover_after.0,
+                    keyframe_every: streams.keyframe_every.0,
+                    still_every: streams.still_every.0,
+                },
             },
             rates: Rates {
                 chat: rate(clients.chat_rate),

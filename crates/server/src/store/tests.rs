@@ -21,7 +21,7 @@ impl Running {
             .await
             .unwrap();
         let snapshot = store.load().await.unwrap();
-        let (writer, journal) = Writer::new(store, Duration::from_secs(3600));
+        let (writer, journal) = Writer::new(store, Duration::MAX);
         let stop = CancellationToken::new();
         let writer = tokio::spawn(writer.run(stop.clone()));
         Self {
