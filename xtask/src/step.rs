@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The longest that one command may take. The slowest, a first compilation on two cores, takes a third of it.
-const COMMAND_TIME_MAX: Duration = Duration::from_secs(20 * 60);
+const COMMAND_TIME_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// A chore under way.
 pub(crate) struct Run {
