@@ -9,6 +9,7 @@ mod mux;
 mod entry;
 mod fragment;
 mod movie;
+mod order;
 
 pub use demux::Demuxer;
 pub use mux::Muxer;

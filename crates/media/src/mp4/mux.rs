@@ -16,6 +16,7 @@ use shiguredo_mp4::boxes::{
 use shiguredo_mp4::{Either, Encode, FixedPointNumber, LanguageCode, Mp4FileTime, SampleFlags};
 
 use super::entry::sample_entry;
+use super::order::Order;
 use crate::frame::{Frame, Track, TrackKind};
 use crate::package::{Pace, PackageError, Packet};
 
@@ -146,65 +147,6 @@ impl Muxer {
         })
     }
 }
-
-/// Makes decoding times where only times of showing are known: they must never go back.
-#[derive(Debug, Default)]
-struct Order {
-    /// The decoding time of the frame before.
-    before: Option<u64>,
-    /// The newest frames' times of showing, once they were seen to go back.
-    recent: Option<[u64; RECENT]>,
-    newest: u64,
-}
-
-impl Order {
-    /// The container says when to decode.
-    fn given(&mut self, decode: u64, end: u64) -> (u64, u64) {
-        let decode = self.before.map_or(decode, |before| decode.max(before + 1));
-        self.before = Some(decode);
-        (decode, end.saturating_sub(decode))
-    }
-
-    /// Frames are decoded when they are shown, until one is shown before another that came before
-    /// it. From then on they are decoded one frame's distance apart.
-    fn guess(&mut self, shown: u64, end: u64) -> (u64, u64) {
-        let Some(before) = self.before else {
-            self.newest = shown;
-            return self.given(shown, end);
-        };
-        if shown > before && self.recent.is_none()
-            || shown.abs_diff(before) > u64::from(REORDER_MAX)
-        {
-            self.recent = None;
-            self.newest = shown;
-            return self.given(shown, end);
-        }
-        let recent = self.recent.get_or_insert([self.newest; RECENT]);
-        recent.rotate_left(1);
-        recent[RECENT - 1] = shown;
-        let mut ordered = *recent;
-        ordered.sort_unstable();
-        let apart = ordered
-            .windows(2)
-            .map(|pair| pair[1] - pair[0])
-            .filter(|apart| *apart > 0)
-            .min()
-            .unwrap_or(1);
-        self.newest = self.newest.max(shown);
-        // Not before the newest picture is shown, unless that would make time stand still.
-        let decode = (before + apart)
-            .min(self.newest)
-            .max(before + apart.div_ceil(8));
-        self.before = Some(decode);
-        (decode, apart)
-    }
-}
-
-/// Encoders reorder over a few frames.
-const RECENT: usize = 4;
-
-/// A distance that is no reordering any more: 2 s of a picture's ticks.
-const REORDER_MAX: u32 = 180_000;
 
 const CONTAINER: &str = "mp4";
 

@@ -12,6 +12,7 @@ mod block;
 mod tracks;
 
 mod ebml;
+mod resync;
 mod walk;
 
 pub use demux::Demuxer;

@@ -81,7 +81,8 @@ impl Muxer {
         self.init_segment.clone()
     }
 
-    /// Packages a frame. `None` when its track is not in this stream.
+    /// Packages a frame. `None` when its track is not in this stream, or its payload would not fit
+    /// into an element (256 MB).
     pub fn write(&mut self, frame: &Frame) -> Option<Packet> {
         let lane = self.tracks.iter_mut().find(|lane| lane.id == frame.track)?;
         let place = lane.pace.place(frame);
@@ -98,38 +99,32 @@ impl Muxer {
             .max(1);
         let before = lane.before.replace(at);
 
-        let mut group = Vec::with_capacity(GROUP_BYTES);
-        put_uint(&mut group, id::BLOCK_DURATION, lasts);
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        put_id(&mut head, id::CLUSTER);
+        let cluster = put_size_to_come(&mut head);
+        put_uint(&mut head, id::TIMESTAMP, at);
+        put_id(&mut head, id::BLOCK_GROUP);
+        let group = put_size_to_come(&mut head);
+        put_uint(&mut head, id::BLOCK_DURATION, lasts);
         if !frame.keyframe {
             put_element(
-                &mut group,
+                &mut head,
                 id::REFERENCE_BLOCK,
                 &reference(at, before).to_be_bytes(),
             );
         }
-        let mut block = Vec::with_capacity(BLOCK_HEAD_BYTES);
-        put_size(&mut block, lane.number);
-        block.extend_from_slice(&[0, 0, 0]);
-        put_id(&mut group, id::BLOCK);
-        put_size(&mut group, (block.len() + frame.payload.len()) as u64);
-        group.extend_from_slice(&block);
-
-        let mut timestamp = Vec::with_capacity(TIMESTAMP_BYTES);
-        put_uint(&mut timestamp, id::TIMESTAMP, at);
-        let mut group_header = Vec::with_capacity(TIMESTAMP_BYTES);
-        put_id(&mut group_header, id::BLOCK_GROUP);
-        put_size(
-            &mut group_header,
-            (group.len() + frame.payload.len()) as u64,
-        );
-
-        let mut head = Vec::with_capacity(HEAD_BYTES);
-        put_id(&mut head, id::CLUSTER);
-        let inside = timestamp.len() + group_header.len() + group.len() + frame.payload.len();
-        put_size(&mut head, inside as u64);
-        head.extend_from_slice(&timestamp);
-        head.extend_from_slice(&group_header);
-        head.extend_from_slice(&group);
+        put_id(&mut head, id::BLOCK);
+        let block = put_size_to_come(&mut head);
+        put_size(&mut head, lane.number);
+        // No time apart from the Cluster's, no flags.
+        head.extend_from_slice(&[0, 0, 0]);
+        for begin in [cluster, group, block] {
+            let size = u32::try_from(head.len() - begin + frame.payload.len()).ok()?;
+            let marked = size
+                .checked_add(SIZE_MARK)
+                .filter(|marked| *marked < 2 * SIZE_MARK)?;
+            head[begin - SIZE_BYTES..begin].copy_from_slice(&marked.to_be_bytes());
+        }
         Some(Packet {
             head: head.into(),
             payload: frame.payload.clone(),
@@ -137,10 +132,18 @@ impl Muxer {
     }
 }
 
+/// No head is longer: it is allocated once.
 const HEAD_BYTES: usize = 80;
-const GROUP_BYTES: usize = 40;
-const BLOCK_HEAD_BYTES: usize = 12;
-const TIMESTAMP_BYTES: usize = 16;
+
+/// Leaves room for a size, and says where its element's body begins.
+fn put_size_to_come(out: &mut Vec<u8>) -> usize {
+    out.extend_from_slice(&[0; SIZE_BYTES]);
+    out.len()
+}
+
+const SIZE_BYTES: usize = 4;
+/// The marker bit of a size of four bytes.
+const SIZE_MARK: u32 = 0x1000_0000;
 
 impl DocType {
     const fn name(self) -> &'static str {

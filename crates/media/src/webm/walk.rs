@@ -10,7 +10,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::Limits;
-use super::ebml::{HEADER_BYTES_MAX, Header, Read, id, read_size};
+use super::ebml::{Header, Read, id};
+use super::resync::{DOCUMENT_HEADER_BYTES_MAX, Tail, document_signature, recovery_signature};
 
 /// One thing met on the way. Positions count from the first byte ever pushed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -432,81 +433,6 @@ const fn in_cluster(id: u32) -> bool {
 const fn ends_cluster(id: u32) -> bool {
     !in_cluster(id) && !matches!(id, id::VOID | id::CRC_32)
 }
-
-/// Whether a recording begins here: an EBML header of a sane size that begins as one does.
-fn document_signature(bytes: &[u8]) -> Read<()> {
-    signature(bytes, id::EBML, |size, first| {
-        size.is_some_and(|size| size <= DOCUMENT_HEADER_BYTES_MAX as u64)
-            && matches!(first, 0x42 | 0xec | 0xbf)
-    })
-}
-
-/// Whether one may go on reading here after garbage.
-fn recovery_signature(bytes: &[u8]) -> Read<()> {
-    let cluster = signature(bytes, id::CLUSTER, |_, first| {
-        matches!(first, 0xe7 | 0xec | 0xbf | 0xa7 | 0xab | 0xa3 | 0xa0 | 0x58)
-    });
-    match cluster {
-        Read::Bad => document_signature(bytes),
-        Read::Done(..) | Read::More => cluster,
-    }
-}
-
-/// An element's id, its size, and the first byte of its body.
-fn signature(bytes: &[u8], id: u32, fits: impl Fn(Option<u64>, u8) -> bool) -> Read<()> {
-    let magic = id.to_be_bytes();
-    let len = bytes.len().min(magic.len());
-    if bytes[..len] != magic[..len] {
-        return Read::Bad;
-    }
-    match read_size(&bytes[len..]) {
-        Read::Done(size, size_len) => match bytes.get(len + size_len) {
-            Some(first) if fits(size, *first) => Read::Done((), len + size_len + 1),
-            Some(_) => Read::Bad,
-            None => Read::More,
-        },
-        Read::More => Read::More,
-        Read::Bad => Read::Bad,
-    }
-}
-
-/// A few bytes that a cut separated from what they begin.
-#[derive(Debug, Default)]
-struct Tail {
-    bytes: [u8; TAIL_BYTES_MAX],
-    len: usize,
-}
-
-impl Tail {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    fn push(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
-        self.len += 1;
-    }
-
-    /// Drops the first byte and on, up to the next that is one of `wanted`; says how many.
-    fn drop_to_next(&mut self, wanted: &[u8]) -> usize {
-        let gone = (1..self.len)
-            .find(|i| wanted.contains(&self.bytes[*i]))
-            .unwrap_or(self.len);
-        self.bytes.copy_within(gone..self.len, 0);
-        self.len -= gone;
-        gone
-    }
-}
-
-/// Headers and signatures are decided within so many bytes: an id, a size and one more.
-const TAIL_BYTES_MAX: usize = HEADER_BYTES_MAX + 1;
-
-/// An EBML header says a version and a name: one that claims more is garbage.
-const DOCUMENT_HEADER_BYTES_MAX: usize = 4096;
 
 /// A body that is cut gets so much room at first, whatever its claimed size.
 const BODY_BYTES_AT_FIRST: usize = 64 * 1024;
