@@ -1,4 +1,5 @@
-//! Builds the web pages and lays them, with the Socket.IO client, where `src/assets.rs` embeds them.
+//! Builds the web pages and lays them, with the Socket.IO client, into a table that `src/assets.rs`
+//! includes.
 //!
 //! In the source tree it writes `web/node_modules` and `web/dist` only, both ignored by git, and one build at a time:
 //! other builds wait at a lock in the system's directory for temporary files. What is up to date is left alone.
@@ -64,7 +65,45 @@ fn main() -> anyhow::Result<()> {
             "none".to_owned()
         }
     };
-    println!("cargo::rustc-env=ABANICO_SOCKETIO_CLIENT_VERSION={version}");
+    let table = [
+        table_of("PAGES", &pages, |bytes| format!("{:016x}", hash_of(bytes)))?,
+        table_of("SOCKETIO_CLIENT", &client, |_| version.clone())?,
+    ];
+    fs::write(out.join("embedded.rs"), table.concat()).context("embedded.rs")
+}
+
+/// The Rust source of a table of all files in a folder, ordered by path, each with its tag.
+fn table_of(name: &str, folder: &Path, tag: impl Fn(&[u8]) -> String) -> anyhow::Result<String> {
+    let mut files = Vec::new();
+    list(folder, folder, &mut files)?;
+    files.sort();
+    let mut table = format!("static {name}: &[File] = &[\n");
+    for path in files {
+        let whole = folder.join(&path);
+        let bytes = fs::read(&whole).with_context(|| whole.display().to_string())?;
+        let etag = format!("\"{}\"", tag(&bytes));
+        table += &format!(
+            "    File {{ path: {path:?}, etag: {etag:?}, bytes: include_bytes!({whole:?}) }},\n"
+        );
+    }
+    Ok(table + "];\n")
+}
+
+/// Puts the paths of all files below `folder` into `files`, seen from `root`, with slashes.
+fn list(root: &Path, folder: &Path, files: &mut Vec<String>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            list(root, &path, files)?;
+        } else {
+            let path = path.strip_prefix(root).context("below the root")?;
+            files.push(
+                path.to_str()
+                    .context("our file names are ASCII")?
+                    .replace('\\', "/"),
+            );
+        }
+    }
     Ok(())
 }
 
@@ -100,9 +139,8 @@ fn build(web: &Path) -> anyhow::Result<File> {
 
 /// The lock of this very checkout's web build.
 fn lock_of(web: &Path) -> anyhow::Result<File> {
-    let mut hasher = DefaultHasher::new();
-    web.canonicalize().context("web")?.hash(&mut hasher);
-    let path = std::env::temp_dir().join(format!("abanico-web-{:016x}.lock", hasher.finish()));
+    let checkout = hash_of(web.canonicalize().context("web")?);
+    let path = std::env::temp_dir().join(format!("abanico-web-{checkout:016x}.lock"));
     File::options()
         .create(true)
         .append(true)
@@ -158,6 +196,13 @@ fn newest(paths: &[PathBuf]) -> Option<SystemTime> {
         .flat_map(|path| [modified(path), below(path)])
         .flatten()
         .max()
+}
+
+/// A number that changes with the content.
+fn hash_of(content: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn emptied(folder: &Path) -> anyhow::Result<PathBuf> {

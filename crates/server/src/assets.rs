@@ -9,19 +9,24 @@ use http::header::{
     IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use rust_embed::{EmbeddedFile, RustEmbed};
-use std::borrow::Cow;
-use std::fmt::Write as _;
 
-/// The pages, as the build script left them.
-#[derive(RustEmbed)]
-#[folder = "$OUT_DIR/pages"]
-struct Pages;
+/// A file inside the binary.
+struct File {
+    /// From the root of the site, without a slash at the front.
+    path: &'static str,
+    /// Changes with the content; in its quotes.
+    etag: &'static str,
+    bytes: &'static [u8],
+}
 
-/// The Socket.IO client for browsers.
-#[derive(RustEmbed)]
-#[folder = "$OUT_DIR/socketio-client"]
-struct Client;
+// The build script's tables, ordered by path: `PAGES` is what Vite made, `SOCKETIO_CLIENT` the client for browsers with
+// its package's version for a tag.
+include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
+fn find(table: &'static [File], path: &str) -> Option<&'static File> {
+    let at = table.binary_search_by(|file| file.path.cmp(path)).ok()?;
+    table.get(at)
+}
 
 /// Files whose names carry a hash of their content: they never change.
 const HASHED: &str = "assets/";
@@ -37,73 +42,46 @@ const PAGE_PERMISSIONS: &str = "camera=(self), microphone=(self), display-captur
 
 /// The page at this path (without its slash), if there is one; 304 if the client has it.
 pub(crate) fn page(path: &str, request: &HeaderMap) -> Option<Response<Body>> {
-    let file = Pages::get(path)?;
-    let hash = file.metadata.sha256_hash();
-    let mut etag = String::with_capacity(34);
-    etag.push('"');
-    for byte in &hash[..16] {
-        let _ = write!(etag, "{byte:02x}");
-    }
-    etag.push('"');
     let cache = if path.starts_with(HASHED) {
         "public, max-age=31536000, immutable"
     } else {
         "public, max-age=0"
     };
-    let mut response = answer(path, file, &etag, cache, request);
-    response.headers_mut().insert(
+    let mut response = answer(find(PAGES, path)?, cache, request);
+    let headers = response.headers_mut();
+    headers.insert(
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(PAGE_POLICY),
     );
-    response
-        .headers_mut()
-        .insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     let permissions = HeaderName::from_static("permissions-policy");
-    response
-        .headers_mut()
-        .insert(permissions, HeaderValue::from_static(PAGE_PERMISSIONS));
+    headers.insert(permissions, HeaderValue::from_static(PAGE_PERMISSIONS));
     Some(response)
 }
 
-/// The file of the Socket.IO client with this name, with the package's version as its ETag, as socket.io serves it.
+/// The file of the Socket.IO client with this name, as socket.io serves it.
 pub(crate) fn socketio_client(name: &str, request: &HeaderMap) -> Option<Response<Body>> {
-    let file = Client::get(name)?;
-    let etag = concat!('"', env!("ABANICO_SOCKETIO_CLIENT_VERSION"), '"');
-    let mut response = answer(name, file, etag, "public, max-age=0", request);
-    response
-        .headers_mut()
-        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let mut response = answer(find(SOCKETIO_CLIENT, name)?, "public, max-age=0", request);
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     Some(response)
 }
 
-fn answer(
-    path: &str,
-    file: EmbeddedFile,
-    etag: &str,
-    cache: &'static str,
-    request: &HeaderMap,
-) -> Response<Body> {
-    let fresh = request
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .any(|shown| shows(shown, etag));
-    let body = match file.data {
-        _ if fresh => Body::empty(),
-        Cow::Borrowed(bytes) => Body::from(bytes),
-        Cow::Owned(bytes) => Body::from(bytes),
-    };
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    if fresh {
+fn answer(file: &'static File, cache: &'static str, request: &HeaderMap) -> Response<Body> {
+    let mut shown = request.get_all(IF_NONE_MATCH).iter();
+    let mut response = if shown.any(|shown| shows(shown, file.etag)) {
+        let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
     } else {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
-    }
+        let mut response = Response::new(Body::from(file.bytes));
+        let media_type = HeaderValue::from_static(content_type(file.path));
+        response.headers_mut().insert(CONTENT_TYPE, media_type);
+        response
+    };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
-    if let Ok(etag) = HeaderValue::from_str(etag) {
-        headers.insert(ETAG, etag);
-    }
+    headers.insert(ETAG, HeaderValue::from_static(file.etag));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
@@ -156,13 +134,22 @@ mod tests {
 
     #[test]
     fn no_embedded_page_has_an_unknown_type() {
-        for path in Pages::iter().chain(Client::iter()) {
+        for File { path, .. } in PAGES.iter().chain(SOCKETIO_CLIENT) {
             assert_ne!(
-                content_type(&path),
+                content_type(path),
                 "application/octet-stream",
                 "name the type of {path} in content_type"
             );
         }
+    }
+
+    #[test]
+    fn every_embedded_file_is_found_by_its_path() {
+        for file in PAGES {
+            assert!(find(PAGES, file.path).is_some_and(|found| found.path == file.path));
+        }
+        assert!(find(PAGES, "index.html").is_some());
+        assert!(find(PAGES, "../Cargo.toml").is_none());
     }
 
     #[test]
