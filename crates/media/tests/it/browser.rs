@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -155,7 +156,9 @@ struct Chromium {
 
 impl Chromium {
     fn open(url: &str) -> Self {
-        let name = format!("media-chromium-{}", std::process::id());
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("media-chromium-{}-{n}", std::process::id());
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let child = Command::new("chromium")
             .args("--headless --no-sandbox --disable-gpu --disable-quic --no-first-run".split(' '))

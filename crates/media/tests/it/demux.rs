@@ -43,7 +43,7 @@ pub(crate) fn as_packets(tracks: &[Track], frames: &[Frame]) -> Vec<Packet> {
 
 fn agrees_with_ffprobe(recording: &Bytes) -> Vec<Track> {
     let expected = packets(recording);
-    assert!(expected.len() > 20);
+    assert!(expected.len() >= 10, "only {} packets", expected.len());
     for chunk in [1, 1000, usize::MAX] {
         let (tracks, frames) = demux(recording, chunk);
         // ffprobe takes the pre-skip off Opus timestamps; their order is the same.

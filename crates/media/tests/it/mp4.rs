@@ -33,7 +33,7 @@ fn demux(recording: &Bytes, chunk: usize) -> (Vec<Track>, Vec<Frame>) {
 
 fn agrees_with_ffprobe(recording: &Bytes) -> (Vec<Track>, Vec<Frame>) {
     let expected = packets(recording);
-    assert!(expected.len() > 20);
+    assert!(expected.len() >= 10, "only {} packets", expected.len());
     let (tracks, frames) = demux(recording, usize::MAX);
     let got = as_packets(&tracks, &frames);
     for (stream, track) in tracks.iter().enumerate() {

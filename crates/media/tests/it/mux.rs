@@ -1,7 +1,9 @@
 //! What is packaged anew decodes to the same pictures as what came in.
 
+use std::time::Duration;
+
 use abanico_media::codec::{Normal, Normalizer};
-use abanico_media::frame::{Frame, Track};
+use abanico_media::frame::{Codec, Frame, Track, TrackKind};
 use abanico_media::package::Packet;
 use abanico_media::{mp4, webm};
 use bytes::Bytes;
@@ -231,5 +233,85 @@ fn what_chromium_records_as_matroska_plays_as_fragments() {
     ];
     for recording in browser::record(&formats, 3) {
         fragmented(&recording.whole());
+    }
+}
+
+/// Cuts a raw stream where its encoder put delimiters: one frame each, 30 a second.
+fn access_units(stream: &Bytes, delimiter: &[u8]) -> Vec<Frame> {
+    let starts: Vec<_> = (0..stream.len())
+        .filter(|at| stream[*at..].starts_with(delimiter))
+        .collect();
+    let ends = starts.iter().copied().skip(1).chain([stream.len()]);
+    let frame = |(n, (start, end)): (usize, (usize, usize))| Frame {
+        track: 1,
+        timestamp: Duration::from_nanos(n as u64 * 1_000_000_000 / 30),
+        decode_timestamp: None,
+        duration: None,
+        keyframe: false,
+        payload: stream.slice(start..end),
+    };
+    starts
+        .iter()
+        .copied()
+        .zip(ends)
+        .enumerate()
+        .map(frame)
+        .collect()
+}
+
+#[test]
+fn streams_with_start_codes_and_nothing_else_are_packaged() {
+    let h264 = "-c:v libx264 -preset ultrafast -x264-params aud=1 -g 20 -f h264";
+    let h265 =
+        "-c:v libx265 -preset ultrafast -x265-params log-level=none:bframes=0:aud=1 -g 20 -f hevc";
+    for (args, codec, delimiter, name) in [
+        (h264, Codec::H264, &b"\0\0\0\x01\x09"[..], "avc1.42c00b"),
+        (h265, Codec::Hevc, b"\0\0\0\x01\x46\x01", "hvc1.1.6.L"),
+    ] {
+        let stream = ffmpeg(&format!("{PICTURE} -pix_fmt yuv420p -t 2 {args}"));
+        let frames = access_units(&stream, delimiter);
+        assert_eq!(frames.len(), 60);
+        let track = Track {
+            id: 1,
+            codec,
+            kind: TrackKind::Video {
+                width: 0,
+                height: 0,
+            },
+            config: Bytes::new(),
+            codec_string: String::new(),
+            frame_duration: None,
+        };
+        let (tracks, frames) = normal(vec![track], frames);
+        assert_eq!(
+            tracks[0].kind,
+            TrackKind::Video {
+                width: 160,
+                height: 120
+            }
+        );
+        assert!(
+            tracks[0].codec_string.starts_with(name),
+            "{}",
+            tracks[0].codec_string
+        );
+        assert_eq!(frames.iter().filter(|frame| frame.keyframe).count(), 3);
+        let mut muxer = mp4::Muxer::new(&tracks).unwrap();
+        let init_segment = muxer.init_segment();
+        let out = wire(
+            &init_segment,
+            frames.iter().map(|frame| muxer.write(frame).unwrap()),
+        );
+        let checksums = |media: &[u8]| {
+            decode(media)
+                .concat()
+                .into_iter()
+                .map(|f| f.checksum)
+                .collect::<Vec<_>>()
+        };
+        let matroska = format!("{PICTURE} -pix_fmt yuv420p -t 2 {args}")
+            .replace("-f h264", "-f matroska")
+            .replace("-f hevc", "-f matroska");
+        assert_eq!(checksums(&out), checksums(&ffmpeg(&matroska)));
     }
 }
