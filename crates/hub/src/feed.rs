@@ -160,8 +160,8 @@ impl<P: Clone> Feed<P> {
 
     fn wake(&self) {
         for (_, reader) in self.0.readers.lock().iter() {
-            // SeqCst pairs with the reader's: either it sees the packet or this sees that it waits.
-            if reader.waiting.swap(false, Ordering::SeqCst) {
+            // Either the reader sees the packet, or this sees that it waits: both pass through the state's lock.
+            if reader.waiting.swap(false, Ordering::AcqRel) {
                 reader.waker.wake();
             }
         }
@@ -201,14 +201,9 @@ impl<P: Clone> Cursor<P> {
             return Poll::Ready(found);
         }
         self.reader.waker.register(cx.waker());
-        self.reader.waiting.store(true, Ordering::SeqCst);
-        match self.look() {
-            Some(found) => {
-                self.reader.waiting.store(false, Ordering::Relaxed);
-                Poll::Ready(found)
-            }
-            None => Poll::Pending,
-        }
+        self.reader.waiting.swap(true, Ordering::AcqRel);
+        // Looks again: what was pushed before the line above was seen has woken nobody.
+        self.look().map_or(Poll::Pending, Poll::Ready)
     }
 
     /// The packet at the reader's place however late it is, if it is still held.

@@ -1,6 +1,6 @@
-//! The fan-out under a model checker: every order in which a publisher's packets and a viewer's waiting can meet.
+//! The fan-out under a model checker: every order with up to three preemptions in which a publisher's packets and a viewer's waiting can meet.
 //!
-//! `RUSTFLAGS="--cfg abanico_loom" cargo test --package abanico-hub --test loom --target-dir target/loom`
+//! `LOOM_MAX_PREEMPTIONS=3 RUSTFLAGS="--cfg abanico_loom" cargo test --package abanico-hub --test loom --target-dir target/loom`
 
 #![cfg(abanico_loom)]
 
