@@ -78,8 +78,6 @@ enum Form {
     Jpeg,
     /// H.264 or H.265 with start codes, parameter sets in the stream.
     AnnexB,
-    /// H.264 or H.265 with lengths of so many bytes, parameter sets in the configuration.
-    Lengths(u8),
 }
 
 impl Normalizer {
@@ -106,8 +104,11 @@ impl Normalizer {
                 Form::Vp9
             }
             Codec::Av1 => {
-                // Written for the container's own header by some, without the sequence header.
-                track.config = Bytes::new();
+                // Browsers write it without the sequence header: then it comes with a keyframe.
+                match av1::configured(&track.config) {
+                    Some(found) => found.put_into(&mut track),
+                    None => track.config = Bytes::new(),
+                }
                 Form::Av1
             }
             Codec::H264 | Codec::Hevc if track.config.is_empty() => Form::AnnexB,
@@ -115,13 +116,17 @@ impl Normalizer {
                 let avcc: AvccBox = nal::decode_box(b"avcC", &track.config)
                     .map_err(|e| broken(&track.codec, &e))?;
                 track.codec_string = nal::avc_string(&avcc);
-                Form::Lengths(avcc.length_size_minus_one.get() + 1)
+                let lengths = avcc.length_size_minus_one.get() + 1;
+                nal::only_four(lengths).map_err(|e| broken(&track.codec, &e))?;
+                Form::Plain
             }
             Codec::Hevc => {
                 let hvcc: HvccBox = nal::decode_box(b"hvcC", &track.config)
                     .map_err(|e| broken(&track.codec, &e))?;
-                track.codec_string = nal::hevc_string(hvcc.clone());
-                Form::Lengths(hvcc.length_size_minus_one.get() + 1)
+                let lengths = hvcc.length_size_minus_one.get() + 1;
+                track.codec_string = nal::hevc_string(hvcc);
+                nal::only_four(lengths).map_err(|e| broken(&track.codec, &e))?;
+                Form::Plain
             }
             Codec::Opus => {
                 if track.config.is_empty() {
@@ -198,8 +203,6 @@ impl Normalizer {
             Form::Av1 => av1::normalise(frame),
             Form::AnnexB if self.track.codec == Codec::H264 => nal::avc(frame),
             Form::AnnexB => nal::hevc(frame),
-            Form::Lengths(4) => Ok(None),
-            Form::Lengths(_) => Err("lengths of other than 4 bytes are not supported".to_owned()),
             Form::Jpeg => {
                 let size = jpeg::dimensions(&frame.payload).ok_or("no JPEG picture")?;
                 frame.keyframe = true;

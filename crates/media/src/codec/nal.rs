@@ -86,6 +86,15 @@ pub(super) fn hevc(frame: &mut Frame) -> Result<Option<Found>, String> {
     }))
 }
 
+/// Lengths of fewer bytes are legal and nobody writes them.
+pub(super) fn only_four(bytes: u8) -> Result<(), String> {
+    if bytes == 4 {
+        Ok(())
+    } else {
+        Err(format!("lengths of {bytes} bytes are not supported"))
+    }
+}
+
 /// `avc1.42e01f`.
 pub(super) fn avc_string(config: &AvccBox) -> String {
     let entry = Avc1Box {

@@ -43,7 +43,7 @@ pub(super) fn head(track: &Track) -> Bytes {
     let mut head = Vec::with_capacity(19);
     head.extend_from_slice(b"OpusHead\x01");
     head.push(channels);
-    // 80 ms would be right for a recording that begins here; a live one has no beginning.
+    // Nothing to skip: a live stream is joined in its middle.
     head.extend_from_slice(&0u16.to_le_bytes());
     head.extend_from_slice(&sample_rate.to_le_bytes());
     head.extend_from_slice(&[0, 0, 0]);

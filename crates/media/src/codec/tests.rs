@@ -114,6 +114,38 @@ fn what_cannot_be_passed_on_is_refused_by_name() {
     assert_eq!(refused.to_string(), "broken H264 frame: no start code");
 }
 
+#[test]
+fn av1_that_brings_its_sequence_header_is_known_before_its_first_keyframe() {
+    // 160×120, as SVT-AV1 writes it.
+    let header = b"\x0a\x0a\x00\x00\x00\x03\xb4\xff\x73\xef\xe4\x01";
+    let config = [&b"\x81\x00\x0c\x00"[..], header].concat();
+    let known = Track {
+        config: config.into(),
+        ..track(Codec::Av1)
+    };
+    let mut out = Vec::new();
+    let mut normalizer = Normalizer::new(known).unwrap();
+    normalizer
+        .push(frame(true, b"\x12\x00\x32\x01\x10"), &mut out)
+        .unwrap();
+    let [Normal::Track(track), Normal::Frame(frame)] = &out[..] else {
+        panic!("{out:?}")
+    };
+    assert!(
+        track.codec_string.starts_with("av01.0.0"),
+        "{}",
+        track.codec_string
+    );
+    assert_eq!(
+        track.kind,
+        TrackKind::Video {
+            width: 160,
+            height: 120
+        }
+    );
+    assert_eq!(frame.payload, &b"\x32\x01\x10"[..]);
+}
+
 proptest! {
     #[test]
     fn no_frame_is_too_much(
