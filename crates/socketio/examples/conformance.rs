@@ -90,7 +90,9 @@ impl engine::Service for Echo {
 }
 
 impl Driver for EchoDriver {
-    fn poll(&mut self, _cx: &mut Context<'_>) {}
+    fn poll(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
 
     fn accepts(&self) -> bool {
         true

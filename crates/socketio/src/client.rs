@@ -295,9 +295,14 @@ impl Client {
 }
 
 impl Driver for Client {
-    fn poll(&mut self, cx: &mut Context<'_>) {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.watch_connect(cx);
         self.advance(cx);
+        if self.work.is_none() && self.connect_alarm.is_none() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
     fn accepts(&self) -> bool {

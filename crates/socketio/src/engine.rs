@@ -18,7 +18,9 @@
 //! }
 //!
 //! impl engine::Driver for EchoDriver {
-//!     fn poll(&mut self, _cx: &mut Context<'_>) {}
+//!     fn poll(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+//!         Poll::Ready(())
+//!     }
 //!     fn accepts(&self) -> bool {
 //!         true
 //!     }

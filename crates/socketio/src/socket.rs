@@ -95,12 +95,19 @@ impl Socket {
         self.0.members.rooms_of(self)
     }
 
-    /// Lets the socket pull from a feed until the feed ends, is detached, or the socket is gone.
+    /// Lets the socket pull from a feed until the feed ends, is detached, or the socket is gone. A socket that is not
+    /// connected drops it at once.
     pub fn attach(&self, feed: impl Feed) -> FeedId {
-        FeedId(self.0.session.attach(Pull {
+        let pull = Pull {
             feed,
-            socket: self.clone(),
-        }))
+            members: Arc::clone(&self.0.members),
+        };
+        let number = self.0.session.attach_for(self.0.id, pull);
+        // Asked afterwards, so that an end at the same moment is seen here or finds the feed.
+        if !self.is_connected() {
+            self.0.session.detach(number);
+        }
+        FeedId(number)
     }
 
     /// Drops a feed. What was already pulled from it is still sent.
@@ -192,12 +199,13 @@ impl Socket {
         }
     }
 
-    /// It is in its namespace no longer. Feeds end by themselves when they are next pulled from.
+    /// It is in its namespace no longer.
     pub(crate) fn exit(&self) {
         self.0
             .standing
             .store(Standing::Out as u8, Ordering::Release);
         self.0.members.exit(self);
+        self.0.session.detach_all(self.0.id);
         if let Some(owed) = self.0.owed.get() {
             owed.end();
         }
@@ -232,18 +240,16 @@ pub enum EmitError {
     SlowConsumer,
 }
 
-/// A feed of one socket within its session, which may serve other sockets too.
+/// A feed of one socket within its session, which may serve other sockets too. It does not look at the socket: that would
+/// be one more cold line of memory for each message of each viewer.
 struct Pull<F> {
     feed: F,
-    socket: Socket,
+    members: Arc<Members>,
 }
 
 impl<F: Feed> engine::Feed for Pull<F> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Parcel>> {
-        if !self.socket.is_connected() {
-            return Poll::Ready(None);
-        }
         let message = self.feed.poll_next(cx);
-        message.map(|message| message.map(|message| message.parcel(self.socket.namespace())))
+        message.map(|message| message.map(|message| message.parcel(self.members.path())))
     }
 }

@@ -4,14 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
 use crate::engine::parcel::Parcel;
-use crate::engine::service::Feed;
-use crate::engine::session::FeedChange;
+use crate::engine::session::{Attached, FeedChange};
 
 #[derive(Default)]
 pub(crate) struct Feeds {
-    attached: Vec<(u64, Box<dyn Feed>)>,
+    attached: Vec<Attached>,
     /// Taken out, to be dropped where no lock is held: feeds are foreign code.
-    detached: Vec<Box<dyn Feed>>,
+    detached: Vec<Attached>,
     next: usize,
 }
 
@@ -23,11 +22,14 @@ impl Feeds {
     pub(crate) fn apply(&mut self, changes: &mut Vec<FeedChange>) {
         for change in changes.drain(..) {
             match change {
-                FeedChange::Attach(number, feed) => self.attached.push((number, feed)),
+                FeedChange::Attach(attached) => self.attached.push(attached),
                 FeedChange::Detach(number) => {
-                    if let Some(at) = self.attached.iter().position(|(other, _)| *other == number) {
-                        self.detached.push(self.attached.remove(at).1);
-                    }
+                    self.detached
+                        .extend(self.attached.extract_if(.., |one| one.number == number));
+                }
+                FeedChange::DetachAll(owner) => {
+                    self.detached
+                        .extend(self.attached.extract_if(.., |one| one.owner == owner));
                 }
             }
         }
@@ -44,7 +46,7 @@ impl Feeds {
             if self.next >= self.attached.len() {
                 self.next = 0;
             }
-            let (number, feed) = &mut self.attached[self.next];
+            let Attached { number, feed, .. } = &mut self.attached[self.next];
             match catch_unwind(AssertUnwindSafe(|| feed.poll_next(cx))) {
                 Ok(Poll::Ready(Some(parcel))) => {
                     self.next += 1;
@@ -71,6 +73,8 @@ impl Feeds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::service::Feed;
+    use crate::id::Id;
 
     struct Count(u8, &'static str);
 
@@ -93,7 +97,14 @@ mod tests {
     #[test]
     fn feeds_take_turns_and_ended_ones_go() {
         let mut feeds = Feeds::default();
-        let attach = |number, feed| FeedChange::Attach(number, Box::new(feed) as Box<dyn Feed>);
+        let owners = [Id::random(), Id::random()];
+        let attach = |number, feed| {
+            FeedChange::Attach(Attached {
+                number,
+                owner: owners[number as usize % 2],
+                feed: Box::new(feed),
+            })
+        };
         feeds.apply(&mut vec![
             attach(0, Count(3, "a")),
             attach(1, Count(4, "b")),
@@ -106,7 +117,15 @@ mod tests {
         assert_eq!(order, "ababb");
         assert!(feeds.poll_next(&mut cx).unwrap().is_pending());
         assert!(feeds.attached.is_empty());
-        feeds.apply(&mut vec![attach(2, Count(9, "c")), FeedChange::Detach(2)]);
+        feeds.apply(&mut vec![
+            attach(2, Count(9, "c")),
+            FeedChange::Detach(2),
+            attach(3, Count(9, "d")),
+        ]);
+        assert_eq!(feeds.attached.len(), 1);
+        feeds.apply(&mut vec![FeedChange::DetachAll(owners[0])]);
+        assert_eq!(feeds.attached.len(), 1, "it belongs to another");
+        feeds.apply(&mut vec![FeedChange::DetachAll(owners[1])]);
         assert!(feeds.poll_next(&mut cx).unwrap().is_pending());
     }
 }

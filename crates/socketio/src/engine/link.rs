@@ -72,6 +72,8 @@ thread_local! {
 impl Link {
     pub(crate) fn new(upgraded: Upgraded, limits: Limits) -> Self {
         let (io, unread) = Io::from_upgraded(upgraded);
+        // Even an empty part of hyper's buffer would keep all of it.
+        let unread = Bytes::copy_from_slice(&unread);
         Self {
             io,
             decoder: Decoder::new(limits),

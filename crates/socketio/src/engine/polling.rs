@@ -56,7 +56,7 @@ pub(crate) async fn poll(session: &Arc<Shared>) -> Result<Response<Body>, Refuse
         state.polling.poll = Some(sender);
         receiver
     };
-    session.waker.wake();
+    session.wake();
     let presence = Presence {
         session,
         is_done: false,
@@ -129,7 +129,7 @@ where
         // An error is the end of the session, which `admit` finds.
         let _ = taken.await;
     }
-    session.waker.wake();
+    session.wake();
     Ok(())
 }
 

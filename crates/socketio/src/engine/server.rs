@@ -192,7 +192,7 @@ impl<S: Service> Server<S> {
             state.polling.upgrading = Upgrading::Connected;
             state.polling.upgrade = Some(upgrade);
             drop(state);
-            session.waker.wake();
+            session.wake();
         } else {
             drop(state);
             // Clients take a closed WebSocket better than a refused one, and socket.io does it so.

@@ -20,8 +20,9 @@ pub trait Service: Send + Sync + 'static {
 
 /// The application's part of one session, driven by the session's task.
 pub trait Driver: Send + Unpin + 'static {
-    /// Goes on with what is under way, as futures do.
-    fn poll(&mut self, cx: &mut Context<'_>);
+    /// Goes on with what is under way, as futures do. `Ready` means that nothing is: the driver takes messages, and is
+    /// polled again after the next one or after [`Session::wake`].
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Whether it can take another message now. While it cannot, the client is read no further.
     fn accepts(&self) -> bool;

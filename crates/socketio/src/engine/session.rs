@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
 
-use futures_util::task::AtomicWaker;
 use hyper::upgrade::OnUpgrade;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -39,27 +39,40 @@ impl Session {
 
     /// Lets the session pull from a feed. Returns its number.
     pub fn attach(&self, feed: impl Feed) -> u64 {
-        let mut state = self.0.state.lock();
-        let number = state.feeds_attached;
-        state.feeds_attached += 1;
-        if state.phase == Phase::Open {
-            state
-                .feed_changes
-                .push(FeedChange::Attach(number, Box::new(feed)));
-        }
-        drop(state);
-        self.0.waker.wake();
-        number
+        self.attach_for(self.0.id, feed)
     }
 
     /// Drops a feed. What was already pulled from it is still sent.
     pub fn detach(&self, feed: u64) {
-        self.0
-            .state
-            .lock()
-            .feed_changes
-            .push(FeedChange::Detach(feed));
-        self.0.waker.wake();
+        self.change_feeds(|_| FeedChange::Detach(feed));
+    }
+
+    /// Attaches a feed on behalf of an owner, whose feeds can be dropped together.
+    pub(crate) fn attach_for(&self, owner: Id, feed: impl Feed) -> u64 {
+        self.change_feeds(|number| {
+            FeedChange::Attach(Attached {
+                number,
+                owner,
+                feed: Box::new(feed),
+            })
+        })
+    }
+
+    /// Drops all feeds of an owner.
+    pub(crate) fn detach_all(&self, owner: Id) {
+        self.change_feeds(|_| FeedChange::DetachAll(owner));
+    }
+
+    /// Leaves a change for the task to make. Returns the number that an attached feed gets.
+    fn change_feeds(&self, change: impl FnOnce(u64) -> FeedChange) -> u64 {
+        let mut state = self.0.state.lock();
+        let number = state.feeds_attached;
+        if state.phase == Phase::Open {
+            state.feeds_attached += 1;
+            state.feed_changes.push(change(number));
+            State::wake(state);
+        }
+        number
     }
 
     /// Ends the session. For [`DisconnectReason::ServerDisconnect`] and [`DisconnectReason::ServerShutdown`] what is
@@ -92,8 +105,10 @@ impl Session {
     }
 
     /// Has the session's task poll its driver soon.
-    pub(crate) fn wake(&self) {
-        self.0.waker.wake();
+    pub fn wake(&self) {
+        let mut state = self.0.state.lock();
+        state.is_driver_wanted = true;
+        State::wake(state);
     }
 }
 
@@ -119,13 +134,16 @@ pub(crate) struct Shared {
     pub(crate) id: Id,
     pub(crate) config: Arc<Config>,
     pub(crate) handshake: Handshake,
-    pub(crate) waker: AtomicWaker,
     pub(crate) is_websocket: AtomicBool,
     pub(crate) state: Mutex<State>,
 }
 
 pub(crate) struct State {
     pub(crate) phase: Phase,
+    /// The task's. Kept, not taken when it is used: a task's waker does not change.
+    pub(crate) waker: Option<Waker>,
+    /// Somebody wants the driver to be polled.
+    pub(crate) is_driver_wanted: bool,
     /// What waits for the wire, outside of feeds.
     pub(crate) queue: VecDeque<Parcel>,
     pub(crate) queue_bytes: usize,
@@ -179,11 +197,44 @@ pub(crate) enum Phase {
 }
 
 pub(crate) enum FeedChange {
-    Attach(u64, Box<dyn Feed>),
+    Attach(Attached),
     Detach(u64),
+    DetachAll(Id),
+}
+
+/// A feed with the number that names it and the owner for whom it is pulled.
+pub(crate) struct Attached {
+    pub(crate) number: u64,
+    pub(crate) owner: Id,
+    pub(crate) feed: Box<dyn Feed>,
+}
+
+impl State {
+    pub(crate) fn remember(&mut self, waker: &Waker) {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            self.waker = Some(waker.clone());
+        }
+    }
+
+    /// Lets go of the lock and has the task polled.
+    pub(crate) fn wake(state: MutexGuard<'_, Self>) {
+        let waker = state.waker.clone();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
 }
 
 impl Shared {
+    pub(crate) fn wake(&self) {
+        State::wake(self.state.lock());
+    }
+
     pub(crate) fn new(config: Arc<Config>, handshake: Handshake, is_websocket: bool) -> Arc<Self> {
         let dead_at =
             Instant::from_std(handshake.opened_at()) + config.ping_interval + config.ping_timeout;
@@ -191,10 +242,11 @@ impl Shared {
             id: Id::random(),
             config,
             handshake,
-            waker: AtomicWaker::new(),
             is_websocket: AtomicBool::new(is_websocket),
             state: Mutex::new(State {
                 phase: Phase::Open,
+                waker: None,
+                is_driver_wanted: false,
                 queue: VecDeque::new(),
                 queue_bytes: 0,
                 is_idle: false,
@@ -221,10 +273,8 @@ impl Shared {
         }
         state.queue_bytes = bytes;
         state.queue.push_back(parcel);
-        let wakes = std::mem::take(&mut state.is_idle);
-        drop(state);
-        if wakes {
-            self.waker.wake();
+        if std::mem::take(&mut state.is_idle) {
+            State::wake(state);
         }
         Ok(())
     }
@@ -235,8 +285,7 @@ impl Shared {
         if state.phase == Phase::Open {
             state.phase = Phase::Closing(reason);
         }
-        drop(state);
-        self.waker.wake();
+        State::wake(state);
     }
 }
 
@@ -249,6 +298,8 @@ impl Shared {
     pub(crate) fn retire(&self) {
         let mut state = self.state.lock();
         state.phase = Phase::Closed;
+        // It would keep the memory of the task.
+        state.waker = None;
         state.queue_bytes = 0;
         let dropped = (
             std::mem::take(&mut state.queue),

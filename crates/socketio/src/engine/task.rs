@@ -30,6 +30,8 @@ use crate::websocket::frame::{Limits, code};
 pub(crate) struct Task<D> {
     ticket: Ticket,
     driver: D,
+    /// The driver has something under way, or has been given something.
+    is_driver_busy: bool,
     carrier: Carrier,
     /// Packets that came by POST, to be taken before anything that comes by WebSocket.
     payloads: VecDeque<Payload>,
@@ -106,6 +108,7 @@ impl<D: Driver> Task<D> {
         Self {
             ticket,
             driver,
+            is_driver_busy: true,
             carrier,
             payloads: VecDeque::new(),
             outbox: Outbox::default(),
@@ -119,7 +122,7 @@ impl<D: Driver> Task<D> {
     }
 
     fn run(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
-        self.take_wishes()?;
+        self.take_wishes(cx)?;
         if self.alarm.poll(cx).is_ready() {
             self.keep_time(cx)?;
         }
@@ -129,8 +132,10 @@ impl<D: Driver> Task<D> {
     }
 
     /// What others have left in the shared state.
-    fn take_wishes(&mut self) -> Result<(), Ending> {
+    fn take_wishes(&mut self, cx: &Context<'_>) -> Result<(), Ending> {
         let mut state = self.ticket.shared.state.lock();
+        state.remember(cx.waker());
+        self.is_driver_busy |= std::mem::take(&mut state.is_driver_wanted);
         if let Phase::Closing(reason) = state.phase {
             return Err(Ending::of(reason));
         }
@@ -181,15 +186,17 @@ impl<D: Driver> Task<D> {
     /// Reads and drives by turns until there is nothing to read or the driver takes no more.
     fn receive(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
         for _ in 0..ROUNDS_MAX {
-            self.driver.poll(cx);
-            if !self.driver.accepts() {
-                return Ok(());
+            // Most wakes are not for the driver: its memory is not even touched then.
+            if self.is_driver_busy {
+                self.is_driver_busy = self.driver.poll(cx).is_pending();
+                if self.is_driver_busy && !self.driver.accepts() {
+                    return Ok(());
+                }
             }
             if self.poll_receive(cx)?.is_pending() {
                 return Ok(());
             }
         }
-        self.driver.poll(cx);
         cx.waker().wake_by_ref();
         Ok(())
     }
@@ -206,6 +213,7 @@ impl<D: Driver> Task<D> {
         }
         let mut intake = Intake {
             driver: &mut self.driver,
+            has_message: false,
             has_pong: false,
         };
         let progress = if let Some(payload) = self.payloads.front_mut() {
@@ -229,6 +237,7 @@ impl<D: Driver> Task<D> {
                 Carrier::Opening(_) | Carrier::Ended => Poll::Pending,
             }
         };
+        self.is_driver_busy |= intake.has_message;
         if intake.has_pong {
             self.heartbeat.pong(Instant::now());
             // The alarm rings earlier than it need; it is set anew then.
@@ -515,7 +524,6 @@ impl<D: Driver> Future for Task<D> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.ticket.shared.waker.register(cx.waker());
         if this.closing.is_none() {
             match this.run(cx) {
                 Ok(()) => return Poll::Pending,
@@ -560,6 +568,7 @@ fn take_queue(shared: &Shared, outbox: &mut Outbox, has_room: impl Fn(&Outbox) -
 /// Hands packets to the driver.
 struct Intake<'a, D> {
     driver: &'a mut D,
+    has_message: bool,
     has_pong: bool,
 }
 
@@ -603,6 +612,7 @@ impl<D: Driver> Intake<'_, D> {
             Packet::Ping(_) => return Err(Ending::of(DisconnectReason::ParseError)),
             Packet::Open | Packet::Upgrade | Packet::Noop => return Ok(()),
         };
+        self.has_message = true;
         self.driver
             .message(message)
             .map_err(|_| Ending::of(DisconnectReason::ParseError))
