@@ -13,7 +13,7 @@ import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
-const BROWSER_FLAGS = [
+export const BROWSER_FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -26,6 +26,8 @@ const BROWSER_FLAGS = [
 ];
 /** Long enough for a busy machine, short enough to be told today. */
 export const PATIENCE_MS = 30_000;
+/** No test may hang. */
+export const TEST_MAX = { timeout: 150_000 };
 
 function binary() {
   const path = process.env.ABANICO_BIN ?? new URL('../../target/debug/abanico', import.meta.url).pathname;
@@ -221,5 +223,8 @@ export async function isMoving(page) {
 /** Ends a page's process as a crash would: nobody says goodbye. */
 export async function kill(page) {
   const session = await page.context().newCDPSession(page);
-  await session.send('Page.crash').catch(() => {});
+  const crashed = page.waitForEvent('crash');
+  // There is nobody left to answer.
+  session.send('Page.crash').catch(() => {});
+  await crashed;
 }

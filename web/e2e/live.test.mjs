@@ -11,6 +11,7 @@ import {
   pressGoLive,
   startBrowser,
   startServer,
+  TEST_MAX,
   untilState,
   VIDEO,
 } from './house.mjs';
@@ -21,54 +22,58 @@ for (const [name, choices, path] of [
   ['pictures', DEMO, 'picture'],
   ['video with sound', VIDEO, 'webm'],
 ]) {
-  test(`${name}: from home to live, three viewers see the picture move, a late joiner sees it within a second`, async (t) => {
-    const server = await startServer(t);
-    const studio = await startBrowser(t);
-    const publisher = await openPage(studio);
-    await prefer(publisher, choices);
-    await publisher.goto(server.origin);
-    await publisher.locator('stream-list[data-count="0"]').waitFor();
-    await publisher.locator('#go-live').click();
-    await publisher.waitForURL('**/streamer.html');
-    const link = await pressGoLive(publisher);
-    assert.match(link, new RegExp(`^${server.origin}/watch/[0-9a-f]{32}$`));
+  test(
+    `${name}: from home to live, three viewers see the picture move, a late joiner sees it within a second`,
+    TEST_MAX,
+    async (t) => {
+      const server = await startServer(t);
+      const studio = await startBrowser(t);
+      const publisher = await openPage(studio);
+      await prefer(publisher, choices);
+      await publisher.goto(server.origin);
+      await publisher.locator('stream-list[data-count="0"]').waitFor();
+      await publisher.locator('#go-live').click();
+      await publisher.waitForURL('**/streamer.html');
+      const link = await pressGoLive(publisher);
+      assert.match(link, new RegExp(`^${server.origin}/watch/[0-9a-f]{32}$`));
 
-    const home = await openPage(await startBrowser(t));
-    const viewers = [];
-    for (let i = 0; i < 3; i++) {
-      const viewer = i === 0 ? home : await openPage(home.context().browser());
-      if (i === 0) {
-        await viewer.goto(server.origin);
-        const card = viewer.locator('stream-card a');
-        await card.locator('h3', { hasText: 'Ada' }).waitFor();
-        await card.click();
-      } else await viewer.goto(link);
-      viewers.push(viewer);
-    }
-    for (const viewer of viewers) {
-      await untilState(viewer, 'playing');
-      assert.equal((await player(viewer)).path, path);
-      assert.ok(await isMoving(viewer), 'the picture stands still');
-    }
-    await publisher.locator('live-numbers[data-viewers="3"]').waitFor();
-    await viewers[2].locator('#viewer-count[data-count="3"]').waitFor();
+      const home = await openPage(await startBrowser(t));
+      const viewers = [];
+      for (let i = 0; i < 3; i++) {
+        const viewer = i === 0 ? home : await openPage(home.context().browser());
+        if (i === 0) {
+          await viewer.goto(server.origin);
+          const card = viewer.locator('stream-card a');
+          await card.locator('h3', { hasText: 'Ada' }).waitFor();
+          await card.click();
+        } else await viewer.goto(link);
+        viewers.push(viewer);
+      }
+      for (const viewer of viewers) {
+        await untilState(viewer, 'playing');
+        assert.equal((await player(viewer)).path, path);
+        assert.ok(await isMoving(viewer), 'the picture stands still');
+      }
+      await publisher.locator('live-numbers[data-viewers="3"]').waitFor();
+      await viewers[2].locator('#viewer-count[data-count="3"]').waitFor();
 
-    const late = await openPage(home.context().browser());
-    const from = Date.now();
-    await late.goto(link, { waitUntil: 'commit' });
-    await untilState(late, 'playing');
-    t.diagnostic(`from the link to the picture, a new browser process included: ${Date.now() - from} ms`);
-    assert.ok(await isMoving(late), 'the picture stands still');
-    const { firstPictureMs, delayMs, fps } = await player(late);
-    t.diagnostic(`first picture after ${firstPictureMs} ms, delay ${delayMs} ms, ${fps} pictures a second`);
-    // Connecting, registering, joining, decoding; how fast a browser starts is not ours.
-    assert.ok(Number(firstPictureMs) < LATE_JOINER_MAX_MS, `the late joiner waited ${firstPictureMs} ms`);
+      const late = await openPage(home.context().browser());
+      const from = Date.now();
+      await late.goto(link, { waitUntil: 'commit' });
+      await untilState(late, 'playing');
+      t.diagnostic(`from the link to the picture, a new browser process included: ${Date.now() - from} ms`);
+      assert.ok(await isMoving(late), 'the picture stands still');
+      const { firstPictureMs, delayMs, fps } = await player(late);
+      t.diagnostic(`first picture after ${firstPictureMs} ms, delay ${delayMs} ms, ${fps} pictures a second`);
+      // Connecting, registering, joining, decoding; how fast a browser starts is not ours.
+      assert.ok(Number(firstPictureMs) < LATE_JOINER_MAX_MS, `the late joiner waited ${firstPictureMs} ms`);
 
-    for (const page of [publisher, ...viewers, late]) assert.deepEqual(page.complaints, []);
-  });
+      for (const page of [publisher, ...viewers, late]) assert.deepEqual(page.complaints, []);
+    },
+  );
 }
 
-test('a poster of the stream is on the home page', async (t) => {
+test('a poster of the stream is on the home page', TEST_MAX, async (t) => {
   const server = await startServer(t);
   const browser = await startBrowser(t);
   const publisher = await openPage(browser);

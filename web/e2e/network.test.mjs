@@ -2,13 +2,24 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEMO, goLive, isMoving, openPage, startBrowser, startServer, startWire, untilState, VIDEO } from './house.mjs';
+import {
+  DEMO,
+  goLive,
+  isMoving,
+  openPage,
+  startBrowser,
+  startServer,
+  startWire,
+  TEST_MAX,
+  untilState,
+  VIDEO,
+} from './house.mjs';
 
 for (const [name, choices] of [
   ['pictures', DEMO],
   ['video', VIDEO],
 ]) {
-  test(`${name}: a viewer who is cut off says so and comes back by itself`, async (t) => {
+  test(`${name}: a viewer who is cut off says so and comes back by itself`, TEST_MAX, async (t) => {
     const server = await startServer(t);
     const wire = await startWire(t, server.port);
     const browser = await startBrowser(t);
@@ -25,7 +36,7 @@ for (const [name, choices] of [
     await publisher.locator('live-numbers[data-viewers="1"]').waitFor();
   });
 
-  test(`${name}: a publisher who is cut off comes back to the same stream by itself`, async (t) => {
+  test(`${name}: a publisher who is cut off comes back to the same stream by itself`, TEST_MAX, async (t) => {
     const server = await startServer(t, ['--publisher-grace', '60s']);
     const wire = await startWire(t, server.port);
     const browser = await startBrowser(t);

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEMO, goLive, openPage, startBrowser, startServer, untilState, VIDEO } from './house.mjs';
+import { DEMO, goLive, openPage, startBrowser, startServer, TEST_MAX, untilState, VIDEO } from './house.mjs';
 
-test('no page violates its policy or complains, in either language and theme', async (t) => {
+test('no page violates its policy or complains, in either language and theme', TEST_MAX, async (t) => {
   const server = await startServer(t);
   const browser = await startBrowser(t);
   const publisher = await openPage(browser);
@@ -31,7 +31,7 @@ test('no page violates its policy or complains, in either language and theme', a
   assert.deepEqual(publisher.complaints, []);
 });
 
-test('on a phone’s width no page scrolls sideways', async (t) => {
+test('on a phone’s width no page scrolls sideways', TEST_MAX, async (t) => {
   const server = await startServer(t);
   const browser = await startBrowser(t);
   const publisher = await openPage(browser, { viewport: { width: 360, height: 740 } });
@@ -49,7 +49,7 @@ test('on a phone’s width no page scrolls sideways', async (t) => {
   await untilState(phone, 'playing');
 });
 
-test('language and theme change in place and are remembered', async (t) => {
+test('language and theme change in place and are remembered', TEST_MAX, async (t) => {
   const server = await startServer(t);
   const page = await openPage(await startBrowser(t), { colorScheme: 'light' });
   await page.goto(server.origin);
@@ -66,23 +66,27 @@ test('language and theme change in place and are remembered', async (t) => {
   assert.equal(await background(), dark);
 });
 
-test('without a safe address the streamer page says what to do, and the test picture still goes live', async (t) => {
-  const server = await startServer(t, [], '0.0.0.0:0');
-  // A name that is not localhost, as in a LAN; resolved to this machine.
-  const browser = await startBrowser(t, ['--host-resolver-rules=MAP lan.test 127.0.0.1']);
-  const page = await openPage(browser);
-  await page.goto(`http://lan.test:${server.port}/streamer.html`);
-  await page.getByRole('alert').filter({ hasText: 'http://localhost' }).waitFor();
-  await page.locator('source-settings label', { hasText: 'Test picture' }).click();
-  await page.locator('source-settings label', { hasText: 'Demo' }).click();
-  await page.locator('#start').click();
-  await page.locator('.desk[data-state="live"]').waitFor();
-  const viewer = await openPage(browser);
-  await viewer.goto(await page.locator('share-card').getAttribute('data-url'));
-  await untilState(viewer, 'playing');
-});
+test(
+  'without a safe address the streamer page says what to do, and the test picture still goes live',
+  TEST_MAX,
+  async (t) => {
+    const server = await startServer(t, [], '0.0.0.0:0');
+    // A name that is not localhost, as in a LAN; resolved to this machine.
+    const browser = await startBrowser(t, ['--host-resolver-rules=MAP lan.test 127.0.0.1']);
+    const page = await openPage(browser);
+    await page.goto(`http://lan.test:${server.port}/streamer.html`);
+    await page.getByRole('alert').filter({ hasText: 'http://localhost' }).waitFor();
+    await page.locator('source-settings label', { hasText: 'Test picture' }).click();
+    await page.locator('source-settings label', { hasText: 'Demo' }).click();
+    await page.locator('#start').click();
+    await page.locator('.desk[data-state="live"]').waitFor();
+    const viewer = await openPage(browser);
+    await viewer.goto(await page.locator('share-card').getAttribute('data-url'));
+    await untilState(viewer, 'playing');
+  },
+);
 
-test('a refused camera is said in plain words', async (t) => {
+test('a refused camera is said in plain words', TEST_MAX, async (t) => {
   const server = await startServer(t);
   const browser = await startBrowser(t);
   const page = await openPage(browser);
@@ -94,7 +98,7 @@ test('a refused camera is said in plain words', async (t) => {
   assert.deepEqual(page.complaints, []);
 });
 
-test('the link can be copied and its code read', async (t) => {
+test('the link can be copied and its code read', TEST_MAX, async (t) => {
   const server = await startServer(t);
   const page = await openPage(await startBrowser(t), { permissions: ['clipboard-read', 'clipboard-write'] });
   const link = await goLive(page, server.origin, DEMO);

@@ -12,6 +12,7 @@ import {
   pressGoLive,
   startBrowser,
   startServer,
+  TEST_MAX,
   untilState,
   VIDEO,
 } from './house.mjs';
@@ -27,31 +28,39 @@ async function house(t, choices, flags) {
   return { server, publisher, link, viewer };
 }
 
-test('when the publisher’s tab dies viewers are told at once, and after the grace period that it is over', async (t) => {
-  const { publisher, viewer } = await house(t, DEMO, ['--publisher-grace', '2s']);
-  await kill(publisher);
-  await untilState(viewer, 'lost');
-  await untilState(viewer, 'ended');
-});
+test(
+  'when the publisher’s tab dies viewers are told at once, and after the grace period that it is over',
+  TEST_MAX,
+  async (t) => {
+    const { publisher, viewer } = await house(t, DEMO, ['--publisher-grace', '2s']);
+    await kill(publisher);
+    await untilState(viewer, 'lost');
+    await untilState(viewer, 'ended');
+  },
+);
 
 for (const [name, choices] of [
   ['pictures', DEMO],
   ['video', VIDEO],
 ]) {
-  test(`${name}: a publisher who reloads goes on with the same stream, and viewers see it move again`, async (t) => {
-    const { publisher, link, viewer } = await house(t, choices, ['--publisher-grace', '30s']);
-    publisher.on('dialog', (dialog) => dialog.accept());
-    await publisher.reload();
-    await untilState(viewer, 'lost');
-    await publisher.locator('#continue').click();
-    await publisher.locator('.desk[data-state="live"]').waitFor();
-    await untilState(viewer, 'playing');
-    assert.equal(await publisher.locator('share-card').getAttribute('data-url'), link);
-    assert.ok(await isMoving(viewer), 'the picture stands still');
-    assert.deepEqual(viewer.complaints, []);
-  });
+  test(
+    `${name}: a publisher who reloads goes on with the same stream, and viewers see it move again`,
+    TEST_MAX,
+    async (t) => {
+      const { publisher, link, viewer } = await house(t, choices, ['--publisher-grace', '30s']);
+      publisher.on('dialog', (dialog) => dialog.accept());
+      await publisher.reload();
+      await untilState(viewer, 'lost');
+      await publisher.locator('#continue').click();
+      await publisher.locator('.desk[data-state="live"]').waitFor();
+      await untilState(viewer, 'playing');
+      assert.equal(await publisher.locator('share-card').getAttribute('data-url'), link);
+      assert.ok(await isMoving(viewer), 'the picture stands still');
+      assert.deepEqual(viewer.complaints, []);
+    },
+  );
 
-  test(`${name}: pause stops the picture and says so, resume goes on live`, async (t) => {
+  test(`${name}: pause stops the picture and says so, resume goes on live`, TEST_MAX, async (t) => {
     const { publisher, viewer } = await house(t, choices);
     await publisher.locator('#pause').click();
     await untilState(viewer, 'paused');
@@ -62,7 +71,7 @@ for (const [name, choices] of [
   });
 }
 
-test('the end is told, and who stayed sees the next stream by itself', async (t) => {
+test('the end is told, and who stayed sees the next stream by itself', TEST_MAX, async (t) => {
   const { publisher, viewer } = await house(t, DEMO);
   await publisher.locator('#stop').click();
   await publisher.locator('#stop').click();
@@ -76,7 +85,7 @@ test('the end is told, and who stayed sees the next stream by itself', async (t)
   assert.deepEqual(viewer.complaints, []);
 });
 
-test('another picture and another mode can be taken while live', async (t) => {
+test('another picture and another mode can be taken while live', TEST_MAX, async (t) => {
   const { publisher, viewer } = await house(t, DEMO);
   await publisher.locator('.settings summary').click();
   await publisher.locator('source-settings label', { hasText: 'Test picture' }).click();
@@ -87,7 +96,7 @@ test('another picture and another mode can be taken while live', async (t) => {
   assert.deepEqual(viewer.complaints, []);
 });
 
-test('a stream that is left for good can be ended from the reloaded page', async (t) => {
+test('a stream that is left for good can be ended from the reloaded page', TEST_MAX, async (t) => {
   const { publisher, viewer } = await house(t, DEMO, ['--publisher-grace', '30s']);
   publisher.on('dialog', (dialog) => dialog.accept());
   await publisher.reload();

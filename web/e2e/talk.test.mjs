@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEMO, goLive, openPage, startBrowser, startServer, untilState } from './house.mjs';
+import { DEMO, goLive, openPage, startBrowser, startServer, TEST_MAX, untilState } from './house.mjs';
 
 async function write(page, text) {
   await page.locator('chat-panel .write input').fill(text);
@@ -12,7 +12,7 @@ async function write(page, text) {
 const lineOf = (page, name) =>
   page.locator('chat-panel li', { has: page.locator('.who-said', { hasText: name }) }).locator('.content');
 
-test('chat goes both ways, a guest is asked for a name first, and HTML stays text', async (t) => {
+test('chat goes both ways, a guest is asked for a name first, and HTML stays text', TEST_MAX, async (t) => {
   const server = await startServer(t);
   const browser = await startBrowser(t);
   const publisher = await openPage(browser);
@@ -41,7 +41,7 @@ test('chat goes both ways, a guest is asked for a name first, and HTML stays tex
   for (const page of [publisher, viewer]) assert.deepEqual(page.complaints, []);
 });
 
-test('a chosen name does not count as another viewer and outlives a reload', async (t) => {
+test('a chosen name does not count as another viewer and outlives a reload', TEST_MAX, async (t) => {
   const server = await startServer(t);
   const browser = await startBrowser(t);
   const publisher = await openPage(browser);
@@ -62,7 +62,7 @@ test('a chosen name does not count as another viewer and outlives a reload', asy
   await publisher.locator('live-numbers[data-viewers="1"]').waitFor();
 });
 
-test('a reaction rises over everybody’s picture', async (t) => {
+test('a reaction rises over everybody’s picture', TEST_MAX, async (t) => {
   const server = await startServer(t);
   const browser = await startBrowser(t);
   const publisher = await openPage(browser);
