@@ -19,3 +19,5 @@ pub mod demux;
 pub mod webm;
 
 pub mod mp4;
+
+pub mod ingest;
