@@ -276,6 +276,24 @@ test('followers hear of starts and ends, and know whom they follow', async () =>
   assert.deepEqual(bob.names(), []);
 });
 
+test('clients that know no token keep their subscriptions when their pages load anew', async () => {
+  const ada = await server.user('Ada of old', 'STREAMER');
+  const bob = await server.user('Bob of old');
+  bob.emit('user:subscribe', { targetUserId: ada.user.id });
+  await bob.next('user:subscribed');
+  const { users: before } = await server.json('/health');
+  ada.socket.disconnect();
+  bob.socket.disconnect();
+  await server.until(async () => (await server.json('/health')).users.connected <= before.connected - 2);
+  const bobAgain = await server.user('Bob of old');
+  const adaAgain = await server.publisher('Ada of old');
+  assert.equal((await bobAgain.next('stream:notification')).streamerId, adaAgain.user.id);
+  bobAgain.emit('users:get');
+  const { users } = await bobAgain.next('users:list');
+  const listed = users.filter(({ username }) => username.endsWith('of old'));
+  assert.deepEqual(listed.map(({ userId, isSubscribed }) => [userId, isSubscribed]), [[adaAgain.user.id, true]]);
+});
+
 test('an ended stream may be joined and shows that it is over', async () => {
   const ada = await server.publisher();
   ada.emit('stream:end', { streamKey: ada.key });

@@ -78,6 +78,12 @@ export class Server {
     return (await fetch(this.url + path)).json();
   }
 
+  /** Asks again and again until it is so. */
+  async until(isSo) {
+    const late = Date.now() + PATIENCE_MS;
+    while (!(await isSo())) assert.ok(Date.now() < late, `it never became so: ${isSo}`);
+  }
+
   alive() {
     return this.child.exitCode === null && this.child.signalCode === null;
   }

@@ -7,6 +7,8 @@ CREATE TABLE users (
     role        TEXT NOT NULL CHECK (role IN ('STREAMER', 'VIEWER')),
     -- SHA-256 of the resume token. The token itself is never written.
     resume_hash BLOB NOT NULL,
+    -- Whether it was ever shown.
+    token_shown BOOLEAN NOT NULL,
     created_at  BIGINT NOT NULL,
     seen_at     BIGINT NOT NULL
 );

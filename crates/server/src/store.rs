@@ -145,6 +145,7 @@ fn user(row: &SqliteRow) -> anyhow::Result<UserRow> {
             .try_into()
             .ok()
             .context("resume_hash is not 32 bytes long")?,
+        token_shown: row.try_get("token_shown")?,
         created_at: timestamp(row, "created_at")?,
         seen_at: timestamp(row, "seen_at")?,
     })

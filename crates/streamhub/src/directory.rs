@@ -3,6 +3,10 @@
 //! Pure state; time is an argument. A name is a label: two people may use the same. A user is who shows the resume token
 //! that was handed out at its first registration, and nobody else.
 //!
+//! Clients that were written for StreamHub know no token, and their pages load anew at every turn. So a new user under
+//! the label of one who has gone, and never showed its token, begins with the same subscriptions in both directions.
+//! That is all it gets: not the id, not the stream, and nothing is taken from the other.
+//!
 //! Invariant: a session speaks for at most one user, and a user is spoken for by at most one session.
 
 use crate::config::Limits;
@@ -20,8 +24,13 @@ pub(crate) struct Directory {
     limits: Limits,
     users: HashMap<Uuid, User>,
     by_token: HashMap<[u8; 32], Uuid>,
+    by_label: HashMap<Label, Vec<Uuid>>,
     sessions: HashMap<SessionId, Uuid>,
 }
+
+/// What a person calls itself, whatever the case of the letters, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Label(String, Role);
 
 /// One user.
 #[derive(Debug, Clone)]
@@ -55,6 +64,8 @@ pub(crate) struct Registered {
     pub(crate) replaced: Option<SessionId>,
     /// Users that were forgotten to make room.
     pub(crate) forgotten: Vec<Uuid>,
+    /// Subscriptions that a new user begins with.
+    pub(crate) inherited: Vec<SubscriptionRow>,
 }
 
 /// Why somebody could not be registered.
@@ -100,11 +111,11 @@ impl Directory {
             limits,
             users: HashMap::new(),
             by_token: HashMap::new(),
+            by_label: HashMap::new(),
             sessions: HashMap::new(),
         };
         for row in snapshot.users {
-            directory.by_token.insert(row.resume_hash, row.id);
-            directory.users.insert(row.id, User::new(row));
+            directory.insert(User::new(row));
         }
         for row in snapshot.subscriptions {
             directory.link(&row);
@@ -133,7 +144,9 @@ impl Directory {
             let id = *self.by_token.get(&hash(token))?;
             Some((id, token.to_owned()))
         });
+        let shown = resumed.is_some();
         let mut forgotten = Vec::new();
+        let mut inherited = Vec::new();
         let (id, resume_token) = match resumed {
             Some(resumed) => resumed,
             None => {
@@ -143,7 +156,9 @@ impl Directory {
                     Some(id) => self.set_token(id, &token),
                     None => {
                         forgotten = self.make_room()?;
-                        self.add(name, role, &token, now)
+                        let (id, token) = self.add(name, role, &token, now);
+                        inherited = self.inherit(id, now);
+                        (id, token)
                     }
                 }
             }
@@ -156,6 +171,7 @@ impl Directory {
             .get_mut(&id)
             .expect("a user that was just found or added");
         user.row.seen_at = now;
+        user.row.token_shown |= shown;
         let before = user
             .presence
             .replace(present)
@@ -171,6 +187,7 @@ impl Directory {
             resume_token,
             replaced,
             forgotten,
+            inherited,
         })
     }
 
@@ -198,12 +215,13 @@ impl Directory {
         self.users.get_mut(&id)
     }
 
-    /// Everybody but `asker`: those who are here first, then those seen last.
+    /// Everybody but `asker`: those who are here first, then those seen last. Of those who are a label only, the last one
+    /// stands for all, and none if somebody with that label is here.
     pub(crate) fn others(&self, asker: Uuid) -> Vec<&User> {
         let mut others: Vec<_> = self
             .users
             .values()
-            .filter(|user| user.row.id != asker)
+            .filter(|user| user.row.id != asker && !self.is_stood_for(user))
             .collect();
         others.sort_by_key(|user| {
             (
@@ -214,6 +232,16 @@ impl Directory {
         });
         others.truncate(self.limits.users_listed_max);
         others
+    }
+
+    /// Whether somebody else with the same label says as much as this user.
+    fn is_stood_for(&self, user: &User) -> bool {
+        let rank = |user: &User| (user.presence.is_some(), user.row.seen_at, user.row.id);
+        let bearers = self.by_label.get(&user.label()).into_iter().flatten();
+        user.is_label_only()
+            && bearers
+                .filter_map(|id| self.users.get(id))
+                .any(|other| rank(other) > rank(user))
     }
 
     /// How many users are known, and how many of them are here.
@@ -265,7 +293,9 @@ impl Directory {
             .get(&id)
             .into_iter()
             .flat_map(|user| user.following.keys());
-        following.filter_map(|id| self.users.get(id))
+        following
+            .filter_map(|id| self.users.get(id))
+            .filter(|user| !self.is_stood_for(user))
     }
 
     /// The sessions of those who follow a user and are here.
@@ -310,13 +340,71 @@ impl Directory {
             username: name.to_owned(),
             role,
             resume_hash: hash(token),
+            token_shown: false,
             created_at: now,
             seen_at: now,
         };
         let id = row.id;
-        self.by_token.insert(row.resume_hash, id);
-        self.users.insert(id, User::new(row));
+        self.insert(User::new(row));
         (id, token.to_owned())
+    }
+
+    fn insert(&mut self, user: User) {
+        self.by_token.insert(user.row.resume_hash, user.row.id);
+        self.by_label
+            .entry(user.label())
+            .or_default()
+            .push(user.row.id);
+        self.users.insert(user.row.id, user);
+    }
+
+    fn remove(&mut self, id: Uuid) {
+        let Some(user) = self.users.remove(&id) else {
+            return;
+        };
+        self.by_token.remove(&user.row.resume_hash);
+        let label = user.label();
+        if let Some(bearers) = self.by_label.get_mut(&label) {
+            bearers.retain(|bearer| *bearer != id);
+            if bearers.is_empty() {
+                self.by_label.remove(&label);
+            }
+        }
+    }
+
+    /// Gives a new user the subscriptions of the one who last had its label, if that one is a label only.
+    fn inherit(&mut self, heir: Uuid, now: Timestamp) -> Vec<SubscriptionRow> {
+        let Some(label) = self.users.get(&heir).map(User::label) else {
+            return Vec::new();
+        };
+        let bearers = self.by_label.get(&label).into_iter().flatten();
+        let before = bearers
+            .filter_map(|id| self.users.get(id))
+            .filter(|user| user.row.id != heir && user.is_label_only())
+            .max_by_key(|user| user.row.seen_at);
+        let Some(before) = before else {
+            return Vec::new();
+        };
+        let row = |follower, following| SubscriptionRow {
+            follower,
+            following,
+            created_at: now,
+        };
+        let followed = before.following.keys().map(|target| row(heir, *target));
+        let max = self.limits.subscriptions_max;
+        let has_room = |id: &Uuid| {
+            self.users
+                .get(id)
+                .is_some_and(|user| user.following.len() < max)
+        };
+        let followers = before
+            .followers
+            .iter()
+            .filter(|id| has_room(id))
+            .map(|id| row(*id, heir));
+        let rows: Vec<_> = followed.chain(followers).collect();
+        rows.iter().for_each(|row| self.link(row));
+        rows
     }
 
     fn link(&mut self, row: &SubscriptionRow) {
@@ -348,11 +436,7 @@ impl Directory {
         gone.sort_unstable();
         // A few at a time, so that the search is not repeated at every registration.
         gone.truncate(max / 20 + 1);
-        for (_, id) in &gone {
-            if let Some(user) = self.users.remove(id) {
-                self.by_token.remove(&user.row.resume_hash);
-            }
-        }
+        gone.iter().for_each(|(_, id)| self.remove(*id));
         Ok(gone.into_iter().map(|(_, id)| id).collect())
     }
 }
@@ -367,6 +451,15 @@ impl User {
             following: BTreeMap::new(),
             followers: HashSet::new(),
         }
+    }
+
+    fn label(&self) -> Label {
+        Label(self.row.username.to_lowercase(), self.row.role)
+    }
+
+    /// Whether it has gone without ever showing that its client knows tokens.
+    fn is_label_only(&self) -> bool {
+        self.presence.is_none() && !self.row.token_shown
     }
 
     fn is_forgettable(&self) -> bool {

@@ -47,6 +47,8 @@ pub struct UserRow {
     pub role: Role,
     /// SHA-256 of the resume token: whoever shows the token is this user.
     pub resume_hash: [u8; 32],
+    /// Whether the token was ever shown: whoever showed it once is its client's, and no label stands for it any more.
+    pub token_shown: bool,
     /// When the user was first seen.
     pub created_at: Timestamp,
     /// When the user last registered or went.
@@ -54,7 +56,7 @@ pub struct UserRow {
 }
 
 /// What a user registered as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Role {
     /// May create streams.

@@ -29,14 +29,16 @@ type Statement<'a> = sqlx::query::Query<'a, sqlx::Sqlite, SqliteArguments>;
 
 fn user(row: &UserRow) -> Statement<'_> {
     sqlx::query(
-        "INSERT INTO users (id, username, role, resume_hash, created_at, seen_at) VALUES ($1, $2, $3, $4, $5, $6) \
+        "INSERT INTO users (id, username, role, resume_hash, token_shown, created_at, seen_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) \
          ON CONFLICT (id) DO UPDATE SET username = excluded.username, role = excluded.role, \
-         resume_hash = excluded.resume_hash, seen_at = excluded.seen_at",
+         resume_hash = excluded.resume_hash, token_shown = excluded.token_shown, seen_at = excluded.seen_at",
     )
     .bind(text(row.id))
     .bind(row.username.as_str())
     .bind(row.role.as_str())
     .bind(row.resume_hash.as_slice())
+    .bind(row.token_shown)
     .bind(millis(row.created_at))
     .bind(millis(row.seen_at))
 }

@@ -54,6 +54,7 @@ fn ada() -> UserRow {
         username: "Ada".to_owned(),
         role: Role::Streamer,
         resume_hash: [7; 32],
+        token_shown: true,
         created_at: Timestamp::from_millis(1_000),
         seen_at: Timestamp::from_millis(2_000),
     }

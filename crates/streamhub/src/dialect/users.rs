@@ -28,16 +28,10 @@ impl Turn<'_> {
             socket_id: self.socket.id().to_owned(),
         };
         let now = Timestamp::now();
-        let (before, registered) = {
+        let registered = {
             let mut directory = self.shared.directory.lock();
-            let before = directory
-                .of_session(self.session.id)
-                .map(|user| user.row.id);
             let token = register.resume_token.as_deref();
-            (
-                before,
-                directory.register(present, &register.username, role, token, random_hex, now),
-            )
+            directory.register(present, &register.username, role, token, random_hex, now)
         };
         let registered = match registered {
             Ok(registered) => registered,
@@ -50,10 +44,11 @@ impl Turn<'_> {
         for id in registered.forgotten {
             self.shared.record(Record::UserForgotten(id)).await;
         }
-        if before != Some(registered.user.row.id) {
-            self.shared
-                .record(Record::User(registered.user.row.clone()))
-                .await;
+        self.shared
+            .record(Record::User(registered.user.row.clone()))
+            .await;
+        for row in registered.inherited {
+            self.shared.record(Record::Subscribed(row)).await;
         }
         // Whoever shows the token is the person: a connection that still hangs has lost its seat.
         if let (Some(replaced), Some(key)) = (registered.replaced, &registered.user.stream)

@@ -182,3 +182,55 @@ fn following_survives_a_restart_and_only_those_who_are_here_are_told() {
     assert!(!after.unsubscribe(bob.user.row.id, ada.id));
     assert!(after.present_followers(ada.id).is_empty());
 }
+
+#[test]
+fn a_label_that_returns_keeps_its_subscriptions_and_nothing_else() {
+    let mut directory = directory();
+    let ada = register(&mut directory, 1, "Ada");
+    let bob = register(&mut directory, 2, "Bob");
+    directory
+        .subscribe(bob.user.row.id, ada.user.row.id, at(3))
+        .unwrap();
+    directory.session_gone(SessionId(1), at(4));
+    directory.session_gone(SessionId(2), at(4));
+
+    let ada_again = register(&mut directory, 5, "ada");
+    assert_ne!(ada_again.user.row.id, ada.user.row.id);
+    let bob_again = register(&mut directory, 6, "bob");
+    assert_eq!(
+        directory.present_followers(ada_again.user.row.id),
+        [SessionId(6)]
+    );
+    assert!(directory.follows(bob_again.user.row.id, ada_again.user.row.id));
+    let listed: Vec<_> = directory.others(bob_again.user.row.id);
+    assert_eq!(listed.len(), 1, "the ghosts are not listed");
+    let followed: Vec<_> = directory.followed_by(bob_again.user.row.id).collect();
+    assert_eq!(followed.len(), 1, "nor counted twice");
+
+    let owner = resume(&mut directory, 7, "Ada", Some(&ada.resume_token));
+    assert_eq!(
+        owner.user.row.id, ada.user.row.id,
+        "the token is worth what it was"
+    );
+    assert_eq!(directory.present_followers(ada.user.row.id), [SessionId(6)]);
+}
+
+#[test]
+fn who_ever_showed_its_token_is_no_mere_label() {
+    let mut directory = directory();
+    let ada = register(&mut directory, 1, "Ada");
+    resume(&mut directory, 2, "Ada", Some(&ada.resume_token));
+    let bob = register(&mut directory, 3, "Bob");
+    directory
+        .subscribe(bob.user.row.id, ada.user.row.id, at(4))
+        .unwrap();
+    directory.session_gone(SessionId(2), at(5));
+    let impostor = register(&mut directory, 6, "Ada");
+    assert!(impostor.inherited.is_empty());
+    assert!(directory.present_followers(impostor.user.row.id).is_empty());
+    assert_eq!(
+        directory.others(bob.user.row.id).len(),
+        2,
+        "both are listed"
+    );
+}
