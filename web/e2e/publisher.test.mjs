@@ -93,6 +93,11 @@ test('another picture and another mode can be taken while live', TEST_MAX, async
   await publisher.locator('source-settings label', { hasText: 'Low delay' }).click();
   await viewer.locator('abanico-player[data-path="webm"][state="playing"]').waitFor();
   assert.ok(await isMoving(viewer), 'the picture stands still');
+
+  const late = await openPage(viewer.context().browser());
+  await late.goto(viewer.url());
+  await untilState(late, 'playing');
+  assert.ok(await isMoving(late), 'the picture stands still');
   assert.deepEqual(viewer.complaints, []);
 });
 

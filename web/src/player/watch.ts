@@ -210,11 +210,7 @@ export class Watch {
   /** Chooses the path by the first bytes; gives back what it should have, joined with what had to wait. */
   #decide(frame: Incoming): Incoming | undefined {
     if (this.#kind) {
-      // A publisher may change from pictures to video and back on the same stream.
-      const content = sniff(frame.bytes);
-      if (this.#kind === 'picture' && content === 'webm') this.#open('webm');
-      else if (this.#kind === 'webm' && isWholeJpeg(frame.bytes)) this.#open('picture');
-      return frame;
+      return this.#reconsider(this.#kind, frame);
     }
     const bytes = this.#undecided.length > 0 ? concat([...this.#undecided, frame.bytes]) : frame.bytes;
     const content = sniff(bytes);
@@ -229,6 +225,19 @@ export class Watch {
       return undefined;
     }
     this.#undecided = [];
+    return { ...frame, bytes };
+  }
+
+  /** A publisher may change from pictures to video and back on the same stream. */
+  #reconsider(kind: 'picture' | 'webm', frame: Incoming): Incoming | undefined {
+    if (kind === 'webm') {
+      if (isWholeJpeg(frame.bytes)) this.#open('picture');
+      return frame;
+    }
+    const bytes = this.#undecided.length > 0 ? concat([...this.#undecided, frame.bytes]) : frame.bytes;
+    this.#undecided = mayBeginWebm(bytes) ? [bytes] : [];
+    if (this.#undecided.length > 0) return undefined;
+    if (sniff(bytes) === 'webm') this.#open('webm');
     return { ...frame, bytes };
   }
 

@@ -7,6 +7,8 @@ import { Problem } from './problem.ts';
 
 /** Keyframes this often, or those who join wait. */
 const KEYFRAME_EVERY_MS = 1_000;
+/** Chromium's first chunk may be a single byte. It waits for the next, so that what begins is told by its first bytes. */
+const FIRST_CHUNK_MIN_BYTES = 64;
 const AUDIO_BITS_PER_SECOND = 96_000;
 
 /** Tried in this order. MP4 is what older Safari has; it is sent only if there is nothing else. */
@@ -40,11 +42,17 @@ export function startVideoCapture(
   let isStopped = false;
   // Reading a blob takes a moment, and a short one may overtake a long one.
   let order = Promise.resolve();
+  let held: Blob | undefined;
+  let hasBegun = false;
   recorder.ondataavailable = ({ data }) => {
     const capturedAt = Date.now();
     if (data.size === 0 || isStopped) return;
+    const chunk = held ? new Blob([held, data]) : data;
+    held = hasBegun || chunk.size >= FIRST_CHUNK_MIN_BYTES ? undefined : chunk;
+    if (held) return;
+    hasBegun = true;
     order = order
-      .then(() => data.arrayBuffer())
+      .then(() => chunk.arrayBuffer())
       .then((bytes) => {
         if (!isStopped) host.chunk(bytes, capturedAt);
       });
