@@ -48,8 +48,10 @@ pub(crate) mod service;
 pub(crate) mod session;
 
 mod answer;
+mod ending;
 mod feeds;
 mod heartbeat;
+mod intake;
 mod link;
 mod outbox;
 mod polling;

@@ -117,6 +117,18 @@ impl Link {
         result
     }
 
+    /// Reads what is left of a connection that cannot be written any more.
+    pub(crate) fn receive_rest<E: From<LinkEnd>>(
+        &mut self,
+        mut take: impl FnMut(Data) -> Next<E>,
+    ) -> Result<(), E> {
+        let mut rest = std::mem::take(&mut self.unread).to_vec();
+        let decoded = rest.len();
+        rest.resize(decoded + READ_BYTES, 0);
+        let count = self.io.read_now(&mut rest[decoded..]);
+        self.decode(&mut &rest[..decoded + count], &mut take)
+    }
+
     fn decode<E: From<LinkEnd>>(
         &mut self,
         input: &mut &[u8],

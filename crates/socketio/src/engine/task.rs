@@ -3,27 +3,32 @@
 //! One hand-written future polls all of it, so that a driver that waits holds up neither pings nor writes, and one wake
 //! serves whatever has become ready. What other tasks want of the session they leave in [`Shared`].
 
+mod closing;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, Sleep};
 
 use crate::body::Body;
+use crate::engine::ending::Ending;
 use crate::engine::feeds::Feeds;
 use crate::engine::heartbeat::{Beat, Heartbeat};
-use crate::engine::link::{Data, Link, LinkEnd, Next};
+use crate::engine::intake::Intake;
+use crate::engine::link::{Link, LinkEnd};
 use crate::engine::outbox::Outbox;
-use crate::engine::packet::{Packet, Payload};
+use crate::engine::packet::Payload;
 use crate::engine::parcel::Parcel;
 use crate::engine::probe::{Probe, Probed};
 use crate::engine::server::Ticket;
-use crate::engine::service::{Driver, Inbound};
+use crate::engine::service::Driver;
 use crate::engine::session::{Phase, Shared, Upgrading};
+use crate::engine::task::closing::Closing;
 use crate::handler::DisconnectReason;
 use crate::websocket::frame::{Limits, code};
 
@@ -52,30 +57,6 @@ enum Carrier {
     WebSocket(Box<Link>),
     /// Nothing any more.
     Ended,
-}
-
-/// The end of a session while it is carried out.
-struct Closing {
-    ending: Ending,
-    deadline: Instant,
-    driver_is_done: bool,
-}
-
-/// Why and how a session ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ending {
-    reason: DisconnectReason,
-    farewell: Farewell,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Farewell {
-    /// There is nobody to say it to.
-    None,
-    /// What is queued, then goodbye.
-    AfterQueue(u16, &'static str),
-    /// At once.
-    AtOnce(u16, &'static str),
 }
 
 /// Reads per poll of the task. After these it lets others go first.
@@ -128,7 +109,21 @@ impl<D: Driver> Task<D> {
         }
         self.poll_probe(cx);
         self.receive(cx)?;
-        self.send(cx)
+        let sent = self.send(cx);
+        sent.map_err(|ending| self.last_words().unwrap_or(ending))
+    }
+
+    /// Nothing can be written any more. What the client said before it went may still be there, and says why it went.
+    fn last_words(&mut self) -> Option<Ending> {
+        let Carrier::WebSocket(link) = &mut self.carrier else {
+            return None;
+        };
+        let mut intake = Intake {
+            driver: &mut self.driver,
+            has_message: false,
+            has_pong: false,
+        };
+        link.receive_rest(|data| intake.data(data)).err()
     }
 
     /// What others have left in the shared state.
@@ -316,7 +311,8 @@ impl<D: Driver> Task<D> {
 
     fn answer_bounds(&self) -> (usize, usize) {
         let config = &self.ticket.shared.config;
-        (config.poll_packets_max, config.poll_bytes_max)
+        // An answer that may hold nothing would never be given.
+        (config.poll_packets_max.max(1), config.poll_bytes_max.max(1))
     }
 
     /// Moves what is due to the outbox while it has room: a ping, the queue, then the feeds. Says whether there is no more;
@@ -397,126 +393,6 @@ impl<D: Driver> Task<D> {
             let _ = poll.send(answer_of(&Parcel::noop()));
         }
     }
-
-    fn begin_closing(&mut self, ending: Ending) {
-        tracing::debug!(session = %self.ticket.shared.id, ?ending, "session ends");
-        let now = Instant::now();
-        let deadline = now + self.ticket.shared.config.close_timeout;
-        self.closing = Some(Closing {
-            ending,
-            deadline,
-            driver_is_done: false,
-        });
-        self.alarm.set(deadline);
-        self.end_probe();
-        self.payloads.clear();
-        let feeds = std::mem::take(&mut self.feeds);
-        let mut state = self.ticket.shared.state.lock();
-        state.phase = Phase::Closing(ending.reason);
-        let changes = std::mem::take(&mut state.feed_changes);
-        let dropped = (!matches!(ending.farewell, Farewell::AfterQueue(..))).then(|| {
-            self.outbox.keep_begun();
-            std::mem::take(&mut state.queue)
-        });
-        drop(state);
-        // Feeds are foreign code, which must not run under the lock.
-        drop((feeds, changes, dropped));
-    }
-
-    /// Says goodbye over the carrier and lets the driver come to its end, side by side.
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(Closing {
-            ending, deadline, ..
-        }) = self.closing
-        else {
-            return Poll::Ready(());
-        };
-        if !matches!(self.carrier, Carrier::Ended)
-            && (self.poll_goodbye(cx, ending.farewell).is_ready()
-                || self.alarm.poll(cx).is_ready() && Instant::now() >= deadline)
-        {
-            self.carrier = Carrier::Ended;
-            self.outbox = Outbox::default();
-            self.ticket.withdraw();
-        }
-        let closing = self.closing.as_mut().expect("it was there above");
-        if !closing.driver_is_done {
-            closing.driver_is_done = self.driver.poll_close(ending.reason, cx).is_ready();
-        }
-        if closing.driver_is_done && matches!(self.carrier, Carrier::Ended) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
-
-    fn poll_goodbye(&mut self, cx: &mut Context<'_>, farewell: Farewell) -> Poll<()> {
-        match (&mut self.carrier, farewell) {
-            (Carrier::Ended, _) | (Carrier::Opening(_) | Carrier::WebSocket(_), Farewell::None) => {
-                Poll::Ready(())
-            }
-            (Carrier::Opening(upgrade), _) => {
-                let Ok(upgraded) = ready!(Pin::new(upgrade).poll(cx)) else {
-                    return Poll::Ready(());
-                };
-                self.carrier =
-                    Carrier::WebSocket(Box::new(Link::new(upgraded, limits(&self.ticket.shared))));
-                self.poll_goodbye(cx, farewell)
-            }
-            (Carrier::WebSocket(link), Farewell::AtOnce(code, reason)) => link
-                .poll_goodbye(cx, &mut self.outbox, code, reason)
-                .map(drop),
-            (Carrier::WebSocket(link), Farewell::AfterQueue(code, reason)) => {
-                loop {
-                    take_queue(&self.ticket.shared, &mut self.outbox, Outbox::has_room);
-                    if self.outbox.is_empty() {
-                        break;
-                    }
-                    if ready!(link.poll_write(cx, &mut self.outbox)).is_err() {
-                        return Poll::Ready(());
-                    }
-                }
-                link.poll_goodbye(cx, &mut self.outbox, code, reason)
-                    .map(drop)
-            }
-            (Carrier::Polling, farewell) => self.answer_goodbye(farewell),
-        }
-    }
-
-    fn answer_goodbye(&mut self, farewell: Farewell) -> Poll<()> {
-        let (packets_max, bytes_max) = self.answer_bounds();
-        let shared = &self.ticket.shared;
-        let reason = self.closing.as_ref().map(|closing| closing.ending.reason);
-        let (poll, has_left) = {
-            let mut state = shared.state.lock();
-            (state.polling.poll.take(), state.polling.has_left)
-        };
-        match (poll, farewell) {
-            (Some(poll), _) if reason == Some(DisconnectReason::ClientDisconnect) => {
-                let _ = poll.send(answer_of(&Parcel::noop()));
-                Poll::Ready(())
-            }
-            (Some(poll), Farewell::AfterQueue(..)) => {
-                take_queue(shared, &mut self.outbox, |outbox| {
-                    outbox.has_room_in_answer(packets_max, bytes_max)
-                });
-                if self.outbox.is_empty() {
-                    let _ = poll.send(answer_of(&Parcel::close()));
-                    return Poll::Ready(());
-                }
-                // Goodbye comes with the next poll: socket.io-client would act on it before the packets ahead of it.
-                let _ = poll.send(self.outbox.take_answer(packets_max, bytes_max));
-                Poll::Pending
-            }
-            (Some(poll), _) => {
-                let _ = poll.send(answer_of(&Parcel::close()));
-                Poll::Ready(())
-            }
-            // A poll that comes wakes the task.
-            (None, Farewell::AfterQueue(..)) if !has_left => Poll::Pending,
-            (None, _) => Poll::Ready(()),
-        }
-    }
 }
 
 impl<D: Driver> Future for Task<D> {
@@ -553,114 +429,6 @@ fn take_post(shared: &Shared) -> Option<Payload> {
     let payload = state.polling.post.take()?;
     state.polling.post_taken = None;
     Some(payload)
-}
-
-fn take_queue(shared: &Shared, outbox: &mut Outbox, has_room: impl Fn(&Outbox) -> bool) {
-    let mut state = shared.state.lock();
-    while has_room(outbox) {
-        let Some(parcel) = state.queue.pop_front() else {
-            break;
-        };
-        outbox.push(parcel);
-    }
-}
-
-/// Hands packets to the driver.
-struct Intake<'a, D> {
-    driver: &'a mut D,
-    has_message: bool,
-    has_pong: bool,
-}
-
-impl<D: Driver> Intake<'_, D> {
-    fn data(&mut self, data: Data) -> Next<Ending> {
-        let packet = match data {
-            Data::Binary(bytes) => Packet::Binary(bytes),
-            Data::Text(text) => match Packet::decode(&text) {
-                Ok(packet) => packet,
-                Err(_) => return Next::Stop(Ending::of(DisconnectReason::ParseError)),
-            },
-        };
-        match self.packet(packet) {
-            Ok(()) if self.driver.accepts() => Next::More,
-            Ok(()) => Next::Pause,
-            Err(ending) => Next::Stop(ending),
-        }
-    }
-
-    /// Says whether the payload has been taken wholly.
-    fn payload(&mut self, payload: &mut Payload) -> Result<bool, Ending> {
-        while self.driver.accepts() {
-            match payload.next() {
-                Some(Ok(packet)) => self.packet(packet)?,
-                Some(Err(_)) => return Err(Ending::of(DisconnectReason::ParseError)),
-                None => return Ok(true),
-            }
-        }
-        Ok(false)
-    }
-
-    fn packet(&mut self, packet: Packet) -> Result<(), Ending> {
-        let message = match packet {
-            Packet::Message(text) => Inbound::Text(text),
-            Packet::Binary(bytes) => Inbound::Binary(bytes),
-            Packet::Pong(_) => {
-                self.has_pong = true;
-                return Ok(());
-            }
-            Packet::Close => return Err(Ending::of(DisconnectReason::ClientDisconnect)),
-            Packet::Ping(_) => return Err(Ending::of(DisconnectReason::ParseError)),
-            Packet::Open | Packet::Upgrade | Packet::Noop => return Ok(()),
-        };
-        self.has_message = true;
-        self.driver
-            .message(message)
-            .map_err(|_| Ending::of(DisconnectReason::ParseError))
-    }
-}
-
-impl Ending {
-    fn of(reason: DisconnectReason) -> Self {
-        let farewell = match reason {
-            DisconnectReason::ClientDisconnect => Farewell::AtOnce(code::NORMAL, ""),
-            DisconnectReason::TransportClose => Farewell::AtOnce(code::NORMAL, ""),
-            DisconnectReason::TransportError => {
-                Farewell::AtOnce(code::PROTOCOL_ERROR, "transport error")
-            }
-            DisconnectReason::PingTimeout => Farewell::AtOnce(code::POLICY, "ping timeout"),
-            DisconnectReason::ServerDisconnect => Farewell::AfterQueue(code::NORMAL, ""),
-            DisconnectReason::SlowConsumer => Farewell::AtOnce(code::POLICY, "slow consumer"),
-            DisconnectReason::ParseError => Farewell::AtOnce(code::PROTOCOL_ERROR, "parse error"),
-            DisconnectReason::HandlerPanic => Farewell::AtOnce(code::INTERNAL, "internal error"),
-            DisconnectReason::ServerShutdown => {
-                Farewell::AfterQueue(code::GOING_AWAY, "server shutdown")
-            }
-        };
-        Self { reason, farewell }
-    }
-}
-
-impl From<LinkEnd> for Ending {
-    fn from(end: LinkEnd) -> Self {
-        match end {
-            LinkEnd::Eof => Self {
-                reason: DisconnectReason::TransportClose,
-                farewell: Farewell::None,
-            },
-            LinkEnd::Io(_) => Self {
-                reason: DisconnectReason::TransportError,
-                farewell: Farewell::None,
-            },
-            LinkEnd::Frame(error) => Self {
-                reason: DisconnectReason::TransportError,
-                farewell: Farewell::AtOnce(error.close_code(), "malformed frame"),
-            },
-            LinkEnd::Closed(code) => Self {
-                reason: DisconnectReason::TransportClose,
-                farewell: Farewell::AtOnce(code.unwrap_or(code::NORMAL), ""),
-            },
-        }
-    }
 }
 
 /// One timer for all that a session waits for.

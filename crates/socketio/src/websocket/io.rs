@@ -1,6 +1,6 @@
 //! The socket below a WebSocket: the plain TCP stream where it can be had, anything that hyper can upgrade otherwise.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read as _};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -52,6 +52,14 @@ impl Io {
         }
     }
 
+    /// Reads what is there whether or not the runtime has noticed it yet; zero is the end or nothing.
+    pub(crate) fn read_now(&mut self, buffer: &mut [u8]) -> usize {
+        match self {
+            Self::Tcp(stream) => (&*SockRef::from(&*stream)).read(buffer).unwrap_or(0),
+            Self::Other(_) => 0,
+        }
+    }
+
     /// Whether a write may take something. Always for what cannot tell.
     pub(crate) fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
@@ -72,7 +80,12 @@ impl Io {
                 ready!(stream.poll_write_ready(cx))?;
                 let mut taken = 0;
                 let result = stream.try_io(Interest::WRITABLE, || {
-                    taken = SockRef::from(&*stream).send_vectored(slices)?;
+                    let socket = SockRef::from(&*stream);
+                    // The kernel takes one slice more cheaply than a list of one.
+                    taken = match slices {
+                        [slice] => socket.send(slice)?,
+                        slices => socket.send_vectored(slices)?,
+                    };
                     // Part of it means that the buffer is full: say so now and save the system call that would find out.
                     if taken < len {
                         Err(io::ErrorKind::WouldBlock.into())

@@ -125,7 +125,6 @@ async fn a_feed_is_pulled_only_as_fast_as_the_client_reads() {
     assert_eq!(Arc::strong_count(&pulled), 1, "the feed is dropped");
 }
 
-/// Gives one picture for each poll of a polling client: whatever is asked.
 #[tokio::test]
 async fn over_polling_a_feed_is_pulled_only_when_a_poll_is_open() {
     let node = Node::start(Config::default()).await;
@@ -193,4 +192,34 @@ async fn a_handler_that_waits_stops_neither_events_nor_pongs_to_its_client() {
     assert_eq!(client.text().await, "42[\"meanwhile\",1]");
     node.permits.add_permits(1);
     node.event().await;
+}
+
+#[tokio::test]
+async fn a_feed_ends_with_its_socket_and_not_with_another_of_the_session() {
+    let node = Node::start(Config::default()).await;
+    let (mut client, main) = node.member().await;
+    client.send("40/side").await;
+    client.text().await;
+    let side = node.connected().await;
+    let (of_main, of_side) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let endless = |pulled: &Arc<AtomicUsize>| Endless {
+        pulled: Arc::clone(pulled),
+        picture: message("picture", 100_000),
+    };
+    main.attach(endless(&of_main));
+    side.attach(endless(&of_side));
+    client.send("41").await;
+    assert_eq!(node.gone().await.0, main.id());
+    // Reading makes room; the session drops the feed when it next writes.
+    while Arc::strong_count(&of_main) > 1 {
+        client.text().await;
+        client.frame().await;
+    }
+    assert_eq!(Arc::strong_count(&of_side), 2);
+    main.attach(endless(&of_main));
+    while Arc::strong_count(&of_main) > 1 {
+        client.text().await;
+        client.frame().await;
+    }
+    assert_eq!(side.namespace(), "/side");
 }

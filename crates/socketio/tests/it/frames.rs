@@ -2,7 +2,7 @@
 
 use abanico_socketio::{Config, DisconnectReason};
 
-use crate::world::{Frame, Node, frame, header};
+use crate::world::{Frame, Node, WebSocket, frame, header, message, serve};
 
 /// Sends bytes as a member of the main namespace; the close code and the reason that the application is told.
 async fn refusal_of(bytes: &[u8]) -> (u16, DisconnectReason) {
@@ -182,4 +182,43 @@ async fn events_before_the_end_are_still_handled() {
         assert_eq!(node.event().await.arg::<u8>(0).unwrap(), number);
     }
     assert_eq!(node.gone().await.1, DisconnectReason::TransportClose);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_no_tcp_socket_serves_as_well() {
+    let node = Node::start(Config::default()).await;
+    let (near, far) = tokio::io::duplex(1000);
+    tokio::spawn(serve(far, node.addr, node.server.clone()));
+    let mut client = WebSocket::over(near, "EIO=4&transport=websocket").await;
+    assert!(client.text().await.starts_with("0{"));
+    client.send("40").await;
+    client.text().await;
+    let socket = node.connected().await;
+    for _ in 0..5 {
+        socket.emit(&message("picture", 100_000)).unwrap();
+    }
+    client.send("42[\"echo\",1]").await;
+    for _ in 0..5 {
+        client.text().await;
+        assert_eq!(client.frame().await, Frame::Binary(vec![7; 100_000]));
+    }
+    assert_eq!(client.text().await, "42[\"echo\",1]");
+    client.send("1").await;
+    assert_eq!(client.close_code().await, 1000);
+}
+
+#[tokio::test]
+async fn a_goodbye_is_heard_although_writing_to_the_client_fails() {
+    for _ in 0..20 {
+        let node = Node::start(Config::default()).await;
+        let (mut client, socket) = node.member().await;
+        socket.emit(&message("picture", 500_000)).unwrap();
+        client.send("41").await;
+        // What it has not read makes this a reset.
+        drop(client);
+        while socket.emit(&message("picture", 10_000)).is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(node.gone().await.1, DisconnectReason::ClientDisconnect);
+    }
 }

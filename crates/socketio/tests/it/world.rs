@@ -13,7 +13,7 @@ use bytes::Bytes;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::value::RawValue;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
@@ -205,16 +205,24 @@ impl Node {
 async fn accept(listener: TcpListener, server: Server) {
     loop {
         let (stream, peer) = listener.accept().await.unwrap();
-        let server = server.clone();
-        let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(PeerAddr(peer));
-            let server = server.clone();
-            async move { Ok::<_, Infallible>(server.call(request).await) }
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(connection.with_upgrades());
+        tokio::spawn(serve(stream, peer, server.clone()));
     }
+}
+
+/// Serves one connection.
+pub(crate) async fn serve<S>(stream: S, peer: SocketAddr, server: Server)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(PeerAddr(peer));
+        let server = server.clone();
+        async move { Ok::<_, Infallible>(server.call(request).await) }
+    });
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // A client that goes away is what many tests are about.
+    let _ = connection.with_upgrades().await;
 }
 
 /// An HTTP answer.
@@ -359,13 +367,18 @@ pub(crate) enum Frame {
 }
 
 /// A WebSocket from its client's side.
-pub(crate) struct WebSocket {
-    pub(crate) stream: TcpStream,
+pub(crate) struct WebSocket<S = TcpStream> {
+    pub(crate) stream: S,
 }
 
 impl WebSocket {
     pub(crate) async fn open(addr: SocketAddr, query: &str) -> Self {
-        let mut stream = TcpStream::connect(addr).await.unwrap();
+        Self::over(TcpStream::connect(addr).await.unwrap(), query).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+    pub(crate) async fn over(mut stream: S, query: &str) -> Self {
         let request = format!(
             "GET /socket.io/?{query} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

@@ -1,0 +1,66 @@
+//! Why a session ends, and how its client is told.
+
+use crate::engine::link::LinkEnd;
+use crate::handler::DisconnectReason;
+use crate::websocket::frame::code;
+
+/// Why and how a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ending {
+    pub(crate) reason: DisconnectReason,
+    pub(crate) farewell: Farewell,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Farewell {
+    /// There is nobody to say it to.
+    None,
+    /// What is queued, then goodbye.
+    AfterQueue(u16, &'static str),
+    /// At once.
+    AtOnce(u16, &'static str),
+}
+
+impl Ending {
+    pub(crate) fn of(reason: DisconnectReason) -> Self {
+        let farewell = match reason {
+            DisconnectReason::ClientDisconnect => Farewell::AtOnce(code::NORMAL, ""),
+            DisconnectReason::TransportClose => Farewell::AtOnce(code::NORMAL, ""),
+            DisconnectReason::TransportError => {
+                Farewell::AtOnce(code::PROTOCOL_ERROR, "transport error")
+            }
+            DisconnectReason::PingTimeout => Farewell::AtOnce(code::POLICY, "ping timeout"),
+            DisconnectReason::ServerDisconnect => Farewell::AfterQueue(code::NORMAL, ""),
+            DisconnectReason::SlowConsumer => Farewell::AtOnce(code::POLICY, "slow consumer"),
+            DisconnectReason::ParseError => Farewell::AtOnce(code::PROTOCOL_ERROR, "parse error"),
+            DisconnectReason::HandlerPanic => Farewell::AtOnce(code::INTERNAL, "internal error"),
+            DisconnectReason::ServerShutdown => {
+                Farewell::AfterQueue(code::GOING_AWAY, "server shutdown")
+            }
+        };
+        Self { reason, farewell }
+    }
+}
+
+impl From<LinkEnd> for Ending {
+    fn from(end: LinkEnd) -> Self {
+        match end {
+            LinkEnd::Eof => Self {
+                reason: DisconnectReason::TransportClose,
+                farewell: Farewell::None,
+            },
+            LinkEnd::Io(_) => Self {
+                reason: DisconnectReason::TransportError,
+                farewell: Farewell::None,
+            },
+            LinkEnd::Frame(error) => Self {
+                reason: DisconnectReason::TransportError,
+                farewell: Farewell::AtOnce(error.close_code(), "malformed frame"),
+            },
+            LinkEnd::Closed(code) => Self {
+                reason: DisconnectReason::TransportClose,
+                farewell: Farewell::AtOnce(code.unwrap_or(code::NORMAL), ""),
+            },
+        }
+    }
+}
