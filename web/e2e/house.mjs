@@ -71,6 +71,14 @@ export async function startServer(t, flags = [], listen = '127.0.0.1:0') {
 export async function startWire(t, port) {
   const sockets = new Set();
   let isCut = false;
+  let bytesPerSecond = Number.POSITIVE_INFINITY;
+  const crawl = (from, to) =>
+    from.on('data', (bytes) => {
+      to.write(bytes);
+      if (bytesPerSecond === Number.POSITIVE_INFINITY) return;
+      from.pause();
+      setTimeout(() => from.resume(), (bytes.length / bytesPerSecond) * 1_000);
+    });
   const proxy = net.createServer((near) => {
     if (isCut) {
       near.destroy();
@@ -87,7 +95,7 @@ export async function startWire(t, port) {
         sockets.delete(socket);
         other.destroy();
       });
-      socket.pipe(other);
+      crawl(socket, other);
     }
   });
   proxy.listen(0, '127.0.0.1');
@@ -105,6 +113,10 @@ export async function startWire(t, port) {
     cut,
     mend() {
       isCut = false;
+    },
+    /** From now on the wire takes no more than this, each way; the systems' own buffers are as large as ever. */
+    slow(limit) {
+      bytesPerSecond = limit;
     },
   };
 }

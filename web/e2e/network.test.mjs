@@ -7,6 +7,7 @@ import {
   goLive,
   isMoving,
   openPage,
+  player,
   startBrowser,
   startServer,
   startWire,
@@ -55,3 +56,34 @@ for (const [name, choices] of [
     assert.ok(await isMoving(viewer), 'the picture stands still');
   });
 }
+
+test('pictures: on an uplink that is too slow fewer are sent, and what is seen stays live', TEST_MAX, async (t) => {
+  const server = await startServer(t);
+  const wire = await startWire(t, server.port);
+  const publisher = await openPage(await startBrowser(t));
+  const link = await goLive(publisher, wire.origin, { ...DEMO, source: 'test' });
+  const viewer = await openPage(await startBrowser(t));
+  await viewer.goto(link.replace(wire.origin, server.origin));
+  await untilState(viewer, 'playing');
+  wire.slow(60_000);
+  await publisher.waitForFunction(() => Number(document.querySelector('live-numbers').dataset.dropped) >= 25);
+  assert.ok(await isMoving(viewer), 'the picture stands still');
+  const { delayMs, fps } = await player(viewer);
+  t.diagnostic(`delay ${delayMs} ms at ${fps} pictures a second`);
+  assert.ok(Number(delayMs) < 2_000, `pictures are ${delayMs} ms late`);
+});
+
+test('video: on an uplink that is too slow the recorder begins anew with less, and says so', TEST_MAX, async (t) => {
+  const server = await startServer(t);
+  const wire = await startWire(t, server.port);
+  const publisher = await openPage(await startBrowser(t));
+  const link = await goLive(publisher, wire.origin, { ...VIDEO, source: 'test', quality: '360p', microphone: 'off' });
+  const viewer = await openPage(await startBrowser(t));
+  await viewer.goto(link.replace(wire.origin, server.origin));
+  await untilState(viewer, 'playing');
+  wire.slow(40_000);
+  await publisher.locator('.message', { hasText: 'sending less' }).waitFor();
+  wire.slow(Number.POSITIVE_INFINITY);
+  await untilState(viewer, 'playing');
+  assert.ok(await isMoving(viewer), 'the picture stands still');
+});

@@ -8,6 +8,8 @@ import { DelayWindow } from './delay-window.ts';
 
 /** Recorder chunks come in lumps of up to half a second or more: the cushion must cover a lump. */
 const BOUNDS = { startMs: 200, minMs: 100, maxMs: 3_000, marginMs: 50 } as const;
+/** So long after the beginning, lateness says nothing about the network. */
+const SETTLE_MS = 800;
 /** Within this of the target nothing is done. */
 const SLACK_S = 0.03;
 /** Further behind than this is jumped, not chased. */
@@ -57,6 +59,7 @@ export interface Steering {
 export class LiveEdge {
   readonly #delays = new DelayWindow(BOUNDS);
   #end: number | undefined;
+  #beganAt: number | undefined;
   #jumpedAt = Number.NEGATIVE_INFINITY;
   #stoodAt = { time: Number.NaN, since: 0 };
 
@@ -70,7 +73,9 @@ export class LiveEdge {
     if (this.#end !== undefined && end <= this.#end) return;
     const base = this.#delays.base;
     if (base !== undefined && now - end * 1_000 - base > CLOCK_JUMP_MS) this.restarted();
-    const needed = this.#end ?? end;
+    this.#beganAt ??= now;
+    // A page that just opened is late by its own doing.
+    const needed = now - this.#beganAt < SETTLE_MS ? end : (this.#end ?? end);
     // A hole in the timeline (a frozen source, a skip) is no lateness of what follows it.
     const isHole = end - needed > BOUNDS.maxMs / 1_000;
     this.#delays.add(now, end * 1_000, (isHole ? end : needed) * 1_000);

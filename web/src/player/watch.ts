@@ -12,6 +12,8 @@ import { NOTHING, type PlayerState, playerState, type Situation } from './player
 import { type Quality, quality } from './quality.ts';
 import { WebmPath } from './webm-path.ts';
 
+/** Before a refused join is tried again, if the server does not say when. */
+const RETRY_MS = 5_000;
 /** Numbers are told this often. */
 const STATS_EVERY_MS = 500;
 /** How long a stand-still counts against the quality. */
@@ -66,6 +68,7 @@ export class Watch {
   #skippedByServer = 0;
   #skippedBefore = 0;
   #delayMs: number | undefined;
+  #retryTimer: number | undefined;
   /** When the present run of pictures began; before that has lasted a while, no word on the quality. */
   #runningSince: number | undefined;
   readonly #beganAt = performance.now();
@@ -115,7 +118,7 @@ export class Watch {
         'stream:skipped',
         ours(({ frames }) => this.#skipped(frames)),
       ),
-      connection.on('stream:error', ({ message }) => this.#refused(message)),
+      connection.on('stream:error', ({ message, retryAfterMs }) => this.#refused(message, retryAfterMs)),
       connection.watch((state) => {
         this.#change({ connection: state });
         if (state === CONNECTION.online) this.#join();
@@ -138,6 +141,7 @@ export class Watch {
 
   close(): void {
     for (const stop of this.#stops) stop();
+    clearTimeout(this.#retryTimer);
     this.#connection.send('stream:leave', { streamKey: this.#streamKey });
     this.#closePath();
   }
@@ -177,8 +181,15 @@ export class Watch {
     this.#closePath();
   }
 
-  #refused(message: string): void {
-    if (this.#situation.join === 'asked' && message === REFUSAL.streamNotFound) this.#change({ join: 'refused' });
+  #refused(message: string, retryAfterMs = RETRY_MS): void {
+    if (this.#situation.join !== 'asked') return;
+    if (message === REFUSAL.streamNotFound) {
+      this.#change({ join: 'refused' });
+      return;
+    }
+    // Full or too busy: the server says when it is worth to knock again.
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = window.setTimeout(() => this.#join(), retryAfterMs);
   }
 
   #skipped(frames: number): void {

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { BitrateLadder } from './overload.ts';
+import { BitrateLadder, mayMakePicture } from './overload.ts';
+
+test('no picture is made while the last ones wait here or arrive late', () => {
+  expect(mayMakePicture(0, 0)).toBe(true);
+  expect(mayMakePicture(40_000, 0)).toBe(false);
+  expect(mayMakePicture(0, 600)).toBe(false);
+});
 
 test('a socket that keeps up changes nothing', () => {
   const ladder = new BitrateLadder(2_500_000, 0);

@@ -1,7 +1,14 @@
-// Send less, never later: decides by the bytes that wait in the socket. Pure.
+// Send less, never later: decides by what was sent and has not arrived. Pure.
 
-/** For pictures: more than this still waiting, and the next one is not made. */
-export const PICTURE_WAITING_MAX_BYTES = 4_096;
+/** For pictures: more than this still in the browser, and the next one is not made. */
+const PICTURE_UNSENT_MAX_BYTES = 4_096;
+/** Or the last ones this late at the server. */
+const PICTURE_LATE_MAX_MS = 250;
+
+/** Whether the next picture may be made. */
+export function mayMakePicture(unsentBytes: number, lateMs: number): boolean {
+  return unsentBytes <= PICTURE_UNSENT_MAX_BYTES && lateMs <= PICTURE_LATE_MAX_MS;
+}
 
 /** So much of the video's time may wait before a recorder is given up. */
 const VIDEO_WAITING_MAX_S = 1.5;

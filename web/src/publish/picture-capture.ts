@@ -4,6 +4,7 @@
 // worker (Chromium), a track given to the worker (Safari), a video element looked at on a worker's ticks (the rest).
 
 import type { FromPictureWorker, PictureLimits, ToPictureWorker } from './picture-messages.ts';
+import { Problem } from './problem.ts';
 import { startTicks } from './ticks.ts';
 
 export interface PictureCapture {
@@ -26,6 +27,7 @@ type TrackProcessorConstructor = new (init: {
 };
 
 export function startPictureCapture(track: MediaStreamTrack, limits: PictureLimits, host: PictureHost): PictureCapture {
+  if (typeof OffscreenCanvas === 'undefined') throw new Problem('no-picture-encoder');
   const worker = new Worker(new URL('./picture.worker.ts', import.meta.url), { type: 'module' });
   // A track of its own: stopping the capture must not stop the preview, and a track may have one processor only.
   const own = track.clone();

@@ -8,7 +8,7 @@ import { CONNECTION } from '../wire/connection-state.ts';
 import { REFUSAL, type WireStream } from '../wire/events.ts';
 import { lastPublished, type PublishRight } from '../wire/identity.ts';
 import { RateMeter } from '../wire/rate-meter.ts';
-import { BitrateLadder, PICTURE_WAITING_MAX_BYTES } from './overload.ts';
+import { BitrateLadder, mayMakePicture } from './overload.ts';
 import { type PictureCapture, startPictureCapture } from './picture-capture.ts';
 import type { Settings, VideoSettings } from './presets.ts';
 import { Problem } from './problem.ts';
@@ -20,7 +20,7 @@ const STATS_EVERY_MS = 500;
 const POSTER_EVERY_MS = 5_000;
 const POSTER_BYTES_MAX = 65_536;
 const POSTER_LIMITS = { width: 480, height: 270, everyMs: POSTER_EVERY_MS, quality: 0.6 } as const;
-const DRAIN_CHECK_MS = 100;
+const DRAIN_CHECK_MS = 250;
 
 export interface PublishStats {
   viewers: number;
@@ -55,6 +55,8 @@ export class PublishSession {
   #right: PublishRight | undefined;
   #state: PublisherState = PUBLISHER.idle;
   #isPaused = false;
+  /** A start was asked for and has not been answered. */
+  #isClaiming = false;
   #pictures: PictureCapture | undefined;
   #video: VideoCapture | undefined;
   #poster: PictureCapture | undefined;
@@ -138,6 +140,7 @@ export class PublishSession {
 
   #claim(): void {
     const { connection } = this;
+    this.#isClaiming = true;
     if (this.#right) connection.send('stream:start', this.#right);
     else connection.send('stream:create');
   }
@@ -151,6 +154,12 @@ export class PublishSession {
 
   #started(stream: WireStream): void {
     if (stream.streamKey !== this.streamKey || this.#state === PUBLISHER.ended) return;
+    if (!this.#isClaiming) {
+      // Somebody with the same token started it: another tab or device has the seat now.
+      this.#give(new Problem('taken-over'));
+      return;
+    }
+    this.#isClaiming = false;
     this.#viewers = stream.viewerCount;
     this.#liveSince ??= stream.startedAt ? this.#toLocal(Date.parse(stream.startedAt)) : Date.now();
     this.#host.stream(stream);
@@ -207,7 +216,7 @@ export class PublishSession {
           this.#source.video,
           { width, height, everyMs, quality },
           {
-            mayGo: () => this.#isOnline && this.connection.waitingBytes() <= PICTURE_WAITING_MAX_BYTES,
+            mayGo: () => this.#mayMakePicture(),
             picture: (bytes, capturedAt) => this.#send(bytes, capturedAt),
             dropped: () => {
               this.#dropped += 1;
@@ -218,7 +227,7 @@ export class PublishSession {
         this.#ladder = new BitrateLadder(settings.bitsPerSecond, performance.now());
         this.#record(settings);
         this.#poster = startPictureCapture(this.#source.video, POSTER_LIMITS, {
-          mayGo: () => this.#isOnline && this.connection.waitingBytes() <= PICTURE_WAITING_MAX_BYTES,
+          mayGo: () => this.#mayMakePicture(),
           picture: (data) => {
             if (data.byteLength <= POSTER_BYTES_MAX) this.#sendControl('stream:poster', { data });
           },
@@ -246,7 +255,7 @@ export class PublishSession {
 
   /** Begins another recorder when this one's bytes pile up, or when there has long been room for more. */
   #relieve(settings: VideoSettings, ladder: BitrateLadder): void {
-    const verdict = ladder.judge(this.connection.waitingBytes(), performance.now());
+    const verdict = ladder.judge(this.connection.bytesUnderWay(), performance.now());
     if (verdict === 'go-on') return;
     this.#video?.stop();
     this.#video = undefined;
@@ -255,7 +264,10 @@ export class PublishSession {
     this.#host.notice({ kind: verdict === 'less' ? 'bitrate-lowered' : 'bitrate-raised', kilobits });
     clearInterval(this.#drainTimer);
     this.#drainTimer = window.setInterval(() => {
-      if (!ladder.hasDrained(this.connection.waitingBytes())) return;
+      if (!ladder.hasDrained(this.connection.bytesUnderWay())) {
+        this.connection.probe();
+        return;
+      }
       clearInterval(this.#drainTimer);
       if (this.#state === PUBLISHER.live) this.#record(settings);
     }, DRAIN_CHECK_MS);
@@ -271,15 +283,16 @@ export class PublishSession {
     this.#poster = undefined;
   }
 
-  get #isOnline(): boolean {
-    return this.connection.state === CONNECTION.online;
+  #mayMakePicture(): boolean {
+    const { connection } = this;
+    return connection.state === CONNECTION.online && mayMakePicture(connection.bytesUnsent(), connection.lateMs());
   }
 
   #send(data: ArrayBuffer, capturedAtLocal: number): void {
     const streamKey = this.streamKey;
     if (streamKey === undefined || this.#state !== PUBLISHER.live) return;
     const capturedAt = Math.round(this.connection.clock.toServer(capturedAtLocal));
-    if (!this.connection.send('stream:data:send', { streamKey, data, capturedAt })) {
+    if (!this.connection.sendMedia({ streamKey, data, capturedAt })) {
       this.#dropped += 1;
       return;
     }

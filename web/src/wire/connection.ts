@@ -5,6 +5,7 @@
 // listens to `state`.
 
 import { io, type Socket } from 'socket.io-client';
+import { Backlog } from './backlog.ts';
 import { ClockOffset } from './clock.ts';
 import { CONNECTION, type ConnectionState } from './connection-state.ts';
 import type { ClientToServer, Role, ServerToClient, WireUser } from './events.ts';
@@ -27,6 +28,7 @@ export class Connection {
   #state: ConnectionState = CONNECTION.connecting;
   #identity: { username: string; role: Role };
   #user: WireUser | null = null;
+  readonly #backlog = new Backlog();
   #clockId = 0;
   #clockSent = new Map<number, number>();
   #clockTimer: number | undefined;
@@ -108,8 +110,33 @@ export class Connection {
     });
   }
 
-  /** Bytes handed over that have not left this machine yet. */
-  waitingBytes(): number {
+  /** Sends media now or not at all, and keeps track of whether it arrives. */
+  sendMedia(payload: Parameters<ClientToServer['stream:data:send']>[0]): boolean {
+    if (!this.send('stream:data:send', payload)) return false;
+    this.#backlog.sent(payload.data.byteLength);
+    if (this.#backlog.isProbeDue(performance.now())) this.probe();
+    return true;
+  }
+
+  /** Asks whether all that was sent has arrived. */
+  probe(): void {
+    const id = ++this.#clockId;
+    this.#backlog.asked(id, performance.now());
+    this.send('clock:get', { id });
+  }
+
+  /** How far what was sent is behind its time, ms. */
+  lateMs(): number {
+    return this.#backlog.lateMs(performance.now());
+  }
+
+  /** Media bytes that have not reached the server, as far as is known. */
+  bytesUnderWay(): number {
+    return Math.max(this.#backlog.bytes, this.bytesUnsent());
+  }
+
+  /** Bytes handed over that have not left the browser. */
+  bytesUnsent(): number {
     const engine = this.#socket.io.engine as unknown as EngineInside | undefined;
     if (!engine) return 0;
     const socket = engine.transport?.ws?.bufferedAmount ?? 0;
@@ -139,6 +166,7 @@ export class Connection {
     if (this.#state === CONNECTION.closed) return;
     clearTimeout(this.#clockTimer);
     this.#clockSent.clear();
+    this.#backlog.reset();
     this.#set(CONNECTION.offline);
     if (!knockAgain) return;
     clearTimeout(this.#knockTimer);
@@ -154,6 +182,7 @@ export class Connection {
   }
 
   #clockAnswer(id: number, now: number): void {
+    if (this.#backlog.answered(id, performance.now())) return;
     const sentAt = this.#clockSent.get(id);
     this.#clockSent.delete(id);
     if (sentAt !== undefined) this.clock.add(sentAt, Date.now(), now);

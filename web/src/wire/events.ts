@@ -82,13 +82,13 @@ export interface ServerToClient {
   }) => void;
   'stream:buffer': (payload: { streamKey: string; frames: WireFrame[] }) => void;
   'stream:data': (payload: WireFrame) => void;
-  'stream:skipped': (payload: { streamKey: string; frames: number }) => void;
+  'stream:skipped': (payload: { streamKey: string; frames: number; receiving?: string }) => void;
   'stream:paused': (payload: { streamKey: string; paused: boolean }) => void;
   'stream:publisher:lost': (payload: { streamKey: string; graceMs: number }) => void;
   'stream:publisher:back': (payload: { streamKey: string }) => void;
   'stream:next': (payload: { streamKey: string; next: string }) => void;
   'stream:warning': (payload: { streamKey: string; code: string; message: string }) => void;
-  'stream:error': (payload: { message: string; error?: string }) => void;
+  'stream:error': (payload: { message: string; error?: string; retryAfterMs?: number }) => void;
   'viewer:joined': (payload: { username: string; viewerCount: number }) => void;
   'viewer:left': (payload: { username: string; viewerCount: number }) => void;
   'viewer:count:update': (payload: { viewerCount: number }) => void;
