@@ -213,7 +213,7 @@ impl<P: Clone + Send + 'static> Distributor<P> {
 
     /// Lets one viewer in, at its turn.
     async fn admit(&self) -> Result<(), JoinError> {
-        if self.0.exhausted.load(Ordering::Relaxed) {
+        if self.is_exhausted() {
             return Err(JoinError::Exhausted);
         }
         let max = self.0.config.viewers_max;
@@ -231,6 +231,11 @@ impl<P: Clone + Send + 'static> Distributor<P> {
     /// Says whether the machine can carry no further viewers. Those who are in stay.
     pub fn set_exhausted(&self, exhausted: bool) {
         self.0.exhausted.store(exhausted, Ordering::Relaxed);
+    }
+
+    /// Whether the machine can carry no further viewers.
+    pub fn is_exhausted(&self) -> bool {
+        self.0.exhausted.load(Ordering::Relaxed)
     }
 
     /// How many watch, in all streams together.

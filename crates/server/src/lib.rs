@@ -13,6 +13,7 @@ mod connection;
 mod listener;
 mod logs;
 mod open_files;
+mod reserves;
 mod routes;
 mod shutdown;
 mod store;

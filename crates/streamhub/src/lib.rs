@@ -149,6 +149,17 @@ impl StreamHub {
         self.shared.room(key)?.still()
     }
 
+    /// Says whether the machine can carry no further viewers: joins are then refused with a time to return. Those who
+    /// watch stay.
+    pub fn set_exhausted(&self, exhausted: bool) {
+        self.shared.distributor.set_exhausted(exhausted);
+    }
+
+    /// Whether no further viewers are taken because the machine can carry no more.
+    pub fn is_exhausted(&self) -> bool {
+        self.shared.distributor.is_exhausted()
+    }
+
     /// Ends every stream and tells everybody. The connections are closed by [`Server::shutdown`] after this.
     pub async fn shutdown(&self) {
         self.shared.distributor.shutdown().await;
