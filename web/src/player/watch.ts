@@ -209,10 +209,7 @@ export class Watch {
     if (!bytes || bytes.length === 0) return;
     const arrival = performance.now();
     this.#bytes.add(arrival, bytes.length);
-    if (!isBacklog) {
-      this.#arrived.add(arrival);
-      if (this.#situation.isPublisherLost) this.#change({ isPublisherLost: false });
-    }
+    if (!isBacklog) this.#arrived.add(arrival);
     const time = frame.capturedAt ?? frame.timestamp;
     const first = this.#decide({ bytes, arrival, time, isBacklog });
     if (first) this.#path?.push(first);
