@@ -33,10 +33,31 @@ struct CommandLine {
 
 /// What the binary can be asked to do.
 #[derive(Debug, Subcommand)]
-enum Wish {
+pub enum Wish {
     /// Run the server. This is what happens without a command, too
     #[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_RULE)]
     Serve(Box<Config>),
+    /// Load a server on this machine and measure it
+    #[cfg(target_os = "linux")]
+    Bench(Box<abanico_bench::Bench>),
+}
+
+impl Wish {
+    /// Reads flags, environment and configuration file of this process.
+    pub fn load() -> anyhow::Result<Self> {
+        // Only a server has settings beside its flags, and only it may stumble over them.
+        #[cfg(target_os = "linux")]
+        if std::env::args_os()
+            .nth(1)
+            .is_some_and(|command| command == "bench")
+        {
+            let matches = CommandLine::command().try_get_matches()?;
+            if let Some(wish) = CommandLine::from_arg_matches(&matches)?.command {
+                return Ok(wish);
+            }
+        }
+        Ok(Self::Serve(Box::new(Config::load()?)))
+    }
 }
 
 const EXAMPLES: &str = "\

@@ -1,9 +1,16 @@
 //! The abanico binary.
 
-use abanico::config::Config;
+use abanico::config::Wish;
 use abanico::server::{self, Server};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    server::exit(Config::load().and_then(Server::load).and_then(Server::run))
+    match Wish::load() {
+        Ok(Wish::Serve(config)) => server::exit(Server::load(*config).and_then(Server::run)),
+        #[cfg(target_os = "linux")]
+        Ok(Wish::Bench(bench)) => bench
+            .run()
+            .unwrap_or_else(|error| server::exit(Err(error))),
+        Err(error) => server::exit(Err(error)),
+    }
 }
