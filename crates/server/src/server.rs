@@ -4,7 +4,7 @@ use crate::banner::banner;
 use crate::config::{Config, Count};
 use crate::shutdown::Signals;
 use crate::store::{DataDirectory, Store, Writer};
-use crate::{accept, listener, logs, open_files, routes};
+use crate::{accept, listener, logs, open_files, reserves, routes};
 use abanico_streamhub::StreamHub;
 use anyhow::{Context, bail};
 use std::io::Write;
@@ -129,6 +129,7 @@ impl Running {
             connections.clone(),
         ));
         let writing = tokio::spawn(writer.run(stop_writing.clone()));
+        tokio::spawn(reserves::watch(streamhub.clone(), stop_connections.clone()));
         Self {
             streamhub,
             connections,
