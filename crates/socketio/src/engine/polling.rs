@@ -21,10 +21,10 @@ use crate::handler::DisconnectReason;
 
 /// How long a poll that comes while a WebSocket is about to take over waits for that. Its client may have sent the word
 /// for it first, by the other connection: then this poll is one too many and must be told so.
-const UPGRADE_GRACE: Duration = Duration::from_millis(20);
+const UPGRADE_GRACE: Duration = Duration::from_millis(50);
 
 /// How long a goodbye by POST waits for the poll that its client may have sent at the same moment.
-const GOODBYE_GRACE: Duration = Duration::from_millis(20);
+const GOODBYE_GRACE: Duration = Duration::from_millis(50);
 
 /// How much of a POST that is too large is read and thrown away, so that its client can read the answer instead of a
 /// reset. A larger one is cut off.

@@ -13,7 +13,7 @@ let server;
 before(async () => {
   server = await start("CONFORMANCE");
 });
-after(() => server.stop());
+after(() => server?.stop());
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
