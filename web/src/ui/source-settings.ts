@@ -44,7 +44,7 @@ export class SourceSettings extends HTMLElement {
   readonly #microphoneField = h(
     'label',
     { class: 'field' },
-    h('span', { class: 'name', text: 'streamer.microphone' }),
+    h('span', { class: 'out-of-sight', text: 'streamer.microphone' }),
     this.#microphones,
   );
   readonly #microphoneSwitch = h('button', { class: 'button', id: 'microphone', attributes: { type: 'button' } });
