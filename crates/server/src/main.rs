@@ -8,9 +8,7 @@ fn main() -> ExitCode {
     match Wish::load() {
         Ok(Wish::Serve(config)) => server::exit(Server::load(*config).and_then(Server::run)),
         #[cfg(target_os = "linux")]
-        Ok(Wish::Bench(bench)) => bench
-            .run()
-            .unwrap_or_else(|error| server::exit(Err(error))),
+        Ok(Wish::Bench(bench)) => bench.run().unwrap_or_else(|error| server::exit(Err(error))),
         Err(error) => server::exit(Err(error)),
     }
 }
