@@ -7,7 +7,7 @@ use crate::floor::{self, Sender};
 use crate::publisher::Material;
 use crate::quantity::{Size, Span};
 use crate::report::{Limits, Report};
-use crate::run::{Outcome, Plan, execute};
+use crate::run::{Outcome, Plan, Receivers, execute};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use std::io::Write;
@@ -86,12 +86,8 @@ struct Load {
     /// The server's process, to measure its processor time and memory
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
-    /// Core for all clients; the server should be on another (`taskset -c 0 abanico`)
-    #[arg(long, value_name = "NUMBER")]
-    core: Option<usize>,
-    /// Threads for the viewers
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
-    threads: usize,
+    #[command(flatten)]
+    receivers: Receivers,
 }
 
 /// Clients that misbehave, beside the honest viewers.
@@ -138,12 +134,8 @@ struct Floor {
     /// How long to measure
     #[arg(long, value_name = "TIME", default_value = "20s")]
     duration: Span,
-    /// Core for the receivers
-    #[arg(long, value_name = "NUMBER")]
-    core: Option<usize>,
-    /// Threads for the receivers
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
-    threads: usize,
+    #[command(flatten)]
+    receivers: Receivers,
     #[command(flatten)]
     output: Output,
 }
@@ -156,6 +148,7 @@ const SIZE_MAX: usize = 16 << 20;
 const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
 const FILE_BYTES_MAX: u64 = 1 << 30;
 const THREADS_MAX: usize = 64;
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 impl Bench {
     /// Does what was asked for. The code says whether all limits were kept.
@@ -193,7 +186,7 @@ impl Load {
             self.rate,
             self.size.0,
             self.duration.0,
-            self.threads,
+            &self.receivers,
         )?;
         ensure!(
             self.ramp.0 <= DURATION_MAX,
@@ -216,8 +209,7 @@ impl Load {
             rate: self.rate,
             duration: self.duration.0,
             ramp: self.ramp.0,
-            threads: self.threads,
-            core: self.core,
+            receivers: self.receivers,
             pid: self.pid,
             is_told: true,
         };
@@ -262,14 +254,13 @@ impl Floor {
             sender.rate,
             sender.size.0,
             self.duration.0,
-            self.threads,
+            &self.receivers,
         )?;
         ensure!(
             sender.door != Door::Polling,
             "the floor knows no polling: it has no requests to answer"
         );
-        let (plan, outcome) =
-            floor::measure(sender, self.duration.0, self.core, self.threads, true)?;
+        let (plan, outcome) = floor::measure(sender, self.duration.0, self.receivers, true)?;
         let title = format!(
             "floor, framed as {}: {} viewers × {}/s × {}",
             plan.door.name(),
@@ -316,7 +307,7 @@ pub(crate) fn check(
     rate: f64,
     size: usize,
     duration: Duration,
-    threads: usize,
+    receivers: &Receivers,
 ) -> anyhow::Result<()> {
     ensure!(
         (1..=CLIENTS_MAX).contains(&clients),
@@ -336,8 +327,13 @@ pub(crate) fn check(
         Span(DURATION_MAX)
     );
     ensure!(
-        (1..=THREADS_MAX).contains(&threads),
+        (1..=THREADS_MAX).contains(&receivers.threads),
         "--threads is from 1 to {THREADS_MAX}"
+    );
+    ensure!(
+        receivers.pause.0 <= PAUSE_MAX,
+        "--pause is at most {}",
+        Span(PAUSE_MAX)
     );
     Ok(())
 }
@@ -417,12 +413,13 @@ mod tests {
     #[test]
     fn what_no_machine_is_meant_for_is_refused() {
         let second = Duration::from_secs(1);
-        assert!(check(1000, 10.0, 30_000, second, 1).is_ok());
-        assert!(check(0, 10.0, 30_000, second, 1).is_err());
-        assert!(check(200_000, 10.0, 30_000, second, 1).is_err());
-        assert!(check(1, 0.0, 30_000, second, 1).is_err());
-        assert!(check(1, f64::NAN, 30_000, second, 1).is_err());
-        assert!(check(1, 10.0, 100 << 20, second, 1).is_err());
-        assert!(check(1, 10.0, 30_000, Duration::ZERO, 1).is_err());
+        let one = Receivers::default();
+        assert!(check(1000, 10.0, 30_000, second, &one).is_ok());
+        assert!(check(0, 10.0, 30_000, second, &one).is_err());
+        assert!(check(200_000, 10.0, 30_000, second, &one).is_err());
+        assert!(check(1, 0.0, 30_000, second, &one).is_err());
+        assert!(check(1, f64::NAN, 30_000, second, &one).is_err());
+        assert!(check(1, 10.0, 100 << 20, second, &one).is_err());
+        assert!(check(1, 10.0, 30_000, Duration::ZERO, &one).is_err());
     }
 }

@@ -7,7 +7,7 @@ use crate::machine;
 use crate::publisher::Material;
 use crate::quantity::{Size, Span};
 use crate::report::{Limits, Report};
-use crate::run::{Outcome, Plan, execute};
+use crate::run::{Outcome, Plan, Receivers, execute};
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -49,6 +49,9 @@ pub(crate) struct Compare {
     /// Core of all clients
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) core: usize,
+    /// How long viewers pause between two looks at their sockets, so that the sender need not wake them
+    #[arg(long, value_name = "TIME", default_value = "1ms")]
+    pub(crate) pause: Span,
     /// The server's program: this one, unless said otherwise
     #[arg(long, value_name = "FILE")]
     pub(crate) program: Option<PathBuf>,
@@ -118,7 +121,13 @@ pub(crate) fn run(compare: &Compare) -> anyhow::Result<ExitCode> {
         "the floor knows no polling"
     );
     for load in &compare.loads {
-        check(load.viewers, load.rate, load.size.0, compare.duration.0, 1)?;
+        check(
+            load.viewers,
+            load.rate,
+            load.size.0,
+            compare.duration.0,
+            &receivers(compare),
+        )?;
     }
     let pairs: Vec<_> = compare
         .loads
@@ -162,6 +171,14 @@ pub(crate) fn run(compare: &Compare) -> anyhow::Result<ExitCode> {
     })
 }
 
+fn receivers(compare: &Compare) -> Receivers {
+    Receivers {
+        core: Some(compare.core),
+        threads: 1,
+        pause: compare.pause,
+    }
+}
+
 fn floor(compare: &Compare, load: Shape, door: Door) -> anyhow::Result<Report> {
     let sender = Sender {
         door,
@@ -170,8 +187,7 @@ fn floor(compare: &Compare, load: Shape, door: Door) -> anyhow::Result<Report> {
         size: load.size,
         sender_core: Some(compare.server_core),
     };
-    let (plan, outcome) =
-        floor::measure(&sender, compare.duration.0, Some(compare.core), 1, false)?;
+    let (plan, outcome) = floor::measure(&sender, compare.duration.0, receivers(compare), false)?;
     report(&plan, &outcome)
 }
 
@@ -188,8 +204,7 @@ fn server(compare: &Compare, load: Shape, door: Door) -> anyhow::Result<Report> 
         rate: load.rate,
         duration: compare.duration.0,
         ramp: Duration::from_secs(1),
-        threads: 1,
-        core: Some(compare.core),
+        receivers: receivers(compare),
         pid: Some(server.child.id()),
         is_told: false,
     };

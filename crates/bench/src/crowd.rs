@@ -1,4 +1,7 @@
 //! Many clients on one thread: an epoll, a clock, and no runtime.
+//!
+//! A crowd of viewers to which something came pauses before it looks again. A thread that slept in epoll would be woken by whoever sends
+//! to it, at the sender's cost and from another core: a viewer elsewhere on a network costs its server nothing like that.
 
 use crate::client::{Alarm, Client, Crowded, Shared};
 use crate::link::SCRATCH_BYTES;
@@ -13,26 +16,29 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
 
 /// How often a crowd tells what it has counted.
 const TOLD_EVERY_US: u64 = 100_000;
 /// Sockets that one look may report.
 const EVENTS_MAX: usize = 1024;
 
-/// Starts a thread for `clients`, each with the time when it begins.
+/// Starts a thread for `clients`, each with the time when it begins. It looks at busy ones once in `pause`, or at once
+/// when that is zero.
 pub(crate) fn start(
     name: &str,
     shared: &Arc<Shared>,
     clients: Vec<(u64, Client)>,
+    pause: Duration,
 ) -> anyhow::Result<thread::JoinHandle<anyhow::Result<()>>> {
     let shared = Arc::clone(shared);
     thread::Builder::new()
         .name(name.to_owned())
-        .spawn(move || run(&shared, clients))
+        .spawn(move || run(&shared, clients, pause))
         .context("no further thread can be started")
 }
 
-fn run(shared: &Shared, clients: Vec<(u64, Client)>) -> anyhow::Result<()> {
+fn run(shared: &Shared, clients: Vec<(u64, Client)>, pause: Duration) -> anyhow::Result<()> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("no epoll is to be had")?;
     let mut alarms: BinaryHeap<Alarm> = clients
         .iter()
@@ -68,12 +74,14 @@ fn run(shared: &Shared, clients: Vec<(u64, Client)>) -> anyhow::Result<()> {
         let next = alarms
             .peek()
             .map_or(tell_at, |Reverse((at_us, ..))| tell_at.min(*at_us));
+        let mut wait_us = next.saturating_sub(now_us());
+        // The first of a burst may wake us; the others find us awake, or about to be.
+        if !pause.is_zero() && !events.is_empty() {
+            thread::sleep(pause.min(Duration::from_micros(wait_us)));
+            wait_us = 0;
+        }
         events.clear();
-        match epoll::wait(
-            &epoll,
-            spare_capacity(&mut events),
-            Some(&span(next.saturating_sub(now_us()))),
-        ) {
+        match epoll::wait(&epoll, spare_capacity(&mut events), Some(&span(wait_us))) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error).context("epoll does not wait"),
         }

@@ -8,7 +8,7 @@ use crate::door::Door;
 use crate::machine::{self, now_us};
 use crate::material::{Stamp, Template};
 use crate::publisher::Material;
-use crate::run::{Outcome, Plan, execute};
+use crate::run::{Outcome, Plan, Receivers, execute};
 use anyhow::{Context, bail};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
@@ -46,8 +46,7 @@ pub(crate) struct Sender {
 pub(crate) fn measure(
     sender: &Sender,
     duration: Duration,
-    core: Option<usize>,
-    threads: usize,
+    receivers: Receivers,
     is_told: bool,
 ) -> anyhow::Result<(Plan, Outcome)> {
     let mut running = Running::start(sender)?;
@@ -62,8 +61,7 @@ pub(crate) fn measure(
         rate: sender.rate,
         duration,
         ramp: Duration::ZERO,
-        threads,
-        core,
+        receivers,
         pid: Some(running.child.id()),
         is_told,
     };

@@ -6,6 +6,7 @@ use crate::door::Door;
 use crate::machine::{self, Usage, now_us};
 use crate::poller::Poller;
 use crate::publisher::{Material, Publisher};
+use crate::quantity::Span;
 use crate::tally::{Tally, Times};
 use crate::viewer::{Habit, Viewer};
 use anyhow::{Context, bail};
@@ -35,13 +36,36 @@ pub(crate) struct Plan {
     pub(crate) rate: f64,
     pub(crate) duration: Duration,
     pub(crate) ramp: Duration,
-    /// Threads for the viewers.
-    pub(crate) threads: usize,
-    pub(crate) core: Option<usize>,
+    pub(crate) receivers: Receivers,
     /// The server's process, to be measured.
     pub(crate) pid: Option<u32>,
     /// Whether to tell how it goes on.
     pub(crate) is_told: bool,
+}
+
+/// How the viewers share the machine.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Receivers {
+    /// Core for all clients; the server should be on another (`taskset -c 0 abanico`)
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) core: Option<usize>,
+    /// Threads for the viewers
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// How long busy viewers pause between two looks at their sockets, so that the server need not wake them; adds up to as
+    /// much to the delay
+    #[arg(long, value_name = "TIME", default_value = "1ms")]
+    pub(crate) pause: Span,
+}
+
+impl Default for Receivers {
+    fn default() -> Self {
+        Self {
+            core: None,
+            threads: 1,
+            pause: Span(Duration::from_millis(1)),
+        }
+    }
 }
 
 /// What came of it.
@@ -77,7 +101,7 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
     if let Some(pid) = plan.pid {
         Usage::of(pid)?;
     }
-    if let Some(core) = plan.core {
+    if let Some(core) = plan.receivers.core {
         machine::stay_on(core)?;
     }
     let shared = Arc::new(shared(plan)?);
@@ -102,7 +126,12 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
                 (0, Client::Publisher(publisher))
             })
             .collect();
-        threads.push(crowd::start("publishers", &shared, publishers)?);
+        threads.push(crowd::start(
+            "publishers",
+            &shared,
+            publishers,
+            Duration::ZERO,
+        )?);
         let streams = await_streams(&telling, plan)?;
         shared.streams.get_or_init(|| streams);
         thread::Builder::new()
@@ -114,7 +143,12 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
             .context("no further thread can be started")?;
     }
     for (at, crowd) in crowds(plan).into_iter().enumerate() {
-        threads.push(crowd::start(&format!("viewers {at}"), &shared, crowd)?);
+        threads.push(crowd::start(
+            &format!("viewers {at}"),
+            &shared,
+            crowd,
+            plan.receivers.pause.0,
+        )?);
     }
     await_viewers(&shared, honest, plan.ramp, &mut live);
 
@@ -201,9 +235,9 @@ fn crowds(plan: &Plan) -> Vec<Vec<(u64, Client)>> {
     let hostile = hostile
         .enumerate()
         .map(|(number, client)| (spread(number, hostile_max), client));
-    let mut crowds: Vec<Vec<_>> = (0..plan.threads).map(|_| Vec::new()).collect();
+    let mut crowds: Vec<Vec<_>> = (0..plan.receivers.threads).map(|_| Vec::new()).collect();
     for (number, client) in honest.chain(hostile).enumerate() {
-        crowds[number % plan.threads].push(client);
+        crowds[number % plan.receivers.threads].push(client);
     }
     crowds
 }
