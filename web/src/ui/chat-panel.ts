@@ -7,7 +7,7 @@ import type { Connection } from '../wire/connection.ts';
 import { CONNECTION } from '../wire/connection-state.ts';
 import type { WireMessage } from '../wire/events.ts';
 import { icon } from './icon.ts';
-import { h, localized, setLabel } from './markup.ts';
+import { h, localized, setLabel, setText } from './markup.ts';
 import './chat-panel.css';
 
 /** Older lines are let go. */
@@ -40,9 +40,8 @@ export class ChatPanel extends HTMLElement {
     attributes: { type: 'text', maxlength: MESSAGE_LENGTH_MAX, autocomplete: 'off', enterkeyhint: 'send' },
     labels: { placeholder: 'chat.placeholder', 'aria-label': 'chat.placeholder' },
   });
-  readonly #offline = h('p', {
-    class: 'small offline',
-    text: 'chat.offline',
+  readonly #problem = h('p', {
+    class: 'small problem',
     attributes: { role: 'alert', hidden: true },
   });
   readonly #as = h('span', { class: 'small quiet as' });
@@ -100,7 +99,7 @@ export class ChatPanel extends HTMLElement {
       h('h2', { text: 'chat.title' }),
       this.#list,
       this.#empty,
-      this.#offline,
+      this.#problem,
       this.#nameForm,
       this.#who,
       this.#form,
@@ -119,7 +118,7 @@ export class ChatPanel extends HTMLElement {
     this.#stops = [
       setup.connection.on('chat:message:broadcast', ({ message }) => this.#show(message)),
       setup.connection.watch((state) => {
-        if (state === CONNECTION.online) this.#offline.hidden = true;
+        if (state === CONNECTION.online) this.#problem.hidden = true;
       }),
     ];
   }
@@ -140,7 +139,8 @@ export class ChatPanel extends HTMLElement {
       return;
     }
     const sent = this.#setup.connection.send('chat:message:send', { streamKey, content });
-    this.#offline.hidden = sent;
+    setText(this.#problem, 'chat.offline');
+    this.#problem.hidden = sent;
     if (sent) this.#input.value = '';
   }
 
@@ -155,7 +155,14 @@ export class ChatPanel extends HTMLElement {
     const name = this.#nameInput.value.trim();
     const wish = this.#setup?.nameWish;
     if (!name || !wish) return;
-    await wish.choose(name);
+    try {
+      await wish.choose(name);
+    } catch (error) {
+      setText(this.#problem, 'problem.refused', { detail: error instanceof Error ? error.message : '' });
+      this.#problem.hidden = false;
+      return;
+    }
+    this.#problem.hidden = true;
     this.#nameForm.hidden = true;
     this.#form.hidden = false;
     this.setName(name);

@@ -97,7 +97,8 @@ export class Connection {
 
   /** Registers under another name on the same connection. */
   rename(username: string): Promise<WireUser> {
-    this.#identity = { ...this.#identity, username };
+    const before = this.#identity;
+    this.#identity = { ...before, username };
     return new Promise((resolve, reject) => {
       const done = (settle: () => void) => {
         stopAnswer();
@@ -105,7 +106,12 @@ export class Connection {
         settle();
       };
       const stopAnswer = this.on('user:registered', ({ user }) => done(() => resolve(user)));
-      const stopRefusal = this.on('stream:error', ({ message }) => done(() => reject(new Error(message))));
+      const stopRefusal = this.on('stream:error', ({ message }) =>
+        done(() => {
+          this.#identity = before;
+          reject(new Error(message));
+        }),
+      );
       if (this.#socket.connected) this.#register();
     });
   }
