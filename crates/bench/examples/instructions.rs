@@ -20,7 +20,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 /// What is counted: a name, and what is done so many times.
-const PATHS: [(&str, fn(usize)); 5] = [
+type HotPath = (&'static str, fn(usize));
+
+const PATHS: [HotPath; 5] = [
     ("encode-text", |times| {
         let json = paths::picture_json();
         repeat(times, || paths::encode_text(&json).len());
