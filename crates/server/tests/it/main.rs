@@ -2,6 +2,8 @@
 
 mod node;
 
+#[cfg(target_os = "linux")]
+mod bench;
 mod limits;
 mod pages;
 mod restart;
