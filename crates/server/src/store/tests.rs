@@ -279,7 +279,7 @@ async fn a_spoilt_row_does_not_keep_the_server_from_starting() {
     let mut store = Store::open(DataDirectory::take(data.path()).unwrap())
         .await
         .unwrap();
-    sqlx::query("INSERT INTO users VALUES ('no uuid', 'x', 'VIEWER', x'00', 1, 1)")
+    sqlx::query("INSERT INTO users VALUES ('no uuid', 'x', 'VIEWER', x'00', TRUE, 1, 1)")
         .execute(&mut store.connection)
         .await
         .unwrap();
