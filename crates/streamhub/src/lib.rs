@@ -2,7 +2,7 @@
 //! StreamHub's faults.
 //!
 //! [`StreamHub`] is what a binary mounts: the Socket.IO server with the dialect in it, and the few things that its HTTP
-//! routes tell. Only [`names`] spells the events, only `wire` the objects; what is said when is in `stage` (to a room) and
+//! routes tell. Only `names` spells the events, only `wire` the objects; what is said when is in `stage` (to a room) and
 //! `dialect` (to who asked).
 //!
 //! Invariants: to watch one needs a stream's key, to publish its seat or its token; a name gives no right at all; no event
