@@ -124,6 +124,9 @@ impl Handler for Suite {
     }
 
     async fn connected(&self, socket: &Socket, auth: &mut String) {
+        // The public suite begins to listen for this packet only once it has handled the answer to its CONNECT. In one
+        // segment with that answer its WebSocket client would deliver both in one tick, and it would miss this one.
+        tokio::time::sleep(Duration::from_millis(5)).await;
         if let Ok(message) = Message::raw("auth", auth, Vec::new()) {
             let _ = socket.emit(&message);
         }
