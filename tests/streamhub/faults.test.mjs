@@ -1,6 +1,8 @@
 // The faults of StreamHub that its contract describes, by their numbers there. None of them is ours.
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Server, settled } from './node.mjs';
 
@@ -233,6 +235,9 @@ test('13: a stream does not outlive the process, nor does anybody claim to be he
   const bob = await first.user('bob');
   bob.emit('user:subscribe', { targetUserId: user.id });
   await bob.next('user:subscribed');
+  // The store writes in batches, behind the answer: the row is there when both ids stand together in its journal.
+  const row = `${bob.user.id}${user.id}`;
+  await first.until(async () => (await readFile(join(first.folder, 'abanico.db-wal'))).includes(row));
   await first.kill('SIGKILL');
   const second = await Server.start({ data: first.folder });
   try {
