@@ -1,18 +1,26 @@
 //! The fan-out: one writer, any number of readers, each at its own place.
 //!
-//! A [`Feed`] is a [`Ring`] with the means to wake who waits at its head. Reading costs one short lock and one clone of the
-//! packet, which is a handle to shared bytes; nothing is allocated and no lock is held while a viewer's socket is written.
-//! A viewer whose socket is full does not read, so it is not woken either.
+//! A [`Feed`] is a [`Ring`] with the means to serve who waits at its head: a reader that has nothing else to do can lend
+//! its [`Outlet`], and a courier brings it the packets without waking anybody; any other reader is woken. Reading costs one
+//! short lock and one clone of the packet, which is a handle to shared bytes; nothing is allocated and no lock is held
+//! while a viewer's socket is written. A viewer whose socket is full does not wait, so it is not woken either.
 //!
 //! What a lagging viewer should see instead is the adapter's to say: [`Cursor::poll_next`] tells it, and
 //! [`Cursor::skip_to`] moves on.
 
+mod courier;
+mod waiting;
+
+pub use courier::{Offered, Outlet};
+
 use crate::budget::Budget;
-use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicWaker, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use abanico_core::ring::{Behind, Bounds, Read, Ring};
+use courier::Couriers;
 use slab::Slab;
 use std::task::{Context, Poll};
 use std::time::Instant;
+use waiting::{Place, Waiting};
 
 /// The packets of one stream in one form, for all who read them. Cloning it clones a handle.
 pub struct Feed<P>(Arc<Shared<P>>);
@@ -20,6 +28,8 @@ pub struct Feed<P>(Arc<Shared<P>>);
 struct Shared<P> {
     state: Mutex<State<P>>,
     readers: Mutex<Slab<Arc<Reader>>>,
+    waiting: Waiting,
+    couriers: Couriers<P>,
     budget: Arc<Budget>,
     /// What readers had that are gone.
     gone: GoneReaders,
@@ -31,12 +41,9 @@ struct State<P> {
     finished: Option<Option<P>>,
 }
 
-/// One reader as the feed sees it: whether to wake it, and what it had.
+/// What one reader had.
 #[derive(Default)]
 struct Reader {
-    /// Whether the reader waits at the head. A reader that is busy or blocked is not woken.
-    waiting: AtomicBool,
-    waker: AtomicWaker,
     read: AtomicU64,
     skipped: AtomicU64,
 }
@@ -62,7 +69,7 @@ impl<P> Clone for Feed<P> {
     }
 }
 
-impl<P: Clone> Feed<P> {
+impl<P: Clone + Send + 'static> Feed<P> {
     /// An empty feed. What it holds is counted against `budget`, which it shares with others.
     pub fn new(bounds: Bounds, budget: Arc<Budget>) -> Self {
         budget.open();
@@ -72,6 +79,8 @@ impl<P: Clone> Feed<P> {
                 finished: None,
             }),
             readers: Mutex::new(Slab::new()),
+            waiting: Waiting::default(),
+            couriers: Couriers::default(),
             budget,
             gone: GoneReaders::default(),
         }))
@@ -115,6 +124,8 @@ impl<P: Clone> Feed<P> {
             slot,
             place,
             done: false,
+            waits: Place::default(),
+            lent: false,
         }
     }
 
@@ -132,7 +143,7 @@ impl<P: Clone> Feed<P> {
     pub fn counts(&self) -> Counts {
         let gone = &self.0.gone;
         let mut counts = Counts {
-            read: gone.read.load(Ordering::Relaxed),
+            read: gone.read.load(Ordering::Relaxed) + self.0.couriers.brought(),
             skipped: gone.skipped.load(Ordering::Relaxed),
         };
         for (_, reader) in self.0.readers.lock().iter() {
@@ -159,17 +170,26 @@ impl<P: Clone> Feed<P> {
     }
 
     fn wake(&self) {
-        for (_, reader) in self.0.readers.lock().iter() {
-            // Either the reader sees the packet, or this sees that it waits: both pass through the state's lock.
-            if reader.waiting.swap(false, Ordering::AcqRel) {
-                reader.waker.wake();
-            }
+        // Either a reader sees the packet, or this sees that it waits: both pass through the state's lock.
+        self.0.couriers.wake();
+        self.0.waiting.wake();
+    }
+
+    /// What a courier brings next, if it stands at `place`.
+    fn next_for_courier(&self, place: u64) -> courier::Next<P> {
+        let state = self.0.state.lock();
+        match state.ring.read(place, now()) {
+            Read::Packet(packet) => courier::Next::Bring(packet.clone()),
+            Read::Lagging(_) | Read::Lost(_) => courier::Next::Late(state.ring.head()),
+            Read::Empty if state.finished.is_some() => courier::Next::Finished,
+            Read::Empty => courier::Next::Wait,
         }
     }
 }
 
 impl<P> Drop for Shared<P> {
     fn drop(&mut self) {
+        self.couriers.dismiss();
         self.budget.close(self.state.lock().ring.held_bytes());
     }
 }
@@ -192,18 +212,53 @@ pub struct Cursor<P> {
     slot: usize,
     place: u64,
     done: bool,
+    /// Where it is among those who wait.
+    waits: Place,
+    /// A courier knows its outlet.
+    lent: bool,
 }
 
-impl<P: Clone> Cursor<P> {
+impl<P: Clone + Send + 'static> Cursor<P> {
     /// The next packet, or that the reader lags, or the end. Wakes the task of `cx` when there is more.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Next<P>>> {
         if let Some(found) = self.look() {
             return Poll::Ready(found);
         }
-        self.reader.waker.register(cx.waker());
-        self.reader.waiting.swap(true, Ordering::AcqRel);
+        self.feed.0.waiting.enter(&self.waits, cx.waker());
         // Looks again: what was pushed before the line above was seen has woken nobody.
         self.look().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Lends the outlet to a courier, who puts there what follows as it comes, and returns true; or returns false if
+    /// there is something to read now. The outlet goes back to the reader by its own means, which must then call
+    /// [`Cursor::returned`] before anything else. A cursor always lends the same outlet.
+    pub fn lend(&mut self, outlet: &(impl Outlet<P> + Clone)) -> bool {
+        let shared = &self.feed.0;
+        if !self.lent {
+            self.lent = true;
+            shared
+                .couriers
+                .hire(&self.feed, self.slot, Box::new(outlet.clone()));
+        }
+        outlet.open(self.place);
+        let nothing_to_read = {
+            let state = shared.state.lock();
+            state.ring.head() <= self.place && state.finished.is_none()
+        };
+        // If it cannot be taken back, a courier is about to put something there.
+        let lent = nothing_to_read || !outlet.close();
+        if lent {
+            shared.waiting.leave(&self.waits);
+        }
+        lent
+    }
+
+    /// The outlet is back; the reader got there everything before `place`.
+    pub fn returned(&mut self, place: u64) {
+        let brought = place.saturating_sub(self.place);
+        self.place = self.place.max(place);
+        self.reader.read.fetch_add(brought, Ordering::Relaxed);
+        self.feed.0.couriers.settle(brought);
     }
 
     /// The packet at the reader's place however late it is, if it is still held.
@@ -294,6 +349,7 @@ impl<P: Clone> Cursor<P> {
 impl<P> Drop for Cursor<P> {
     fn drop(&mut self) {
         let shared = &self.feed.0;
+        shared.waiting.leave(&self.waits);
         // Out of the list and into the sum in one step, so that nobody counts it twice or not at all.
         let mut readers = shared.readers.lock();
         readers.remove(self.slot);

@@ -54,11 +54,15 @@ mod heartbeat;
 mod intake;
 mod link;
 mod outbox;
+pub(crate) mod outlet;
 mod polling;
 mod probe;
 mod task;
 
+pub use outlet::Outlet;
 pub use parcel::Parcel;
 pub use server::Server;
 pub use service::{Driver, Feed, Inbound, Malformed, Service};
 pub use session::{SendError, Session};
+
+pub use crate::websocket::line::Offered;

@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use crate::engine::{self, Offered};
 use crate::message::Message;
 
 /// A source of messages that a socket drains at the pace of its client: the cursor of a fan-out.
@@ -11,6 +12,49 @@ use crate::message::Message;
 pub trait Feed: Send + 'static {
     /// The next message. `Pending` registers the waker; `Ready(None)` ends the feed, and it is dropped.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>>;
+
+    /// The session has nothing else to send and its socket can take more: the feed may have messages put there from
+    /// outside of the session's task, until [`Feed::returned`]. Returns whether it does. Called only after `poll_next`
+    /// was `Pending`, and only where there is a socket of its own below: not over polling, not over TLS.
+    fn lend(&mut self, outlet: &Outlet) -> bool {
+        let _ = outlet;
+        false
+    }
+
+    /// The outlet is back; every message before `place` was put there.
+    fn returned(&mut self, place: u64) {
+        let _ = place;
+    }
+}
+
+/// A loan of a session's socket to one of its feeds. Clones are the same loan.
+///
+/// The socket is either the session's or lent, and while it is lent it knows the place, a number of the feed's choice, of
+/// the message that it takes next. Keeping a loan does not keep the connection.
+#[derive(Debug, Clone)]
+pub struct Outlet(pub(crate) engine::Outlet);
+
+impl Outlet {
+    /// Begins the loan: the message at `place` is taken next. Only for [`Feed::lend`].
+    pub fn open(&self, place: u64) {
+        self.0.open(place);
+    }
+
+    /// Ends the loan if nothing is being put there at this moment, and says whether it did.
+    pub fn close(&self) -> bool {
+        self.0.close()
+    }
+
+    /// Puts a message there without waiting, if it is lent and the message's `place` is the next one. What the socket
+    /// cannot take wholly goes back to the session with it.
+    pub fn offer(&self, place: u64, message: &Message) -> Offered {
+        self.0.offer(place, message.main_parcel())
+    }
+
+    /// Gives it back to the session, which then polls the feed.
+    pub fn give_back(&self) {
+        self.0.give_back();
+    }
 }
 
 /// Names a feed that was attached to a socket.

@@ -71,6 +71,11 @@ impl Message {
         }
     }
 
+    /// The bytes of a message that was made for the main namespace.
+    pub(crate) fn main_parcel(&self) -> &Parcel {
+        &self.0
+    }
+
     /// The bytes with a number under which the client is to answer.
     pub(crate) fn parcel_with_ack(&self, namespace: &str, id: u64) -> Parcel {
         self.addressed(namespace, Some(id)).0

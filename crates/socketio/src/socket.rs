@@ -252,4 +252,13 @@ impl<F: Feed> engine::Feed for Pull<F> {
         let message = self.feed.poll_next(cx);
         message.map(|message| message.map(|message| message.parcel(self.members.path())))
     }
+
+    fn lend(&mut self, outlet: engine::Outlet) -> bool {
+        // Messages are made for the main namespace; for another one they are made anew by the session.
+        self.members.path() == "/" && self.feed.lend(&crate::feed::Outlet(outlet))
+    }
+
+    fn returned(&mut self, place: u64) {
+        self.feed.returned(place);
+    }
 }

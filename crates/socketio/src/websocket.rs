@@ -5,3 +5,4 @@
 pub(crate) mod accept;
 pub mod frame;
 pub(crate) mod io;
+pub(crate) mod line;

@@ -10,8 +10,8 @@ use crate::names::from_server;
 use crate::relay::{Content, Hold, Packet, Resume};
 use crate::room::SharedRoom;
 use abanico_core::ladder::{Ladder, Policy, Rung};
-use abanico_hub::feed::{Cursor, Next};
-use abanico_socketio::{Feed, Message};
+use abanico_hub::feed::{self, Cursor, Next};
+use abanico_socketio::{self as socketio, Feed, Message};
 use bytes::Bytes;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -229,5 +229,64 @@ impl Feed for ViewerFeed {
                 return Poll::Ready(message);
             }
         }
+    }
+
+    fn lend(&mut self, outlet: &socketio::Outlet) -> bool {
+        // To put packets there as they are is right only for a viewer that is given everything.
+        matches!(self.state, State::Playing(_))
+            && self.ladder.gives_all()
+            && self.next.is_none()
+            && self.cursor.lend(&Direct(outlet.clone()))
+    }
+
+    fn returned(&mut self, place: u64) {
+        if place == self.cursor.place() {
+            return;
+        }
+        self.cursor.returned(place);
+        let mut hold = None;
+        self.cursor.feed().visit_from(place - 1, |packet| {
+            hold = Some(match packet.content {
+                Content::Piece { hold, .. } => Some(hold),
+                Content::Whole | Content::LastWord => None,
+            });
+            false
+        });
+        match hold {
+            Some(Some(hold)) => self.state = State::Playing(hold),
+            Some(None) => {}
+            // What it has of a recording cannot be told any more: it begins anew.
+            None => {
+                if !self.room.relay.lock().begins_anywhere() {
+                    self.state = State::Entering;
+                }
+            }
+        }
+    }
+}
+
+/// A viewer's socket as the stream's courier has it.
+#[derive(Clone)]
+struct Direct(socketio::Outlet);
+
+impl feed::Outlet<Packet> for Direct {
+    fn open(&self, place: u64) {
+        self.0.open(place);
+    }
+
+    fn close(&self) -> bool {
+        self.0.close()
+    }
+
+    fn offer(&self, place: u64, packet: &Packet) -> feed::Offered {
+        match self.0.offer(place, &packet.message) {
+            socketio::Offered::Taken => feed::Offered::Taken,
+            socketio::Offered::Busy => feed::Offered::Busy,
+            socketio::Offered::Gone => feed::Offered::Gone,
+        }
+    }
+
+    fn give_back(&self) {
+        self.0.give_back();
     }
 }

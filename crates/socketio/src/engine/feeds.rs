@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
+use crate::engine::outlet::Outlet;
 use crate::engine::parcel::Parcel;
 use crate::engine::session::{Attached, FeedChange};
 
@@ -67,6 +68,36 @@ impl Feeds {
             }
         }
         Ok(Poll::Pending)
+    }
+}
+
+impl Feeds {
+    /// Lends the socket to the only feed there is, if it wants it. `outlet` makes the loan of the number given.
+    pub(crate) fn lend(&mut self, outlet: impl FnOnce(u64) -> Outlet) -> Result<bool, Panicked> {
+        let [Attached { number, feed, .. }] = &mut self.attached[..] else {
+            return Ok(false);
+        };
+        // Zero is no loan's number.
+        let outlet = outlet(*number + 1);
+        catch_unwind(AssertUnwindSafe(|| feed.lend(outlet))).map_err(|_| {
+            tracing::error!(feed = *number, "feed panicked");
+            Panicked
+        })
+    }
+
+    /// The socket is back from the feed that had it.
+    pub(crate) fn returned(&mut self, place: u64) -> Result<(), Panicked> {
+        for Attached { number, feed, .. } in &mut self.attached {
+            catch_unwind(AssertUnwindSafe(|| feed.returned(place))).map_err(|_| {
+                tracing::error!(feed = *number, "feed panicked");
+                Panicked
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_single(&self) -> bool {
+        self.attached.len() == 1
     }
 }
 

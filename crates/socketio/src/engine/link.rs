@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use crate::engine::outbox::{Outbox, SLICES_MAX};
 use crate::engine::parcel::Parcel;
 use crate::websocket::frame::{self, Decoder, FrameError, Incoming, Limits};
 use crate::websocket::io::Io;
+use crate::websocket::line::Line;
 
 pub(crate) struct Link {
     io: Io,
@@ -23,6 +25,8 @@ pub(crate) struct Link {
     unread: Bytes,
     pong: Option<Bytes>,
     goodbye: Goodbye,
+    /// The socket is lent to a feed, or was and has not been taken back.
+    is_lent: bool,
 }
 
 /// A data message.
@@ -80,6 +84,7 @@ impl Link {
             unread,
             pong: None,
             goodbye: Goodbye::Unsaid,
+            is_lent: false,
         }
     }
 
@@ -155,6 +160,49 @@ impl Link {
         Ok(())
     }
 
+    /// The socket, if it can be lent.
+    pub(crate) fn line(&self) -> Option<&Arc<Line>> {
+        self.io.line()
+    }
+
+    /// Whether the socket is lent.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.is_lent
+    }
+
+    /// The socket has been lent.
+    pub(crate) fn lent(&mut self) {
+        self.is_lent = true;
+    }
+
+    /// Whether whoever has the socket has given it back.
+    pub(crate) fn is_given_back(&self) -> bool {
+        self.is_lent && self.io.line().is_some_and(|line| !line.is_lent())
+    }
+
+    /// Takes the socket back, with what was begun there, which goes to the outbox. Says from which place its feed is to go
+    /// on.
+    pub(crate) fn poll_recall(
+        &mut self,
+        cx: &mut Context<'_>,
+        outbox: &mut Outbox,
+    ) -> Poll<Option<u64>> {
+        let Some(line) = self.io.line().filter(|_| self.is_lent) else {
+            return Poll::Ready(None);
+        };
+        let returned = ready!(line.poll_recall(cx));
+        self.is_lent = false;
+        if let Some((parcel, written)) = returned.begun {
+            outbox.push_begun(parcel, written);
+        }
+        Poll::Ready(Some(returned.place))
+    }
+
+    /// A WebSocket ping is to be answered.
+    pub(crate) fn owes_pong(&self) -> bool {
+        self.pong.is_some()
+    }
+
     /// Whether a write may take something: the time to fill the outbox.
     pub(crate) fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.poll_write_ready(cx)
@@ -172,6 +220,7 @@ impl Link {
         cx: &mut Context<'_>,
         outbox: &mut Outbox,
     ) -> Poll<io::Result<()>> {
+        debug_assert!(!self.is_lent, "who writes has taken the socket back");
         if outbox.is_empty() {
             return self.io.poll_flush(cx);
         }
@@ -191,6 +240,8 @@ impl Link {
         code: u16,
         reason: &str,
     ) -> Poll<io::Result<()>> {
+        // The feed that had it is gone.
+        let _ = ready!(self.poll_recall(cx, outbox));
         loop {
             match self.goodbye {
                 Goodbye::Unsaid => {

@@ -41,6 +41,13 @@ impl Outbox {
         self.parcels.push_back(parcel);
     }
 
+    /// Takes a parcel of which `written` bytes are on the wire, before any other.
+    pub(crate) fn push_begun(&mut self, parcel: Parcel, written: usize) {
+        debug_assert!(self.is_empty(), "what has begun comes first");
+        self.push(parcel);
+        self.advance(written);
+    }
+
     /// Whether a vectored write can take another parcel.
     pub(crate) fn has_room(&self) -> bool {
         self.bytes < BATCH_BYTES && 2 * self.packets < SLICES_MAX

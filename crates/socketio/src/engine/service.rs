@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::engine::outlet::Outlet;
 use crate::engine::parcel::Parcel;
 use crate::engine::session::Session;
 use crate::handler::DisconnectReason;
@@ -67,4 +68,16 @@ pub struct Malformed;
 pub trait Feed: Send + 'static {
     /// The next parcel. `Pending` registers the waker; `Ready(None)` ends the feed, and it is dropped.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Parcel>>;
+
+    /// The session has nothing else to write, and its socket can take more: the feed may have parcels put there from
+    /// outside of the session's task, until [`Feed::returned`]. Returns whether it does.
+    fn lend(&mut self, outlet: Outlet) -> bool {
+        let _ = outlet;
+        false
+    }
+
+    /// The outlet is back; everything before `place` was put there.
+    fn returned(&mut self, place: u64) {
+        let _ = place;
+    }
 }

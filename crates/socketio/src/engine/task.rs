@@ -22,6 +22,7 @@ use crate::engine::heartbeat::{Beat, Heartbeat};
 use crate::engine::intake::Intake;
 use crate::engine::link::{Link, LinkEnd};
 use crate::engine::outbox::Outbox;
+use crate::engine::outlet::Outlet;
 use crate::engine::packet::Payload;
 use crate::engine::parcel::Parcel;
 use crate::engine::probe::{Probe, Probed};
@@ -249,8 +250,20 @@ impl<D: Driver> Task<D> {
         }
     }
 
-    /// Fills the outbox and writes it while the socket takes it.
+    /// Fills the outbox and writes it while the socket takes it. A socket that is lent is left where it is until there is
+    /// something to write.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        if self.is_served() {
+            return Ok(());
+        }
+        let Carrier::WebSocket(link) = &mut self.carrier else {
+            return Ok(());
+        };
+        match link.poll_recall(cx, &mut self.outbox) {
+            Poll::Pending => return Ok(()),
+            Poll::Ready(None) => {}
+            Poll::Ready(Some(place)) => self.feeds.returned(place).map_err(|_| panicked())?,
+        }
         for _ in 0..WRITES_MAX {
             let Carrier::WebSocket(link) = &mut self.carrier else {
                 return Ok(());
@@ -271,10 +284,38 @@ impl<D: Driver> Task<D> {
             };
             written.map_err(LinkEnd::Io)?;
             if is_dry && self.outbox.is_empty() {
-                return Ok(());
+                return self.lend(cx);
             }
         }
         cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    /// Whether the socket is lent and the session has nothing to write itself.
+    fn is_served(&self) -> bool {
+        let Carrier::WebSocket(link) = &self.carrier else {
+            return false;
+        };
+        if !link.is_lent() || link.is_given_back() || self.ping_due || link.owes_pong() {
+            return false;
+        }
+        let state = self.ticket.shared.state.lock();
+        state.queue.is_empty() && state.feed_changes.is_empty()
+    }
+
+    /// Lends the socket to the feed, if there is one alone and it wants it.
+    fn lend(&mut self, cx: &Context<'_>) -> Result<(), Ending> {
+        let Carrier::WebSocket(link) = &mut self.carrier else {
+            return Ok(());
+        };
+        let Some(line) = link.line().filter(|_| self.feeds.is_single()) else {
+            return Ok(());
+        };
+        line.remember(cx.waker());
+        let lent = self.feeds.lend(|loan| Outlet::new(line, loan));
+        if lent.map_err(|_| panicked())? {
+            link.lent();
+        }
         Ok(())
     }
 
@@ -348,7 +389,7 @@ impl<D: Driver> Task<D> {
             match self.feeds.poll_next(cx) {
                 Ok(Poll::Ready(parcel)) => self.outbox.push(parcel),
                 Ok(Poll::Pending) => return Ok(true),
-                Err(_) => return Err(Ending::of(DisconnectReason::HandlerPanic)),
+                Err(_) => return Err(panicked()),
             }
         }
         Ok(false)
@@ -408,6 +449,10 @@ impl<D: Driver> Future for Task<D> {
         }
         this.poll_close(cx)
     }
+}
+
+fn panicked() -> Ending {
+    Ending::of(DisconnectReason::HandlerPanic)
 }
 
 /// Room that an empty queue keeps.

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, Read as _};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -10,12 +11,14 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
+
+use crate::websocket::line::Line;
 
 /// A connection after its upgrade.
 pub(crate) enum Io {
-    Tcp(TcpStream),
+    Tcp(Arc<Line>),
     Other(Box<Upgraded>),
 }
 
@@ -24,11 +27,23 @@ impl Io {
     pub(crate) fn from_upgraded(upgraded: Upgraded) -> (Self, Bytes) {
         // `auto::Builder` wraps the stream once more than `http1::Builder` does.
         match upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => (Self::Tcp(parts.io.into_inner()), parts.read_buf),
+            Ok(parts) => (Self::tcp(parts.io), parts.read_buf),
             Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-                Ok(parts) => (Self::Tcp(parts.io.into_inner()), parts.read_buf),
+                Ok(parts) => (Self::tcp(parts.io), parts.read_buf),
                 Err(upgraded) => (Self::Other(Box::new(upgraded)), Bytes::new()),
             },
+        }
+    }
+
+    fn tcp(stream: TokioIo<TcpStream>) -> Self {
+        Self::Tcp(Arc::new(Line::new(stream.into_inner())))
+    }
+
+    /// The socket, if it is one that can be lent.
+    pub(crate) fn line(&self) -> Option<&Arc<Line>> {
+        match self {
+            Self::Tcp(line) => Some(line),
+            Self::Other(_) => None,
         }
     }
 
@@ -39,11 +54,13 @@ impl Io {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(stream) => {
-                let mut buffer = ReadBuf::new(buffer);
-                ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
-                Poll::Ready(Ok(buffer.filled().len()))
-            }
+            Self::Tcp(line) => loop {
+                ready!(line.stream.poll_read_ready(cx))?;
+                match line.stream.try_read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return Poll::Ready(result),
+                }
+            },
             Self::Other(upgraded) => {
                 let mut buffer = HyperReadBuf::new(buffer);
                 ready!(Pin::new(upgraded.as_mut()).poll_read(cx, buffer.unfilled()))?;
@@ -55,7 +72,7 @@ impl Io {
     /// Reads what is there whether or not the runtime has noticed it yet; zero is the end or nothing.
     pub(crate) fn read_now(&mut self, buffer: &mut [u8]) -> usize {
         match self {
-            Self::Tcp(stream) => (&*SockRef::from(&*stream)).read(buffer).unwrap_or(0),
+            Self::Tcp(line) => (&*SockRef::from(&line.stream)).read(buffer).unwrap_or(0),
             Self::Other(_) => 0,
         }
     }
@@ -63,7 +80,7 @@ impl Io {
     /// Whether a write may take something. Always for what cannot tell.
     pub(crate) fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Tcp(line) => line.stream.poll_write_ready(cx),
             Self::Other(_) => Poll::Ready(Ok(())),
         }
     }
@@ -76,11 +93,11 @@ impl Io {
         len: usize,
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(stream) => loop {
-                ready!(stream.poll_write_ready(cx))?;
+            Self::Tcp(line) => loop {
+                ready!(line.stream.poll_write_ready(cx))?;
                 let mut taken = 0;
-                let result = stream.try_io(Interest::WRITABLE, || {
-                    let socket = SockRef::from(&*stream);
+                let result = line.stream.try_io(Interest::WRITABLE, || {
+                    let socket = SockRef::from(&line.stream);
                     // The kernel takes one slice more cheaply than a list of one.
                     taken = match slices {
                         [slice] => socket.send(slice)?,
@@ -123,10 +140,18 @@ impl Io {
     /// Ends our direction.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(stream) => {
-                Poll::Ready(SockRef::from(&*stream).shutdown(std::net::Shutdown::Write))
+            Self::Tcp(line) => {
+                Poll::Ready(SockRef::from(&line.stream).shutdown(std::net::Shutdown::Write))
             }
             Self::Other(upgraded) => Pin::new(upgraded.as_mut()).poll_shutdown(cx),
+        }
+    }
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        if let Self::Tcp(line) = self {
+            line.retire();
         }
     }
 }

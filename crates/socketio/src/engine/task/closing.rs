@@ -95,6 +95,8 @@ impl<D: Driver> Task<D> {
                 .poll_goodbye(cx, &mut self.outbox, code, reason)
                 .map(drop),
             (Carrier::WebSocket(link), Farewell::AfterQueue(code, reason)) => {
+                // The feed that had it is gone.
+                let _ = ready!(link.poll_recall(cx, &mut self.outbox));
                 loop {
                     take_queue(&self.ticket.shared, &mut self.outbox, Outbox::has_room);
                     if self.outbox.is_empty() {

@@ -1,0 +1,236 @@
+//! Couriers bring packets straight to the outlets of readers that wait with nothing else to do.
+//!
+//! To wake a task for each viewer and packet costs a fifth of what the kernel takes for sending it: most of that is memory
+//! which is cold by then. A courier is one task that walks a list of outlets with the same packet in hand. There are as
+//! many to a feed as the runtime has threads, so that the work spreads.
+//!
+//! A courier never waits for an outlet: one that cannot take a packet goes back to its owner, who is woken.
+
+use super::{Feed, Shared};
+use crate::sync::{
+    self, Arc, AtomicBool, AtomicU64, AtomicWaker, Mutex, OnceLock, Ordering,
+};
+use std::future::poll_fn;
+use std::task::Poll;
+
+/// Where a reader's packets can be put from outside of its task.
+///
+/// An outlet is either its owner's or lent, and it knows the place of the packet that it takes next. The owner lends it
+/// with [`Outlet::open`] and may take it back at any time.
+pub trait Outlet<P>: Send + 'static {
+    /// The owner lends it: it takes the packet at `place` next.
+    fn open(&self, place: u64);
+
+    /// Takes it back, unless something is being put there at this moment, and says whether it did.
+    fn close(&self) -> bool;
+
+    /// Puts the packet at `place` there without waiting, if it is lent and that is the packet that it takes next. What it
+    /// cannot take wholly it gives back to its owner, as [`Outlet::give_back`] does.
+    fn offer(&self, place: u64, packet: &P) -> Offered;
+
+    /// Gives it back to its owner and wakes it, if it is lent.
+    fn give_back(&self);
+}
+
+/// What became of an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
+    /// The packet was put there.
+    Taken,
+    /// It is its owner's at the moment, or does not take this packet.
+    Busy,
+    /// It will never take anything again.
+    Gone,
+}
+
+/// What a courier finds at its place.
+pub(super) enum Next<P> {
+    /// A packet to bring.
+    Bring(P),
+    /// It has fallen behind: this is where the feed is now.
+    Late(u64),
+    /// Everything is brought.
+    Wait,
+    /// Everything is brought, and nothing follows.
+    Finished,
+}
+
+/// The couriers of one feed, hired when the first outlet is lent.
+pub(super) struct Couriers<P> {
+    desks: OnceLock<Box<[Arc<Desk<P>>]>>,
+    /// Packets that were brought and are not yet in the counts of their readers.
+    unsettled: AtomicU64,
+}
+
+impl<P> Default for Couriers<P> {
+    fn default() -> Self {
+        Self {
+            desks: OnceLock::default(),
+            unsettled: AtomicU64::new(0),
+        }
+    }
+}
+
+/// What is left for one courier.
+struct Desk<P> {
+    arrivals: Mutex<Vec<Arrival<P>>>,
+    waker: AtomicWaker,
+    is_wanted: AtomicBool,
+}
+
+/// An outlet, and where in its courier's list it stands.
+type Arrival<P> = (usize, Box<dyn Outlet<P>>);
+
+/// Packets brought before a courier lets other tasks run: some hundred microseconds of sending.
+const BROUGHT_AT_ONCE: usize = 32;
+
+/// Arrivals after which a courier is woken to fetch them though there is no packet to bring.
+const ARRIVALS_MAX: usize = 64;
+
+impl<P: Clone + Send + 'static> Couriers<P> {
+    /// Leaves the outlet of the reader in `slot` with its courier.
+    pub(super) fn hire(&self, feed: &Feed<P>, slot: usize, outlet: Box<dyn Outlet<P>>) {
+        let desks = self.desks.get_or_init(|| {
+            let head = feed.head();
+            (0..sync::workers())
+                .map(|_| {
+                    let desk = Arc::new(Desk {
+                        arrivals: Mutex::new(Vec::new()),
+                        waker: AtomicWaker::default(),
+                        is_wanted: AtomicBool::new(false),
+                    });
+                    sync::spawn(run(Arc::downgrade(&feed.0), Arc::clone(&desk), head));
+                    desk
+                })
+                .collect()
+        });
+        let desk = &desks[slot % desks.len()];
+        let mut arrivals = desk.arrivals.lock();
+        arrivals.push((slot / desks.len(), outlet));
+        let is_full = arrivals.len() >= ARRIVALS_MAX;
+        drop(arrivals);
+        if is_full {
+            desk.wake();
+        }
+    }
+}
+
+impl<P> Couriers<P> {
+    /// There is something to bring.
+    pub(super) fn wake(&self) {
+        for desk in self.desks.get().into_iter().flatten() {
+            desk.wake();
+        }
+    }
+
+    /// The feed is gone.
+    pub(super) fn dismiss(&self) {
+        self.wake();
+    }
+
+    /// Packets brought that are in no reader's counts yet.
+    pub(super) fn brought(&self) -> u64 {
+        // A reader may settle before the courier has told: then the difference is below zero for a moment.
+        let unsettled = self.unsettled.load(Ordering::Relaxed).cast_signed();
+        u64::try_from(unsettled).unwrap_or(0)
+    }
+
+    /// A reader has taken `brought` packets into its own count.
+    pub(super) fn settle(&self, brought: u64) {
+        self.unsettled.fetch_sub(brought, Ordering::Relaxed);
+    }
+}
+
+impl<P> Desk<P> {
+    fn wake(&self) {
+        self.is_wanted.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    async fn wanted(&self) {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            if self.is_wanted.swap(false, Ordering::AcqRel) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    fn fetch(&self, list: &mut Vec<Option<Box<dyn Outlet<P>>>>) {
+        for (index, outlet) in self.arrivals.lock().drain(..) {
+            if list.len() <= index {
+                list.resize_with(index + 1, || None);
+            }
+            // Whoever stood there has gone.
+            list[index] = Some(outlet);
+        }
+    }
+}
+
+/// A courier's life, until its feed is finished or gone.
+async fn run<P: Clone + Send + 'static>(
+    feed: std::sync::Weak<Shared<P>>,
+    desk: Arc<Desk<P>>,
+    mut place: u64,
+) {
+    let mut list: Vec<Option<Box<dyn Outlet<P>>>> = Vec::new();
+    loop {
+        desk.wanted().await;
+        let Some(feed) = feed.upgrade().map(Feed) else {
+            return;
+        };
+        let is_finished = loop {
+            desk.fetch(&mut list);
+            match feed.next_for_courier(place) {
+                Next::Bring(packet) => {
+                    let brought = bring(&mut list, place, packet).await;
+                    feed.0.couriers.unsettled.fetch_add(brought, Ordering::Relaxed);
+                    place += 1;
+                }
+                Next::Late(head) => {
+                    // Each reader finds out for itself what it is to skip.
+                    give_all_back(&list);
+                    place = head;
+                }
+                Next::Wait => break false,
+                Next::Finished => break true,
+            }
+        };
+        if is_finished {
+            // Later ones see for themselves that nothing follows.
+            return give_all_back(&list);
+        }
+    }
+}
+
+/// Brings one packet to all, and says to how many.
+async fn bring<P: 'static>(
+    list: &mut [Option<Box<dyn Outlet<P>>>],
+    place: u64,
+    packet: P,
+) -> u64 {
+    let mut brought = 0;
+    for entry in list {
+        let Some(outlet) = entry else { continue };
+        match outlet.offer(place, &packet) {
+            Offered::Taken => {
+                brought += 1;
+                if brought % BROUGHT_AT_ONCE == 0 {
+                    sync::yield_now().await;
+                }
+            }
+            Offered::Busy => {}
+            Offered::Gone => *entry = None,
+        }
+    }
+    brought as u64
+}
+
+fn give_all_back<P: 'static>(list: &[Option<Box<dyn Outlet<P>>>]) {
+    for outlet in list.iter().flatten() {
+        outlet.give_back();
+    }
+}

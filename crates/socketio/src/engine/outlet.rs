@@ -1,0 +1,62 @@
+//! A session's socket as somebody has it who may put parcels there from outside of the session's task.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use crate::engine::parcel::Parcel;
+use crate::websocket::line::{Line, Offered};
+
+/// A loan of a session's socket to one of its feeds. Clones are the same loan.
+///
+/// The socket is either the session's or lent, and while it is lent it knows the place, a number of the feed's choice, of
+/// the parcel that it takes next. What it cannot take wholly goes back to the session with it. Keeping a loan does not
+/// keep the connection.
+#[derive(Clone)]
+pub struct Outlet {
+    line: Weak<Line>,
+    loan: u64,
+}
+
+impl Outlet {
+    pub(crate) fn new(line: &Arc<Line>, loan: u64) -> Self {
+        Self {
+            line: Arc::downgrade(line),
+            loan,
+        }
+    }
+
+    /// Begins the loan: the parcel at `place` is taken next. Only for [`crate::engine::Feed::lend`].
+    pub fn open(&self, place: u64) {
+        if let Some(line) = self.line.upgrade() {
+            line.open(self.loan, place);
+        }
+    }
+
+    /// Ends the loan if nothing is being put there at this moment, and says whether it did.
+    pub fn close(&self) -> bool {
+        self.line
+            .upgrade()
+            .is_some_and(|line| line.close(self.loan))
+    }
+
+    /// Puts a parcel there without waiting, if it is lent and the parcel's `place` is the next one.
+    pub fn offer(&self, place: u64, parcel: &Parcel) -> Offered {
+        match self.line.upgrade() {
+            Some(line) => line.offer(self.loan, place, parcel),
+            None => Offered::Gone,
+        }
+    }
+
+    /// Gives it back to the session, which goes on by itself.
+    pub fn give_back(&self) {
+        if let Some(line) = self.line.upgrade() {
+            line.give_back(self.loan);
+        }
+    }
+}
+
+impl fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outlet").field("loan", &self.loan).finish()
+    }
+}
