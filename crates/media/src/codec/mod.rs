@@ -161,6 +161,17 @@ impl Normalizer {
         self.announced.then_some(&self.track)
     }
 
+    /// The track, if all is known of it before its first frame and it was not announced yet: it is
+    /// then announced. Of sound that is so, where the container describes it.
+    pub fn announce(&mut self) -> Option<Track> {
+        let known = self.track.is_audio() && !self.track.codec_string.is_empty();
+        if self.announced || !known {
+            return None;
+        }
+        self.announced = true;
+        Some(self.track.clone())
+    }
+
     /// Takes the track's next frame and appends to `out` what comes of it: nothing, as long as no
     /// decoder could begin.
     ///

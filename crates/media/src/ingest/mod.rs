@@ -68,7 +68,8 @@ pub enum IngestError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ingested {
     /// A recording began that has these tracks. Each is described by [`Ingested::Track`] when that
-    /// is possible, before its first frame; a track that is not among them is gone.
+    /// is possible, sound at once and video with its first keyframe; a track that is not among them
+    /// is gone.
     Begun(Vec<u64>),
     /// A track as it is from its next frame on: a packager begins anew with it.
     Track(Track),
@@ -266,6 +267,14 @@ impl Ingest {
         out.push(Ingested::Begun(
             self.lanes.iter().map(|lane| lane.ours).collect(),
         ));
+        // What is known of sound is known without a frame: nobody has to wait for the first.
+        out.extend(
+            self.lanes
+                .iter_mut()
+                .filter(|lane| !lane.video)
+                .filter_map(|lane| lane.normalizer.announce())
+                .map(Ingested::Track),
+        );
         Ok(())
     }
 

@@ -21,14 +21,30 @@ enum Shift {
     /// A recording begins: it is known with its first frame.
     #[default]
     Unknown,
+    /// Another source takes over, which may count on from where the one before was.
+    Kept(Place),
+    Known(Place),
+}
+
+/// How far a recording's times are from the stream's.
+#[derive(Clone, Copy, Debug)]
+enum Place {
     Later(Duration),
     Earlier(Duration),
 }
 
-impl Shift {
+impl Place {
+    /// Puts what begins at `from` to where it should be.
+    fn between(from: Duration, to: Duration) -> Self {
+        if to >= from {
+            Self::Later(to - from)
+        } else {
+            Self::Earlier(from - to)
+        }
+    }
+
     fn apply(self, time: Duration) -> Duration {
         match self {
-            Self::Unknown => time,
             Self::Later(by) => time.saturating_add(by),
             Self::Earlier(by) => time.saturating_sub(by),
         }
@@ -37,29 +53,40 @@ impl Shift {
 
 impl Timeline {
     /// What comes next counts anew.
-    pub(super) fn recording_begins(&mut self) {
+    pub fn recording_begins(&mut self) {
         self.shift = Shift::Unknown;
     }
 
-    /// Places a frame that came at `now`.
-    pub(super) fn place(&mut self, frame: &mut Frame, now: Duration) {
-        let begins = frame.decode_timestamp.unwrap_or(frame.timestamp);
-        if matches!(self.shift, Shift::Unknown) {
-            self.shift = match self.newest {
-                // The first recording's own times are as good as any.
-                None => Shift::Later(Duration::ZERO),
-                Some((end, came)) => {
-                    let place = end.saturating_add(now.saturating_sub(came));
-                    if place >= begins {
-                        Shift::Later(place - begins)
-                    } else {
-                        Shift::Earlier(begins - place)
-                    }
-                }
-            };
+    /// What comes next is another source's: it counts on if that fits, or else anew.
+    pub fn source_changes(&mut self) {
+        if let Shift::Known(place) = self.shift {
+            self.shift = Shift::Kept(place);
         }
-        frame.timestamp = self.shift.apply(frame.timestamp);
-        frame.decode_timestamp = frame.decode_timestamp.map(|time| self.shift.apply(time));
+    }
+
+    /// Places a frame that came at `now`.
+    pub fn place(&mut self, frame: &mut Frame, now: Duration) {
+        let begins = frame.decode_timestamp.unwrap_or(frame.timestamp);
+        let place = match (self.shift, self.newest) {
+            (Shift::Known(place), _) => place,
+            // The first recording's own times are as good as any.
+            (_, None) => Place::Later(Duration::ZERO),
+            (shift, Some((end, came))) => {
+                let expected = end.saturating_add(now.saturating_sub(came));
+                match shift {
+                    Shift::Kept(place)
+                        if place.apply(begins).abs_diff(expected) < FITS
+                            && place.apply(begins) >= end.saturating_sub(AT_LEAST) =>
+                    {
+                        place
+                    }
+                    _ => Place::between(begins, expected),
+                }
+            }
+        };
+        self.shift = Shift::Known(place);
+        frame.timestamp = place.apply(frame.timestamp);
+        frame.decode_timestamp = frame.decode_timestamp.map(|time| place.apply(time));
         let end = frame
             .timestamp
             .saturating_add(frame.duration.unwrap_or(AT_LEAST));
@@ -70,3 +97,37 @@ impl Timeline {
 
 /// No frame is shorter, whoever does not say how long it is.
 const AT_LEAST: Duration = Duration::from_millis(10);
+
+/// A source that takes over and is no further than this from where it is expected counts on.
+const FITS: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn placed(timeline: &mut Timeline, at: u64, now: u64) -> u64 {
+        let mut frame = Frame {
+            track: 1,
+            timestamp: Duration::from_millis(at),
+            decode_timestamp: None,
+            duration: None,
+            keyframe: true,
+            payload: Bytes::new(),
+        };
+        timeline.place(&mut frame, Duration::from_millis(now));
+        u64::try_from(frame.timestamp.as_millis()).unwrap()
+    }
+
+    #[test]
+    fn a_source_that_counts_on_keeps_its_times_and_one_that_counts_anew_is_moved() {
+        let mut timeline = Timeline::default();
+        assert_eq!(placed(&mut timeline, 5000, 0), 5000);
+        timeline.source_changes();
+        assert_eq!(placed(&mut timeline, 6100, 1000), 6100, "counts on");
+        timeline.source_changes();
+        assert_eq!(placed(&mut timeline, 0, 2000), 7110, "counts anew");
+        timeline.source_changes();
+        assert_eq!(placed(&mut timeline, 90_000, 2100), 7220, "far ahead");
+    }
+}

@@ -1,0 +1,102 @@
+//! The newest group: a keyframe of the video track and everything since, sound included.
+//!
+//! A stream without video begins a group now and then with any frame of its sound.
+
+use crate::pool::Pool;
+use abanico_media::frame::Frame;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A frame with its place in the stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed {
+    pub(crate) frame: Frame,
+    /// Its number among all frames of the stream.
+    pub(crate) sequence: u64,
+    /// Wall clock in microseconds since 1970, in the server's time; 0 when unknown.
+    pub(crate) captured: i64,
+    /// Frames of its track were left out right before it.
+    pub(crate) gap: bool,
+    pub(crate) video: bool,
+}
+
+/// The newest group of a stream.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pool: Arc<Pool>,
+    frames: Vec<Placed>,
+    bytes: usize,
+    /// Counts groups, so that whoever reads one notices the next.
+    number: u64,
+}
+
+/// What sound alone begins a group after.
+const SOUND_GROUP: Duration = Duration::from_secs(1);
+
+/// What keeping a frame costs beside its payload.
+const FRAME_CHARGE: usize = 256;
+
+impl Group {
+    pub(crate) fn new(pool: Arc<Pool>) -> Self {
+        Self {
+            pool,
+            frames: Vec::new(),
+            bytes: 0,
+            number: 0,
+        }
+    }
+
+    /// Whether this frame begins a group. `has_video` says whether the stream has a video track.
+    pub(crate) fn begins_with(&self, placed: &Placed, has_video: bool) -> bool {
+        if has_video {
+            return placed.video && placed.frame.keyframe;
+        }
+        let from = self.frames.first().map(|first| first.frame.timestamp);
+        from.is_none_or(|from| placed.frame.timestamp.abs_diff(from) >= SOUND_GROUP)
+    }
+
+    /// Begins the next group.
+    pub(crate) fn begin(&mut self, placed: Placed) {
+        self.clear();
+        self.number += 1;
+        self.append(placed);
+    }
+
+    /// Adds a frame, if there is a group. A group that outgrows its bounds is let go of.
+    pub(crate) fn add(&mut self, placed: Placed) {
+        if !self.frames.is_empty() {
+            self.append(placed);
+        }
+    }
+
+    fn append(&mut self, placed: Placed) {
+        let bytes = placed.frame.payload.len() + FRAME_CHARGE;
+        let too_long = self.bytes + bytes > self.pool.bounds.group_bytes_max;
+        if too_long || !self.pool.take(bytes) {
+            return self.clear();
+        }
+        self.bytes += bytes;
+        self.frames.push(placed);
+    }
+
+    /// Lets go of the group.
+    pub(crate) fn clear(&mut self) {
+        self.pool.give_back(self.bytes);
+        self.bytes = 0;
+        self.frames.clear();
+    }
+
+    pub(crate) fn frames(&self) -> &[Placed] {
+        &self.frames
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

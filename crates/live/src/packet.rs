@@ -1,0 +1,89 @@
+//! One packet of one format: the bytes of the wire, made once and shared by all who watch.
+
+use bytes::Bytes;
+
+/// What travels in a format's feed. Cloning it clones handles to shared bytes.
+#[derive(Debug, Clone)]
+pub struct Packet {
+    /// What the format puts before the payload. Of an init packet, all of it.
+    pub head: Bytes,
+    /// The frame's payload as it came, uncopied. Of an init packet, nothing.
+    pub payload: Bytes,
+    /// What the format puts after the payload.
+    pub tail: &'static [u8],
+    /// What it is.
+    pub content: Content,
+}
+
+/// What a packet holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// What a player needs before the frames that follow: an init segment, or `tracks` as JSON.
+    Init {
+        /// Which one, counted since the stream began.
+        version: u64,
+    },
+    /// A frame.
+    Frame {
+        /// Its number among all frames of the stream.
+        sequence: u64,
+        /// Whether it is video's, and not sound's.
+        video: bool,
+        /// Whether it decodes alone.
+        keyframe: bool,
+    },
+}
+
+impl Packet {
+    pub(crate) fn init(head: Bytes, version: u64) -> Self {
+        Self {
+            head,
+            payload: Bytes::new(),
+            tail: &[],
+            content: Content::Init { version },
+        }
+    }
+
+    /// Bytes in all.
+    pub fn len(&self) -> usize {
+        self.head.len() + self.payload.len() + self.tail.len()
+    }
+
+    /// Never true of what a channel gives.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a player must begin anew with it.
+    pub fn is_init(&self) -> bool {
+        matches!(self.content, Content::Init { .. })
+    }
+
+    /// Whether a viewer can begin with it, if it has the init packet.
+    pub fn begins_group(&self) -> bool {
+        matches!(
+            self.content,
+            Content::Frame {
+                video: true,
+                keyframe: true,
+                ..
+            }
+        )
+    }
+
+    /// Its parts in the order of the wire, none of them empty.
+    pub fn parts(&self) -> impl Iterator<Item = Bytes> {
+        let tail = Bytes::from_static(self.tail);
+        [self.head.clone(), self.payload.clone(), tail]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+    }
+
+    /// All of it in one piece. Copies it.
+    pub fn joined(&self) -> Bytes {
+        if self.payload.is_empty() && self.tail.is_empty() {
+            return self.head.clone();
+        }
+        [&self.head, &self.payload, self.tail].concat().into()
+    }
+}

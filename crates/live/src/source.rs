@@ -1,0 +1,375 @@
+//! What a publisher pushes into a [`Channel`]: container bytes ([`Source`]), or encoded frames and pictures
+//! ([`Encoder`]).
+//!
+//! A channel takes from one source at a time, the newest; one that was replaced is told so. A stream has one video and one
+//! sound track; what a publisher has beyond that is left out. Invariant: whatever is pushed, viewers keep what was whole.
+
+use crate::channel::{Channel, State};
+use crate::native::Header;
+use abanico_media::codec::{CodecError, Normal, Normalizer};
+use abanico_media::frame::{Codec, Frame, Track, TrackKind};
+use abanico_media::ingest::{Ingest, IngestError, Ingested, Timeline};
+use bytes::Bytes;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Why a publisher's bytes or frames are not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// A newer source publishes the stream.
+    #[error("another publisher has taken this stream over")]
+    Replaced,
+    /// The stream is over.
+    #[error("this stream has ended")]
+    Ended,
+    /// The bytes are nothing that can be passed on.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// A track is nothing that can be passed on.
+    #[error("track {number}: {reason}")]
+    Track {
+        /// The number that the publisher gave it.
+        number: u8,
+        /// What is wrong with it.
+        reason: CodecError,
+    },
+    /// There is neither video nor sound.
+    #[error("there is no video and no audio track")]
+    NoTrack,
+    /// A frame before its track was described.
+    #[error("a frame of track {0}, which was not described")]
+    UnknownTrack(u8),
+}
+
+/// What came of a push.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Frames that the stream has now, and had not before.
+    pub frames: usize,
+    /// How many of them are keyframes of its video.
+    pub keyframes: usize,
+    /// What was wrong and is left out; the stream goes on without it.
+    pub faults: Vec<Fault>,
+}
+
+/// What was left out of what a publisher sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A track, with all its frames.
+    #[error("a track is left out: {0}")]
+    Track(CodecError),
+    /// A frame; its track goes on with its next keyframe.
+    #[error("a frame is left out: {0}")]
+    Frame(CodecError),
+    /// Bytes that mean nothing.
+    #[error("{0} bytes of garbage were passed over")]
+    Garbage(u64),
+}
+
+/// A publisher of container bytes.
+#[derive(Debug)]
+pub struct Source {
+    intake: Intake,
+    ingest: Ingest,
+    ingested: Vec<Ingested>,
+}
+
+impl Source {
+    pub(crate) fn new(channel: Channel, make: impl FnOnce(Timeline) -> Ingest) -> Self {
+        Self {
+            intake: Intake::new(channel),
+            ingest: make(Timeline::default()),
+            ingested: Vec::new(),
+        }
+    }
+
+    /// Takes the next bytes, cut anywhere. `captured` is when they were, in microseconds since 1970 of the server's clock;
+    /// 0 when nobody says so.
+    ///
+    /// # Errors
+    /// When nothing more can be taken from this source. What was whole before is taken.
+    pub fn push(&mut self, bytes: Bytes, captured: i64) -> Result<Taken, SourceError> {
+        let life = self.intake.channel.life();
+        let pushed = self.ingest.push(bytes, life, &mut self.ingested);
+        let taken = self
+            .intake
+            .take(self.ingested.drain(..).map(|ingested| (ingested, captured)))?;
+        pushed?;
+        Ok(taken)
+    }
+}
+
+/// A publisher of encoded frames.
+#[derive(Debug)]
+pub struct Encoder {
+    intake: Intake,
+    lanes: Vec<Lane>,
+    normals: Vec<Normal>,
+    said: Vec<Ingested>,
+}
+
+/// One track of an encoder.
+#[derive(Debug)]
+struct Lane {
+    theirs: u8,
+    ours: u64,
+    video: bool,
+    normalizer: Normalizer,
+    /// Something was lost: nothing but a keyframe can be decoded.
+    waits: bool,
+}
+
+/// The numbers of a stream's tracks, the same as [`Ingest`] gives them.
+const VIDEO: u64 = 1;
+const SOUND: u64 = 2;
+
+impl Encoder {
+    pub(crate) fn new(channel: Channel) -> Self {
+        Self {
+            intake: Intake::new(channel),
+            lanes: Vec::new(),
+            normals: Vec::new(),
+            said: Vec::new(),
+        }
+    }
+
+    /// The tracks that the frames from now on belong to, as [`crate::native::parse_tracks`] gives them.
+    ///
+    /// # Errors
+    /// When one of them cannot be passed on; the tracks before stay then.
+    pub fn tracks(&mut self, tracks: Vec<Track>) -> Result<(), SourceError> {
+        let mut lanes: Vec<Lane> = Vec::new();
+        for track in tracks {
+            let theirs = u8::try_from(track.id).unwrap_or(u8::MAX);
+            let (video, ours) = match track.kind {
+                TrackKind::Video { .. } => (true, VIDEO),
+                TrackKind::Audio { .. } => (false, SOUND),
+                TrackKind::Other => continue,
+            };
+            if lanes.iter().any(|lane| lane.ours == ours) {
+                continue;
+            }
+            let normalizer = Normalizer::new(Track { id: ours, ..track }).map_err(|reason| {
+                SourceError::Track {
+                    number: theirs,
+                    reason,
+                }
+            })?;
+            lanes.push(Lane {
+                theirs,
+                ours,
+                video,
+                normalizer,
+                waits: false,
+            });
+        }
+        if lanes.is_empty() {
+            return Err(SourceError::NoTrack);
+        }
+        self.lanes = lanes;
+        let begun = Ingested::Begun(self.lanes.iter().map(|lane| lane.ours).collect());
+        let known = self
+            .lanes
+            .iter_mut()
+            .filter_map(|lane| lane.normalizer.announce());
+        let said: Vec<_> = std::iter::once(begun)
+            .chain(known.map(Ingested::Track))
+            .map(|said| (said, 0))
+            .collect();
+        self.intake.take(said).map(|_| ())
+    }
+
+    /// Takes the next frame. The header's sequence is the publisher's own and means nothing here.
+    ///
+    /// # Errors
+    /// When this source is refused, or the frame belongs to no track.
+    pub fn push(&mut self, header: &Header, payload: Bytes) -> Result<Taken, SourceError> {
+        let lane = self
+            .lanes
+            .iter_mut()
+            .find(|lane| lane.theirs == header.track)
+            .ok_or(SourceError::UnknownTrack(header.track))?;
+        let captured = header.captured;
+        lane.waits |= header.gap && lane.video;
+        let frame = Frame {
+            track: lane.ours,
+            // A clock that began before its zero has no time that the stream could have.
+            timestamp: Duration::from_micros(u64::try_from(header.timestamp).unwrap_or(0)),
+            decode_timestamp: None,
+            duration: (header.duration > 0)
+                .then(|| Duration::from_micros(u64::from(header.duration))),
+            keyframe: header.keyframe || !lane.video,
+            payload,
+        };
+        let broken = lane.normalizer.push(frame, &mut self.normals).err();
+        lane.waits |= broken.is_some() && lane.video;
+        self.said.extend(broken.map(Ingested::Broken));
+        for normal in self.normals.drain(..) {
+            match normal {
+                Normal::Track(track) => self.said.push(Ingested::Track(track)),
+                Normal::Frame(frame) => {
+                    lane.waits &= !frame.keyframe;
+                    if !lane.waits {
+                        self.said.push(Ingested::Frame(frame));
+                    }
+                }
+            }
+        }
+        if header.gap {
+            self.intake.lost(lane.video);
+        }
+        self.intake
+            .take(self.said.drain(..).map(|said| (said, captured)))
+    }
+
+    /// Takes a JPEG picture, as the only track of the stream.
+    ///
+    /// # Errors
+    /// When this source is refused.
+    pub fn picture(&mut self, picture: Bytes, captured: i64) -> Result<Taken, SourceError> {
+        if self.lanes.is_empty() {
+            self.tracks(vec![Track {
+                id: 0,
+                codec: Codec::Jpeg,
+                kind: TrackKind::Video {
+                    width: 0,
+                    height: 0,
+                },
+                config: Bytes::new(),
+                codec_string: String::new(),
+                frame_duration: None,
+            }])?;
+        }
+        let life = self.intake.channel.life();
+        let header = Header {
+            track: 0,
+            keyframe: true,
+            gap: false,
+            sequence: 0,
+            duration: 0,
+            timestamp: crate::native::micros(life),
+            captured,
+        };
+        self.push(&header, picture)
+    }
+}
+
+/// Puts what a source brought into its channel.
+#[derive(Debug)]
+struct Intake {
+    channel: Channel,
+    /// Which source of the channel this is.
+    number: u64,
+    /// The tracks that the publisher announced.
+    announced: Vec<u64>,
+    /// Those of them that are known so far.
+    described: Vec<Track>,
+    /// Whether the channel has the tracks.
+    settled: bool,
+    /// When the tracks were announced, in the stream's life.
+    announced_at: Duration,
+    /// Whether frames were lost before the next one: of video, of sound.
+    lost: [bool; 2],
+}
+
+/// A track that was announced and is not described after this long is not waited for.
+const DESCRIBED_WITHIN: Duration = Duration::from_secs(2);
+
+impl Intake {
+    fn new(channel: Channel) -> Self {
+        let number = channel.lock().take_over();
+        Self {
+            channel,
+            number,
+            announced: Vec::new(),
+            described: Vec::new(),
+            settled: false,
+            announced_at: Duration::ZERO,
+            lost: [false; 2],
+        }
+    }
+
+    fn lost(&mut self, video: bool) {
+        self.lost[usize::from(!video)] = true;
+    }
+
+    fn take(
+        &mut self,
+        said: impl IntoIterator<Item = (Ingested, i64)>,
+    ) -> Result<Taken, SourceError> {
+        let channel = self.channel.clone();
+        let life = channel.life();
+        let mut state = channel.lock();
+        if state.ended {
+            return Err(SourceError::Ended);
+        }
+        if state.source != self.number {
+            return Err(SourceError::Replaced);
+        }
+        let (mut taken, mut changed, mut asked) = (Taken::default(), false, false);
+        for (said, captured) in said {
+            match said {
+                Ingested::Begun(announced) => {
+                    self.announced = announced;
+                    self.announced.retain(|id| [VIDEO, SOUND].contains(id));
+                    self.described.clear();
+                    self.settled = false;
+                    self.announced_at = life;
+                }
+                Ingested::Track(track) => changed |= self.describe(track, &mut state),
+                Ingested::Frame(frame) => {
+                    if !self.settled && life.saturating_sub(self.announced_at) >= DESCRIBED_WITHIN {
+                        changed |= self.settle(&mut state);
+                    }
+                    let video = frame.track == VIDEO;
+                    if self.settled && (video || frame.track == SOUND) {
+                        let gap = std::mem::take(&mut self.lost[usize::from(!video)]);
+                        taken.frames += 1;
+                        taken.keyframes += usize::from(video && frame.keyframe);
+                        asked |= state.push(frame, captured, gap, life);
+                    }
+                }
+                Ingested::Refused(why) => taken.faults.push(Fault::Track(why)),
+                Ingested::Broken(why) => {
+                    self.lost = [true; 2];
+                    taken.faults.push(Fault::Frame(why));
+                }
+                Ingested::Skipped(bytes) => {
+                    self.lost = [true; 2];
+                    taken.faults.push(Fault::Garbage(bytes));
+                }
+            }
+        }
+        let tracks = changed.then(|| state.tracks.clone());
+        drop(state);
+        if let Some(tracks) = tracks {
+            channel.publish_tracks(&tracks);
+        }
+        if asked {
+            channel.ask();
+        }
+        Ok(taken)
+    }
+
+    /// Takes a track's description. True if the channel's tracks changed.
+    fn describe(&mut self, track: Track, state: &mut State) -> bool {
+        if !self.announced.contains(&track.id) {
+            return false;
+        }
+        match self.described.iter_mut().find(|known| known.id == track.id) {
+            Some(known) => *known = track,
+            None => self.described.push(track),
+        }
+        let complete = self.described.len() == self.announced.len();
+        (complete || self.settled) && self.settle(state)
+    }
+
+    /// Gives the channel the tracks that are known. True if they changed.
+    fn settle(&mut self, state: &mut State) -> bool {
+        self.settled = !self.described.is_empty();
+        self.described.sort_by_key(|track| track.id);
+        self.settled && state.set_tracks(self.described.clone())
+    }
+}

@@ -1,0 +1,229 @@
+//! One viewer's place in one format of a channel.
+//!
+//! A viewer that comes is given the init packet, the newest group and then each packet as it comes. One that lags is moved
+//! on to the newest group and told how many frames it missed. What is held for it is its place, never a packet.
+
+use crate::channel::{Channel, State};
+use crate::packager::{Format, Unsuitable};
+use crate::packet::{Content, Packet};
+use abanico_hub::feed::{Cursor, Next};
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+
+/// What a viewer is given next.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// Bytes of its wire.
+    Packet(Packet),
+    /// So many frames are left out here: it goes on at the newest group.
+    Skipped(u64),
+    /// The stream has changed to codecs that cannot travel in this format. Nothing follows.
+    Unsuitable(Unsuitable),
+}
+
+/// A viewer of one format. Dropping it ends it.
+pub struct Watching {
+    channel: Channel,
+    format: Format,
+    /// Which packager it watches.
+    packager: u64,
+    cursor: Cursor<Packet>,
+    place: Place,
+    /// The init packet that it has.
+    has: Option<u64>,
+    /// The number of the frame after the last one that it was given.
+    next: Option<u64>,
+    /// Whether it was told why the packets ended.
+    told: bool,
+}
+
+/// Where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It begins as soon as there is a group that it may begin with.
+    Entering,
+    /// In the group of this number, which is held for those who come.
+    Group(u64),
+    /// At its cursor.
+    Live,
+}
+
+impl Watching {
+    pub(crate) fn new(
+        channel: Channel,
+        format: Format,
+        packager: u64,
+        cursor: Cursor<Packet>,
+        next: Option<u64>,
+    ) -> Self {
+        let mut watching = Self {
+            channel,
+            format,
+            packager,
+            cursor,
+            place: Place::Entering,
+            has: None,
+            next: None,
+            told: false,
+        };
+        if next.is_some() {
+            let state = watching.channel.lock();
+            watching.place = Place::Group(state.group.number());
+            drop(state);
+            watching.next = next;
+        }
+        watching
+    }
+
+    /// What comes next; `None` when the stream has ended. Cancelling it loses nothing.
+    pub async fn next(&mut self) -> Option<Item> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// What comes next; `None` when the stream has ended.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        loop {
+            let found = match self.place {
+                Place::Entering => self.enter(),
+                Place::Group(number) => self.read_group(number),
+                Place::Live => None,
+            };
+            if let Some(item) = found {
+                return Poll::Ready(Some(item));
+            }
+            if matches!(self.place, Place::Group(_)) {
+                continue;
+            }
+            let live = self.place == Place::Live;
+            match ready!(self.cursor.poll_next(cx)) {
+                None => {
+                    let told = std::mem::replace(&mut self.told, true);
+                    let why = (!told).then(|| self.unsuitable()).flatten();
+                    return Poll::Ready(why.map(Item::Unsuitable));
+                }
+                Some(Next::Packet(packet)) if live => {
+                    return Poll::Ready(Some(self.give(packet)));
+                }
+                // Something has come: perhaps it can be begun with.
+                Some(Next::Packet(_)) => {}
+                Some(Next::Lagging(_) | Next::Lost(_)) => self.fall_back(),
+            }
+        }
+    }
+
+    /// Goes to the newest group and gives all of it again, because the player lost its way or comes back from a pause.
+    pub fn rejoin(&mut self) {
+        self.place = Place::Entering;
+        self.next = None;
+    }
+
+    /// The channel that it watches.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    fn enter(&mut self) -> Option<Item> {
+        let channel = self.channel.clone();
+        let state = channel.lock();
+        // From here on whatever is pushed is found by the cursor.
+        self.cursor.move_to(self.cursor.feed().head());
+        let packager = state.watched(self.format, self.packager)?;
+        let first = packager.group().first().and_then(Packet::sequence);
+        let may_begin = state.is_recent() || self.next.is_some();
+        if let Some(first) = first.filter(|_| may_begin) {
+            self.place = Place::Group(state.group.number());
+            return self.missed(first);
+        }
+        self.init(&state)
+    }
+
+    /// Of the group that is held, what it has not been given yet.
+    fn read_group(&mut self, number: u64) -> Option<Item> {
+        let channel = self.channel.clone();
+        let state = channel.lock();
+        let Some(packager) = state.watched(self.format, self.packager) else {
+            self.place = Place::Live;
+            return None;
+        };
+        if let Some(init) = self.init(&state) {
+            return Some(init);
+        }
+        let group = packager.group();
+        let Some(first) = group.first().and_then(Packet::sequence) else {
+            self.place = Place::Entering;
+            return None;
+        };
+        let next = self.next.unwrap_or(first);
+        if state.group.number() != number {
+            self.place = Place::Group(state.group.number());
+            if let Some(skipped) = self.missed(first) {
+                return Some(skipped);
+            }
+        }
+        let at = group.partition_point(|packet| packet.sequence() < Some(next.max(first)));
+        if let Some(packet) = group.get(at) {
+            return Some(self.give(packet.clone()));
+        }
+        // Nothing is pushed while the lock is held: the cursor's next packet is the one after the group's last.
+        self.cursor.move_to(self.cursor.feed().head());
+        self.place = Place::Live;
+        None
+    }
+
+    /// The init packet, if it has not got the one that holds now.
+    fn init(&mut self, state: &State) -> Option<Item> {
+        let init = state.watched(self.format, self.packager)?.init()?;
+        let Content::Init { version } = init.content else {
+            return None;
+        };
+        (self.has != Some(version)).then(|| self.give(init.clone()))
+    }
+
+    /// That frames before `first` are left out, if there are any.
+    fn missed(&mut self, first: u64) -> Option<Item> {
+        let next = self.next?;
+        let missed = first.saturating_sub(next);
+        if missed == 0 {
+            return None;
+        }
+        self.next = Some(first);
+        Some(Item::Skipped(missed))
+    }
+
+    /// It is too far behind to go on at its cursor.
+    fn fall_back(&mut self) {
+        let state = self.channel.lock();
+        let held = state
+            .watched(self.format, self.packager)
+            .and_then(|packager| packager.group().first())
+            .and_then(Packet::sequence);
+        // What is left of the group that it is in is still there: it misses nothing then.
+        self.place = match (held, self.next) {
+            (Some(first), Some(next)) if next >= first => Place::Group(state.group.number()),
+            _ => Place::Entering,
+        };
+    }
+
+    fn give(&mut self, packet: Packet) -> Item {
+        match packet.content {
+            Content::Init { version } => self.has = Some(version),
+            Content::Frame { sequence, .. } => self.next = Some(sequence + 1),
+        }
+        Item::Packet(packet)
+    }
+
+    /// Why the format's packets ended, if not with the stream.
+    fn unsuitable(&self) -> Option<Unsuitable> {
+        let state = self.channel.lock();
+        if state.ended {
+            return None;
+        }
+        self.format.suits(&state.tracks).err()
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.channel.left(self.format, self.packager);
+    }
+}
