@@ -61,6 +61,8 @@ export const en: Texts = {
   'streamer.microphone.pictures': 'Pictures carry no sound: choose a video mode for the microphone.',
   'streamer.device.default': 'The usual one',
   'streamer.mode': 'Mode',
+  'streamer.mode.live': 'Live',
+  'streamer.mode.live.text': 'Each picture goes out by itself. The least delay; falls back by itself.',
   'streamer.mode.demo': 'Demo',
   'streamer.mode.demo.text': '10 pictures a second, as JPEG. The simplest, no sound.',
   'streamer.mode.production': 'Production',
@@ -101,6 +103,9 @@ export const en: Texts = {
 
   'notice.bitrate-lowered': 'The network does not keep up: sending less now, {rate}.',
   'notice.bitrate-raised': 'The network has room again: sending {rate}.',
+  'notice.fell-back.recorder':
+    'This browser or network cannot send single pictures with sound: the recorder is used, with a little more delay.',
+  'notice.fell-back.pictures': 'This browser cannot send video: pictures are sent, without sound.',
   'notice.mp4-only':
     'This browser can only record MP4, which few viewers can play yet. The demo mode works everywhere.',
   'notice.keyframes-far-apart':

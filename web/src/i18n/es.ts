@@ -59,6 +59,8 @@ export const es = {
   'streamer.microphone.pictures': 'Las imágenes no llevan sonido: elige un modo de vídeo para el micrófono.',
   'streamer.device.default': 'El de siempre',
   'streamer.mode': 'Modo',
+  'streamer.mode.live': 'Directo',
+  'streamer.mode.live.text': 'Cada imagen sale por su cuenta. El menor retardo; si no puede, cambia solo.',
   'streamer.mode.demo': 'Demostración',
   'streamer.mode.demo.text': '10 imágenes por segundo, en JPEG. Lo más sencillo, sin sonido.',
   'streamer.mode.production': 'Producción',
@@ -99,6 +101,9 @@ export const es = {
 
   'notice.bitrate-lowered': 'La red no da abasto: ahora se envía menos, {rate}.',
   'notice.bitrate-raised': 'La red vuelve a tener sitio: se envían {rate}.',
+  'notice.fell-back.recorder':
+    'Este navegador o esta red no puede enviar imágenes sueltas con sonido: se usa la grabadora, con algo más de retardo.',
+  'notice.fell-back.pictures': 'Este navegador no puede enviar vídeo: se envían imágenes, sin sonido.',
   'notice.mp4-only':
     'Este navegador solo graba MP4, que pocos espectadores pueden ver todavía. El modo demostración funciona en todos.',
   'notice.keyframes-far-apart':

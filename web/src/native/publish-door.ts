@@ -62,9 +62,9 @@ export class PublishDoor {
     return this.#link.bufferedAmount;
   }
 
-  /** A local time, ms since 1970, in the server's clock and in whole microseconds. */
+  /** A local time, ms since 1970, in the server's clock and in whole microseconds; 0 while the clocks are not compared. */
   toServerMicros(local: number): number {
-    return Math.round(this.#link.clock.toServer(local) * 1_000);
+    return this.#link.clock.known ? Math.round(this.#link.clock.toServer(local) * 1_000) : 0;
   }
 
   /** How far what was sent is behind its time, ms: sees the system's own buffers too. */

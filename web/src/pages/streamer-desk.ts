@@ -332,7 +332,7 @@ export class StreamerDesk {
   }
 
   #tell(stats: PublishStats): void {
-    this.#numbers.show(stats, this.#settings.settings.kind === 'picture' ? 'pictures' : 'chunks');
+    this.#numbers.show(stats);
   }
 
   #sayState(key: 'streamer.reconnecting' | 'streamer.paused' | 'streamer.over'): void {
@@ -365,6 +365,9 @@ export class StreamerDesk {
         break;
       case 'mp4-only':
         this.#say('notice', () => t('notice.mp4-only'), 'mp4');
+        break;
+      case 'fell-back':
+        this.#say('notice', () => t(`notice.fell-back.${notice.to === 'video' ? 'recorder' : 'pictures'}`), 'way');
         break;
       default:
         this.#say('notice', () => t(`notice.${notice.kind}`, { rate: bitrateText(notice.kilobits) }), 'bitrate');

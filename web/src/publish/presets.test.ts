@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DEFAULT_QUALITY, MODES, QUALITIES, settingsFor } from './presets.ts';
+import { DEFAULT_QUALITY, fallbackOf, MODES, QUALITIES, settingsFor } from './presets.ts';
 
 test('demo is the first option of the design document, number for number', () => {
   expect(settingsFor('demo', DEFAULT_QUALITY.demo)).toEqual({
@@ -33,4 +33,13 @@ test('a better quality is never smaller than a worse one', () => {
     const areas = QUALITIES.map((quality) => settingsFor(mode, quality)).map(({ width, height }) => width * height);
     expect(areas).toEqual([...areas].sort((a, b) => a - b));
   }
+});
+
+test('what cannot be had falls back from frames to a recorder to pictures', () => {
+  const live = settingsFor('live', '720p');
+  const recorder = fallbackOf(live);
+  expect(recorder).toEqual(settingsFor('low-delay', '720p'));
+  const pictures = recorder && fallbackOf(recorder);
+  expect(pictures).toMatchObject({ kind: 'picture', width: 1280, framesPerSecond: 10 });
+  expect(pictures && fallbackOf(pictures)).toBeUndefined();
 });

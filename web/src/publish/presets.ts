@@ -1,9 +1,9 @@
-// What a person can choose: three modes and five qualities.
+// What a person can choose: four modes and five qualities.
 //
-// `demo` and `production` are the design document's two options, number for number; `low-delay` is production with chunks
+// `live` sends each frame by itself over the native door and is what a page starts with. `demo` and `production` are the design document's two options, number for number; `low-delay` is production with chunks
 // as short as they are useful.
 
-export const MODES = ['demo', 'production', 'low-delay'] as const;
+export const MODES = ['live', 'low-delay', 'production', 'demo'] as const;
 export type Mode = (typeof MODES)[number];
 
 export const QUALITIES = ['240p', '360p', '480p', '720p', '1080p'] as const;
@@ -28,10 +28,24 @@ export interface VideoSettings {
   chunkMs: number;
 }
 
-export type Settings = PictureSettings | VideoSettings;
+/** Frames encoded by the page itself, one message each. */
+export interface FramesSettings {
+  kind: 'frames';
+  width: number;
+  height: number;
+  framesPerSecond: number;
+  bitsPerSecond: number;
+}
+
+export type Settings = PictureSettings | VideoSettings | FramesSettings;
 
 /** The quality that each mode stands for in the design document. */
-export const DEFAULT_QUALITY: Record<Mode, Quality> = { demo: '480p', production: '720p', 'low-delay': '720p' };
+export const DEFAULT_QUALITY: Record<Mode, Quality> = {
+  live: '720p',
+  'low-delay': '720p',
+  production: '720p',
+  demo: '480p',
+};
 
 const PICTURES: Record<Quality, Omit<PictureSettings, 'kind'>> = {
   '240p': { width: 320, height: 240, framesPerSecond: 10, jpegQuality: 0.6 },
@@ -49,16 +63,30 @@ const VIDEOS: Record<Quality, Omit<VideoSettings, 'kind' | 'chunkMs'>> = {
   '1080p': { width: 1920, height: 1080, framesPerSecond: 30, bitsPerSecond: 5_000_000 },
 };
 
-const CHUNK_MS: Record<Exclude<Mode, 'demo'>, number> = { production: 500, 'low-delay': 100 };
+const CHUNK_MS: Record<'production' | 'low-delay', number> = { production: 500, 'low-delay': 100 };
 
 export function settingsFor(mode: Mode, quality: Quality): Settings {
   if (mode === 'demo') return { kind: 'picture', ...PICTURES[quality] };
+  if (mode === 'live') return { kind: 'frames', ...VIDEOS[quality] };
   return { kind: 'video', ...VIDEOS[quality], chunkMs: CHUNK_MS[mode] };
+}
+
+/** The next best way where this one cannot be had; undefined after the last. */
+export function fallbackOf(settings: Settings): Settings | undefined {
+  const { kind, width, height } = settings;
+  switch (kind) {
+    case 'frames':
+      return { ...settings, kind: 'video', chunkMs: CHUNK_MS['low-delay'] };
+    case 'video':
+      return { kind: 'picture', width, height, framesPerSecond: 10, jpegQuality: 0.7 };
+    case 'picture':
+      return undefined;
+  }
 }
 
 /** What a person may expect to send, bits per second; for pictures a usual size is taken for granted. */
 export function expectedBitsPerSecond(settings: Settings): number {
-  if (settings.kind === 'video') return settings.bitsPerSecond;
+  if (settings.kind !== 'picture') return settings.bitsPerSecond;
   const bytesPerPixel = 0.12;
   return settings.width * settings.height * bytesPerPixel * 8 * settings.framesPerSecond;
 }

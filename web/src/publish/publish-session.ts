@@ -1,20 +1,29 @@
 // One person's stream from first connection to its end: creates it, or comes back to it; captures while it is live and
 // connected; sends less when the network does not keep up; keeps the numbers.
 //
+// Three ways to send, each the next one's better: encoded frames over the native door, a recorder's WebM, and JPEG
+// pictures, both over Socket.IO. What a browser cannot do is found out by trying, and said.
+//
 // Invariant: nothing is captured for a socket that cannot take it, and nothing is sent later than it was captured.
 
+import { usesNativeDoor } from '../native/available.ts';
+import type { Refusal } from '../native/closing.ts';
+import { LINK, type LinkState } from '../native/link.ts';
+import { doorUrl } from '../native/messages.ts';
 import { Connection } from '../wire/connection.ts';
 import { CONNECTION } from '../wire/connection-state.ts';
 import { REFUSAL, type WireStream } from '../wire/events.ts';
 import { lastPublished, type PublishRight } from '../wire/identity.ts';
 import { RateMeter } from '../wire/rate-meter.ts';
+import { FramesCapture, maySendFrames } from './frames/frames-capture.ts';
+import type { FramesStats } from './frames/messages.ts';
 import { BitrateLadder, mayMakePicture } from './overload.ts';
 import { type PictureCapture, startPictureCapture } from './picture-capture.ts';
-import type { Settings, VideoSettings } from './presets.ts';
+import { type FramesSettings, fallbackOf, type Settings, type VideoSettings } from './presets.ts';
 import { Problem } from './problem.ts';
 import { PUBLISHER, type PublisherState } from './publisher-state.ts';
 import type { Source } from './source.ts';
-import { startVideoCapture, type VideoCapture } from './video-capture.ts';
+import { canRecord, startVideoCapture, type VideoCapture } from './video-capture.ts';
 
 const STATS_EVERY_MS = 500;
 const POSTER_EVERY_MS = 5_000;
@@ -25,17 +34,22 @@ const DRAIN_CHECK_MS = 250;
 export interface PublishStats {
   viewers: number;
   kilobitsPerSecond: number;
+  way: Settings['kind'];
+  /** What the pictures are encoded as, where this page does it. */
+  codec: string | undefined;
   /** Pictures or chunks. */
   sent: number;
   dropped: number;
   liveSince: number | undefined;
-  /** What the recorder is asked for now; undefined for pictures. */
+  /** What the encoder is asked for now; undefined for pictures. */
   bitsPerSecond: number | undefined;
 }
 
 export type Notice =
   | { kind: 'bitrate-lowered' | 'bitrate-raised'; kilobits: number }
   | { kind: 'mp4-only' }
+  /** The wished way cannot be had: this one is taken. */
+  | { kind: 'fell-back'; to: Settings['kind']; reason: string }
   | { kind: 'warning'; code: string; message: string };
 
 export interface PublishHost {
@@ -57,6 +71,13 @@ export class PublishSession {
   #isPaused = false;
   /** A start was asked for and has not been answered. */
   #isClaiming = false;
+  /** What is really done: the wish, or what it fell back to. */
+  #way: Settings;
+  #frames: FramesCapture | undefined;
+  #framesBefore = { sent: 0, dropped: 0 };
+  #link: LinkState = LINK.connecting;
+  #codec: string | undefined;
+  #framesBitrate: number | undefined;
   #pictures: PictureCapture | undefined;
   #video: VideoCapture | undefined;
   #poster: PictureCapture | undefined;
@@ -72,6 +93,7 @@ export class PublishSession {
     this.#host = host;
     this.#source = source;
     this.#settings = settings;
+    this.#way = settings;
     this.#right = right;
     this.connection = new Connection(username, 'STREAMER');
     const { connection } = this;
@@ -120,6 +142,7 @@ export class PublishSession {
   change(source: Source, settings: Settings): void {
     this.#source = source;
     this.#settings = settings;
+    this.#way = settings;
     if (this.#state === PUBLISHER.live) this.#capture();
   }
 
@@ -127,7 +150,7 @@ export class PublishSession {
     if (this.#state !== PUBLISHER.live && this.#state !== PUBLISHER.paused) return;
     this.#isPaused = paused;
     this.#sendControl('stream:pause', { paused });
-    if (paused) this.#stopCapture();
+    if (paused) this.#rest();
     else this.#capture();
     this.#set(paused ? PUBLISHER.paused : PUBLISHER.live);
   }
@@ -141,7 +164,7 @@ export class PublishSession {
   #claim(): void {
     const { connection } = this;
     this.#isClaiming = true;
-    if (this.#right) connection.send('stream:start', this.#right);
+    if (this.#right) this.#claimStart(this.#right);
     else connection.send('stream:create');
   }
 
@@ -149,14 +172,19 @@ export class PublishSession {
     this.#right = { streamKey: stream.streamKey, publishToken };
     lastPublished.set({ ...this.#right, username: this.connection.username });
     this.#host.stream(stream);
-    this.connection.send('stream:start', this.#right);
+    this.#claimStart(this.#right);
+  }
+
+  #claimStart(right: PublishRight): void {
+    this.connection.send('stream:start', this.#way.kind === 'frames' ? { ...right, media: false } : right);
   }
 
   #started(stream: WireStream): void {
     if (stream.streamKey !== this.streamKey || this.#state === PUBLISHER.ended) return;
     if (!this.#isClaiming) {
-      // Somebody with the same token started it: another tab or device has the seat now.
-      this.#give(new Problem('taken-over'));
+      // Somebody with the same token started it: another tab or device has the seat now. Of a seat at the native door
+      // the door itself tells.
+      if (!this.#frames) this.#give(new Problem('taken-over'));
       return;
     }
     this.#isClaiming = false;
@@ -174,8 +202,10 @@ export class PublishSession {
   }
 
   #cutOff(): void {
-    this.#stopCapture();
     if (this.#state === PUBLISHER.ended) return;
+    // The picture goes its own way and may well be there still.
+    if (this.#frames && this.#link === LINK.open) return;
+    if (!this.#frames) this.#stopCapture();
     this.#set(this.#liveSince === undefined ? PUBLISHER.connecting : PUBLISHER.reconnecting);
   }
 
@@ -206,8 +236,12 @@ export class PublishSession {
   }
 
   #capture(): void {
+    if (this.#way.kind === 'frames') {
+      this.#captureFrames(this.#way);
+      return;
+    }
     this.#stopCapture();
-    const settings = this.#settings;
+    const settings = this.#way;
     try {
       if (settings.kind === 'picture') {
         const everyMs = 1_000 / settings.framesPerSecond;
@@ -226,17 +260,112 @@ export class PublishSession {
       } else {
         this.#ladder = new BitrateLadder(settings.bitsPerSecond, performance.now());
         this.#record(settings);
-        this.#poster = startPictureCapture(this.#source.video, POSTER_LIMITS, {
-          mayGo: () => this.#mayMakePicture(),
-          picture: (data) => {
-            if (data.byteLength <= POSTER_BYTES_MAX) this.#sendControl('stream:poster', { data });
-          },
-          dropped: () => {},
-        });
+        this.#makePosters();
       }
     } catch (error) {
-      this.#host.problem(error instanceof Problem ? error : new Problem('unknown', String(error)));
-      this.setPaused(true);
+      const problem = error instanceof Problem ? error : new Problem('unknown', String(error));
+      if (settings === this.#settings || !this.#fallBack(problem.detail)) {
+        this.#host.problem(problem);
+        this.setPaused(true);
+      }
+    }
+  }
+
+  #captureFrames(settings: FramesSettings): void {
+    const { streamKey } = this;
+    if (streamKey === undefined) return;
+    const tracks = { video: this.#source.video, audio: this.#source.audio };
+    if (!usesNativeDoor() || !maySendFrames(tracks)) {
+      this.#fallBack('');
+      return;
+    }
+    this.#stopSocketCapture();
+    if (this.#frames) {
+      this.#frames.change(tracks, settings);
+      this.#frames.setPaused(false);
+    } else {
+      const url = doorUrl(this.connection.server, streamKey);
+      this.#link = LINK.connecting;
+      this.#frames = new FramesCapture(url, this.#right?.publishToken || undefined, tracks, settings, {
+        link: (state) => this.#linkChanged(state),
+        ready: () => this.#linkReady(),
+        codec: (codec) => {
+          this.#codec = codec;
+        },
+        stats: (stats) => this.#framesStats(stats),
+        bitrate: (change, kilobits) => this.#host.notice({ kind: `bitrate-${change}`, kilobits }),
+        warning: (code, message) => this.#host.notice({ kind: 'warning', code, message }),
+        ended: () => this.#finish(),
+        refused: (reason, message, isFinal) => this.#doorRefused(reason, message, isFinal),
+        unable: (message) => this.#fallBack(message),
+      });
+    }
+    this.#makePosters();
+  }
+
+  #linkChanged(state: LinkState): void {
+    this.#link = state;
+    const isCut = state === LINK.cut || state === LINK.connecting;
+    if (isCut && this.#state === PUBLISHER.live) this.#set(PUBLISHER.reconnecting);
+  }
+
+  #linkReady(): void {
+    if (this.#state === PUBLISHER.reconnecting) this.#set(this.#isPaused ? PUBLISHER.paused : PUBLISHER.live);
+  }
+
+  #framesStats(stats: FramesStats): void {
+    this.#sent += stats.sent - this.#framesBefore.sent;
+    this.#dropped += stats.dropped - this.#framesBefore.dropped;
+    this.#framesBefore = { sent: stats.sent, dropped: stats.dropped };
+    this.#framesBitrate = stats.bitsPerSecond;
+    this.#uplink.add(performance.now(), stats.bytes);
+  }
+
+  #doorRefused(reason: Refusal, message: string, isFinal: boolean): void {
+    if (!isFinal) return;
+    switch (reason) {
+      case 'replaced':
+        this.#give(new Problem('taken-over'));
+        break;
+      case 'ended':
+        this.#finish();
+        break;
+      case 'not-found':
+        this.#give(new Problem('stream-gone', message));
+        break;
+      default:
+        this.#fallBack(message);
+    }
+  }
+
+  /** Takes the next best way and says so. False if there is none. */
+  #fallBack(reason: string): boolean {
+    const next = fallbackOf(this.#way);
+    if (!next) return false;
+    this.#stopCapture();
+    this.#way = next;
+    this.#codec = undefined;
+    if (next.kind === 'video' && !canRecord()) return this.#fallBack(reason);
+    this.#host.notice({ kind: 'fell-back', to: next.kind, reason });
+    // The seat must be this connection's again.
+    if (this.#right) this.connection.send('stream:start', this.#right);
+    this.#isClaiming = true;
+    if (this.#state === PUBLISHER.reconnecting) this.#set(PUBLISHER.live);
+    if (this.#state === PUBLISHER.live) this.#capture();
+    return true;
+  }
+
+  #makePosters(): void {
+    try {
+      this.#poster = startPictureCapture(this.#source.video, POSTER_LIMITS, {
+        mayGo: () => this.#mayMakePicture(),
+        picture: (data) => {
+          if (data.byteLength <= POSTER_BYTES_MAX) this.#sendControl('stream:poster', { data });
+        },
+        dropped: () => {},
+      });
+    } catch {
+      // A stream without a still is a stream.
     }
   }
 
@@ -273,7 +402,21 @@ export class PublishSession {
     }, DRAIN_CHECK_MS);
   }
 
+  /** While paused the native door stays ours; whatever goes over Socket.IO stops. */
+  #rest(): void {
+    this.#stopSocketCapture();
+    this.#frames?.setPaused(true);
+  }
+
   #stopCapture(): void {
+    this.#frames?.stop();
+    this.#frames = undefined;
+    this.#framesBefore = { sent: 0, dropped: 0 };
+    this.#framesBitrate = undefined;
+    this.#stopSocketCapture();
+  }
+
+  #stopSocketCapture(): void {
     clearInterval(this.#drainTimer);
     this.#pictures?.stop();
     this.#video?.stop();
@@ -325,7 +468,9 @@ export class PublishSession {
       sent: this.#sent,
       dropped: this.#dropped,
       liveSince: this.#liveSince,
-      bitsPerSecond: this.#settings.kind === 'video' ? this.#ladder?.bitsPerSecond : undefined,
+      way: this.#way.kind,
+      codec: this.#codec,
+      bitsPerSecond: this.#way.kind === 'video' ? this.#ladder?.bitsPerSecond : this.#framesBitrate,
     });
   }
 }

@@ -30,14 +30,17 @@ export class LiveNumbers extends HTMLElement {
     this.append(h('h2', { text: 'streamer.numbers' }), list);
   }
 
-  show(stats: PublishStats, unit: 'pictures' | 'chunks'): void {
-    setText(this.#sentLabel, unit === 'pictures' ? 'streamer.numbers.pictures' : 'streamer.numbers.chunks');
+  show(stats: PublishStats): void {
+    setText(this.#sentLabel, stats.way === 'video' ? 'streamer.numbers.chunks' : 'streamer.numbers.pictures');
     const whole = (value: number) => value.toLocaleString(language());
     this.#put('viewers', whole(stats.viewers));
     this.#put('elapsed', stats.liveSince === undefined ? '–' : elapsedText(Date.now() - stats.liveSince));
     this.#put('uplink', bitrateText(stats.kilobitsPerSecond));
     this.#put('sent', whole(stats.sent));
     this.#put('dropped', whole(stats.dropped));
+    this.dataset.way = stats.way;
+    if (stats.codec) this.dataset.codec = stats.codec;
+    else delete this.dataset.codec;
     this.dataset.viewers = String(stats.viewers);
     this.dataset.sent = String(stats.sent);
     this.dataset.dropped = String(stats.dropped);

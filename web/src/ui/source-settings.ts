@@ -29,7 +29,7 @@ export type WishChange = 'source' | 'settings' | 'microphone';
 
 export class SourceSettings extends HTMLElement {
   #source = remembered('source', SOURCES, 'camera');
-  #mode = remembered('mode', MODES, 'production');
+  #mode = remembered('mode', MODES, 'live');
   #quality: Quality = remembered('quality', QUALITIES, DEFAULT_QUALITY[this.#mode]);
   #isMicrophoneOn = preference.get('microphone') !== 'off';
   readonly level = document.createElement('level-bar') as LevelBar;
@@ -134,7 +134,7 @@ export class SourceSettings extends HTMLElement {
       framesPerSecond: settings.kind === 'picture' ? 30 : framesPerSecond,
       cameraId: this.#cameras.value || preference.get('camera') || undefined,
       microphoneId:
-        settings.kind === 'video' && this.#isMicrophoneOn
+        settings.kind !== 'picture' && this.#isMicrophoneOn
           ? this.#microphones.value || preference.get('microphone-device') || ''
           : undefined,
     };
@@ -157,14 +157,14 @@ export class SourceSettings extends HTMLElement {
   }
 
   #setMode(mode: Mode): void {
-    const wasVideo = this.settings.kind === 'video';
+    const hadSound = this.settings.kind !== 'picture';
     // A quality that nobody chose on purpose goes with the mode.
     if (this.#quality === DEFAULT_QUALITY[this.#mode]) this.#quality = DEFAULT_QUALITY[mode];
     this.#mode = mode;
     preference.set('mode', mode);
     preference.set('quality', this.#quality);
     if (this.#qualityChoice) this.#qualityChoice.value = this.#quality;
-    const needsSource = wasVideo !== (this.settings.kind === 'video');
+    const needsSource = hadSound !== (this.settings.kind !== 'picture');
     this.#changed(needsSource ? 'source' : 'settings');
   }
 

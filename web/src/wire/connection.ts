@@ -23,6 +23,8 @@ type Handlers = { [E in keyof ServerToClient]: ServerToClient[E] };
 
 export class Connection {
   readonly clock = new ClockOffset();
+  /** The server's origin. */
+  readonly server: string;
   readonly #socket: Socket<ServerToClient, ClientToServer>;
   readonly #watchers = new Set<(state: ConnectionState) => void>();
   #state: ConnectionState = CONNECTION.connecting;
@@ -34,9 +36,10 @@ export class Connection {
   #clockTimer: number | undefined;
   #knockTimer: number | undefined;
 
-  constructor(username: string, role: Role) {
+  constructor(username: string, role: Role, server: string = location.origin) {
     this.#identity = { username, role };
-    this.#socket = io({
+    this.server = server;
+    this.#socket = io(server, {
       transports: ['websocket', 'polling'],
       tryAllTransports: true,
       autoConnect: false,

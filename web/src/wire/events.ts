@@ -57,12 +57,14 @@ export interface WireReaction {
 export interface ClientToServer {
   'user:register': (payload: { username: string; role: Role; resumeToken?: string }) => void;
   'stream:create': () => void;
-  'stream:start': (payload: { streamKey: string; publishToken?: string }) => void;
+  /** `media: false`, added: media come over the native door, this connection only controls. */
+  'stream:start': (payload: { streamKey: string; publishToken?: string; media?: false }) => void;
   'stream:end': (payload: { streamKey: string; publishToken?: string }) => void;
   'stream:pause': (payload: { streamKey: string; paused: boolean; publishToken?: string }) => void;
   'stream:poster': (payload: { streamKey: string; data: ArrayBuffer; publishToken?: string }) => void;
   'stream:data:send': (payload: { streamKey: string; data: ArrayBuffer; capturedAt: number }) => void;
-  'stream:join': (payload: { streamKey: string }) => void;
+  /** `media: false`, added: a member of the room who gets its media over another door. */
+  'stream:join': (payload: { streamKey: string; media?: false }) => void;
   'stream:leave': (payload: { streamKey: string }) => void;
   'chat:message:send': (payload: { streamKey: string; content: string }) => void;
   'reaction:send': (payload: { streamKey: string; emoji: string }) => void;
