@@ -1,8 +1,9 @@
 //! The floor: one thread that sends shared, pre-framed bytes once per viewer, and nothing else.
 //!
 //! What it costs is what the kernel itself takes. The bytes are those that the server would send over the same door, and
-//! the receivers are the same as for the server. The sender is a process of its own, which lives as long as its standard
-//! input is open.
+//! the receivers are the same as for the server: they have also answered a greeting, because the kernel acknowledges for a
+//! peer that has spoken in another way, and at the sender's cost, than for one that only listens. The sender is a process
+//! of its own, which lives as long as its standard input is open.
 
 use crate::door::Door;
 use crate::machine::{self, now_us};
@@ -16,7 +17,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -122,6 +123,12 @@ struct Receiver {
 const WAITING_MAX: usize = 64;
 /// The listener's queue.
 const QUEUE_MAX: i32 = 4096;
+/// A ping of Engine.IO in a WebSocket frame.
+const GREETING: &[u8] = b"\x81\x012";
+/// What a viewer answers: a pong in a masked frame.
+const ANSWER_BYTES: usize = 7;
+/// How long it may take.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// How often the sender looks whether it is still wanted.
 const LOOK_EVERY_US: u64 = 50_000;
 
@@ -141,9 +148,11 @@ pub(crate) fn send_bare(sender: &Sender) -> anyhow::Result<()> {
     listener.set_nonblocking(true)?;
     while receivers.len() < sender.viewers && input.is_open() {
         match listener.accept() {
-            Ok((socket, _)) => {
-                socket.set_nonblocking(true)?;
+            Ok((mut socket, _)) => {
+                socket.set_nonblocking(false)?;
                 socket.set_nodelay(true)?;
+                socket.set_read_timeout(Some(ANSWER_TIME))?;
+                socket.write_all(GREETING)?;
                 receivers.push(Receiver {
                     socket,
                     waiting: VecDeque::new(),
@@ -155,6 +164,14 @@ pub(crate) fn send_bare(sender: &Sender) -> anyhow::Result<()> {
             }
             Err(error) => return Err(error).context("no further viewer can be accepted"),
         }
+    }
+    for receiver in &mut receivers {
+        let mut answer = [0; ANSWER_BYTES];
+        receiver
+            .socket
+            .read_exact(&mut answer)
+            .context("a viewer does not answer")?;
+        receiver.socket.set_nonblocking(true)?;
     }
     Fan::new(receivers)?.run(sender, &input)
 }
