@@ -166,6 +166,9 @@ impl Channel {
         for packager in state.packagers.iter().flatten() {
             packager.feed.finish(None);
         }
+        drop(state);
+        // Whoever waits for tracks waits in vain.
+        self.0.tracks.send_modify(|_| ());
     }
 
     /// Whether [`Channel::end`] was called.

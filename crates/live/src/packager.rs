@@ -52,6 +52,13 @@ impl Format {
         }
     }
 
+    /// The form that carries these tracks to a player that takes any but the native one.
+    pub fn fitting(tracks: &[Track]) -> Option<Self> {
+        [Self::Mjpeg, Self::WebM, Self::Mp4]
+            .into_iter()
+            .find(|format| format.suits(tracks).is_ok())
+    }
+
     /// Whether these tracks can travel in this form.
     ///
     /// # Errors
@@ -194,6 +201,7 @@ impl Form {
             sequence: placed.sequence,
             video: placed.video,
             keyframe: placed.frame.keyframe,
+            captured: placed.captured,
         };
         let packet = |head: Bytes, payload: Bytes, tail: &'static [u8]| Packet {
             head,

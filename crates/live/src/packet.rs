@@ -31,6 +31,8 @@ pub enum Content {
         video: bool,
         /// Whether it decodes alone.
         keyframe: bool,
+        /// When it was captured, in microseconds since 1970; 0 when unknown.
+        captured: i64,
     },
 }
 

@@ -11,6 +11,8 @@ pub struct Config {
     pub socketio: abanico_socketio::Config,
     /// Streams and their fan-out.
     pub distributor: abanico_hub::distributor::Config,
+    /// The frames of streams for other doors.
+    pub live: abanico_live::Bounds,
     /// What one client may do, and what is kept.
     pub limits: Limits,
     /// How much of each thing one connection may do.

@@ -36,6 +36,8 @@ pub(crate) struct Session {
     id: SessionId,
     joined: HashSet<StreamKey>,
     published: HashSet<StreamKey>,
+    /// Streams whose room it is in while it has their media over another door, or not at all.
+    attended: HashSet<StreamKey>,
     buckets: Buckets,
     /// When it was last told that it sends frames too fast.
     data_refused_at: Option<Instant>,
@@ -76,6 +78,7 @@ impl Handler for Dialect {
             id,
             joined: HashSet::new(),
             published: HashSet::new(),
+            attended: HashSet::new(),
             buckets: Buckets::new(&self.0.rates),
             data_refused_at: None,
             poster_at: None,
@@ -103,6 +106,17 @@ impl Handler for Dialect {
             if let Some(stream) = self.0.distributor.stream(key.as_str()) {
                 // A stream that has ended meanwhile has no need to know.
                 let _ = stream.handle(StreamEvent::Lost(session.id, parting)).await;
+            }
+        }
+        let name = self
+            .0
+            .directory
+            .lock()
+            .of_session(session.id)
+            .map(|user| user.row.username.clone());
+        for key in &session.attended {
+            if let (Some(room), Some(name)) = (self.0.room(key.as_str()), &name) {
+                self.0.tell_left(&room, name, Parting::Abrupt);
             }
         }
         self.0.forget_peer(session.id, socket.id());
@@ -263,7 +277,7 @@ impl Turn<'_> {
 }
 
 /// A random secret or key of 128 bits: 32 lowercase hex digits.
-fn random_hex() -> String {
+pub(crate) fn random_hex() -> String {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -8,9 +8,12 @@
 //! Invariants: to watch one needs a stream's key, to publish its seat or its token; a name gives no right at all; no event
 //! of one client is answered before the one before it.
 
+mod bridge;
 mod config;
 mod dialect;
 mod directory;
+pub mod door;
+mod mirror;
 mod names;
 mod payload;
 mod relay;
@@ -33,10 +36,11 @@ use crate::store::{Record, Snapshot};
 use crate::time::Timestamp;
 use abanico_core::key::{SessionId, StreamKey};
 use abanico_hub::Distributor;
+use abanico_live::Pool;
 use abanico_socketio::{NamespaceHandle, Server, Socket};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
@@ -61,6 +65,12 @@ pub(crate) struct Shared {
     namespace: OnceLock<NamespaceHandle>,
     journal: mpsc::Sender<Record>,
     sessions: AtomicU64,
+    /// Above so many in a room names are not told.
+    named_max: usize,
+    /// What the frames of all streams are made with.
+    pool: Arc<Pool>,
+    /// The sessions of publishers at other doors.
+    at_doors: Mutex<HashSet<SessionId>>,
 }
 
 /// Who is connected, by session and by socket.
@@ -78,6 +88,9 @@ impl StreamHub {
             directory: Mutex::new(Directory::new(config.limits.clone(), snapshot)),
             rooms: RwLock::default(),
             ended: Mutex::new(Ended::new(config.limits.ended_max, config.limits.ended_for)),
+            named_max: config.distributor.stream.presence.named_max,
+            pool: Pool::new(config.live),
+            at_doors: Mutex::default(),
             distributor: Distributor::new(config.distributor),
             peers: RwLock::default(),
             namespace: OnceLock::new(),
@@ -169,6 +182,16 @@ impl StreamHub {
 impl Shared {
     fn room(&self, key: &str) -> Option<SharedRoom> {
         self.rooms.read().get(key).cloned()
+    }
+
+    /// Lists a room. False if there is one under its key.
+    fn list_room(&self, room: &SharedRoom) -> bool {
+        let mut rooms = self.rooms.write();
+        let free = !rooms.contains_key(&room.key);
+        if free {
+            rooms.insert(room.key.clone(), room.clone());
+        }
+        free
     }
 
     fn peer(&self, session: SessionId) -> Option<Arc<Peer>> {

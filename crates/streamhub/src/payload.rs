@@ -62,7 +62,8 @@ impl Data {
         }
     }
 
-    fn binary(bytes: Bytes) -> Self {
+    /// Bytes as an attachment.
+    pub(crate) fn binary(bytes: Bytes) -> Self {
         Self {
             json: PLACEHOLDER.into(),
             attachments: vec![bytes],

@@ -6,10 +6,12 @@
 //! Invariant: nobody is sent a part of a recording without an init segment and a keyframe before it, unless it has them.
 
 use crate::config::Limits;
+use crate::mirror::Mirror;
 use crate::names::from_server;
 use crate::payload::{Data, Form};
 use crate::time::Timestamp;
 use abanico_core::key::StreamKey;
+use abanico_live::Channel;
 use abanico_media::sniff::{Kind, sniff};
 use abanico_media::webm::{self, Joinable};
 use abanico_socketio::Message;
@@ -55,6 +57,13 @@ pub(crate) struct Relay {
     warned: bool,
     /// The backlog as it stands, once somebody asked for it: many who join at once share it.
     encoded: Option<Message>,
+    /// How many init segments there were, of all recordings.
+    inits: u64,
+    /// How many watch over other doors what a Socket.IO publisher sends, and what gives it to them.
+    mirrored: usize,
+    mirror: Option<Mirror>,
+    /// Whether a task brings here what a publisher at another door sends.
+    pub(crate) bridged: bool,
 }
 
 enum Media {
@@ -122,7 +131,55 @@ impl Relay {
             newest_at: None,
             warned: false,
             encoded: None,
+            inits: 0,
+            mirrored: 0,
+            mirror: None,
+            bridged: false,
         }
+    }
+
+    /// Somebody begins to watch over another door what a Socket.IO publisher sends.
+    pub(crate) fn mirror_to(&mut self, channel: &Channel, by_door: bool) {
+        self.mirrored += 1;
+        if !by_door && self.mirror.is_none() {
+            self.mirror = Some(self.begin_mirror(channel));
+        }
+    }
+
+    /// Somebody watches over another door no more.
+    pub(crate) fn mirror_left(&mut self, channel: &Channel) {
+        self.mirrored -= 1;
+        if self.mirrored == 0 && self.mirror.take().is_some() {
+            channel.forget_group();
+        }
+    }
+
+    /// The publisher is at another kind of door now: what the one before sent is no beginning for what comes.
+    pub(crate) fn change_hands(&mut self, by_door: bool, channel: &Channel) {
+        self.forget();
+        self.mirror = (!by_door && self.mirrored > 0).then(|| self.begin_mirror(channel));
+    }
+
+    /// Forgets the media.
+    pub(crate) fn forget(&mut self) {
+        self.media = Media::Nothing;
+        self.newest_at = None;
+        self.encoded = None;
+    }
+
+    /// A mirror that knows what a viewer would be given that joins now.
+    fn begin_mirror(&self, channel: &Channel) -> Mirror {
+        let mut mirror = Mirror::new(channel.clone());
+        match &self.media {
+            Media::Nothing => {}
+            Media::Whole(newest) => mirror.whole(newest.kind, &newest.data, newest.stamps),
+            Media::Recording(recording) => {
+                for piece in recording.joinable.join().into_iter().flatten() {
+                    mirror.piece(piece, recording.inits, recording.stamps);
+                }
+            }
+        }
+        mirror
     }
 
     /// Takes the next frame. `head` is the place that it will have in the feed.
@@ -147,6 +204,9 @@ impl Relay {
                     kind,
                 });
             }
+            if let Some(mirror) = &mut self.mirror {
+                mirror.whole(kind, &data, stamps);
+            }
             return Taken {
                 data,
                 stamps,
@@ -161,7 +221,11 @@ impl Relay {
             recording.group_place = head;
             recording.stamps = stamps;
         }
-        let hold = Hold(recording.inits);
+        let (inits, hold) = (recording.inits, Hold(recording.inits));
+        self.inits = inits;
+        if let Some(mirror) = &mut self.mirror {
+            mirror.piece(bytes.clone(), inits, stamps);
+        }
         let content = Content::Piece {
             bytes,
             boundary: info.first_boundary,
@@ -342,7 +406,7 @@ impl Relay {
                 form: form.clone(),
                 stamps,
                 group_place: 0,
-                inits: 0,
+                inits: self.inits,
             }));
         }
         let Media::Recording(recording) = &mut self.media else {

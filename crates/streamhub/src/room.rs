@@ -1,5 +1,6 @@
 //! One stream as the dialect sees it: who made it and when, its media, its poster, and what is told of it when it is over.
 
+use crate::door::News;
 use crate::relay::{Packet, Relay};
 use crate::store::{Status, StreamRow};
 use crate::time::Timestamp;
@@ -7,11 +8,15 @@ use crate::wire::{ListedStream, StreamObject};
 use abanico_core::key::{SessionId, StreamKey};
 use abanico_core::stream::Phase;
 use abanico_hub::Stream;
+use abanico_live::{Channel, Format};
+use abanico_media::sniff::Kind;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// A stream that has not ended.
@@ -26,12 +31,27 @@ pub(crate) struct Room {
     pub(crate) relay: Mutex<Relay>,
     /// A still for lists, and what it is.
     pub(crate) poster: Mutex<Option<(&'static str, Bytes)>>,
+    /// The frames, for whoever watches over another door, and from whoever publishes over one.
+    pub(crate) channel: Channel,
+    /// Whether the publisher's seat was last taken over another door.
+    by_door: AtomicBool,
+    /// Whether a door opened it, under a key that somebody chose.
+    pub(crate) chosen: bool,
+    /// How it stands, for doors.
+    pub(crate) news: watch::Sender<News>,
     /// The running stream. Set right after the room is listed.
     pub(crate) stream: OnceLock<Stream<Packet>>,
 }
 
 impl Room {
-    pub(crate) fn new(key: StreamKey, streamer: Uuid, streamer_name: String, relay: Relay) -> Self {
+    pub(crate) fn new(
+        key: StreamKey,
+        streamer: Uuid,
+        streamer_name: String,
+        relay: Relay,
+        channel: Channel,
+        chosen: bool,
+    ) -> Self {
         Self {
             id: Uuid::new_v4(),
             key,
@@ -41,6 +61,10 @@ impl Room {
             started_at: OnceLock::new(),
             relay: Mutex::new(relay),
             poster: Mutex::new(None),
+            channel,
+            by_door: AtomicBool::new(chosen),
+            chosen,
+            news: watch::Sender::new(News::default()),
             stream: OnceLock::new(),
         }
     }
@@ -48,6 +72,18 @@ impl Room {
     /// The name of the Socket.IO room of its members.
     pub(crate) fn name(&self) -> String {
         room_name(&self.key)
+    }
+
+    /// Whether its publisher is, or was last, at another door than Socket.IO.
+    pub(crate) fn is_by_door(&self) -> bool {
+        self.by_door.load(Ordering::Relaxed)
+    }
+
+    /// Notes at which kind of door the publisher is now. Called with the relay locked, which forgets what the other sent.
+    pub(crate) fn set_by_door(&self, by_door: bool, relay: &mut Relay) {
+        if self.by_door.swap(by_door, Ordering::Relaxed) != by_door {
+            relay.change_hands(by_door, &self.channel);
+        }
     }
 
     /// Notes when it went live. True the first time.
@@ -108,6 +144,9 @@ impl Room {
             let relay = self.relay.lock();
             (relay.kind_name(), relay.picture().is_some())
         };
+        let by_door = self.is_by_door();
+        let kind = kind.filter(|_| !by_door).or_else(|| self.kind_at_door());
+        let is_picture = is_picture || kind == Some("picture");
         Some(ListedStream {
             stream: self.object(),
             streamer_username: self.streamer_name.clone(),
@@ -117,12 +156,30 @@ impl Room {
         })
     }
 
+    /// What a publisher at another door sends, in one word for a list.
+    fn kind_at_door(&self) -> Option<&'static str> {
+        let tracks = self.channel.tracks();
+        Some(
+            match Format::fitting(&tracks).filter(|_| !tracks.is_empty())? {
+                Format::Mjpeg => "picture",
+                Format::WebM => "webm",
+                Format::Mp4 | Format::Native => "mp4",
+            },
+        )
+    }
+
     /// A still of the stream: its poster, or its newest picture.
     pub(crate) fn still(&self) -> Option<(&'static str, Bytes)> {
-        self.poster
-            .lock()
-            .clone()
-            .or_else(|| self.relay.lock().picture())
+        let poster = self.poster.lock().clone();
+        poster.or_else(|| self.picture())
+    }
+
+    /// The newest picture of a stream of pictures.
+    pub(crate) fn picture(&self) -> Option<(&'static str, Bytes)> {
+        if self.is_by_door() {
+            return Some((Kind::Jpeg.mime(), self.channel.still()?));
+        }
+        self.relay.lock().picture()
     }
 }
 
@@ -143,6 +200,8 @@ pub(crate) struct Ended {
 pub(crate) struct EndedStream {
     pub(crate) object: StreamObject,
     pub(crate) streamer_name: String,
+    /// Whether a door opened it, so that its key may be opened again.
+    pub(crate) chosen: bool,
     /// Those who watched to the end or came after it.
     pub(crate) viewers: Vec<SessionId>,
 }
@@ -174,6 +233,13 @@ impl Ended {
             }
             self.streams.remove(oldest);
             self.order.pop_front();
+        }
+    }
+
+    /// Forgets a stream because another begins under its key.
+    pub(crate) fn remove(&mut self, key: &str) {
+        if self.streams.remove(key).is_some() {
+            self.order.retain(|ended| ended.as_str() != key);
         }
     }
 

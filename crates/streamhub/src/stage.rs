@@ -3,7 +3,7 @@
 //! Called from the stream's own task, one notice after the other, so that everybody hears of a stream's life in one order.
 //! Nothing here waits.
 
-use crate::Shared;
+use crate::door::is_door;
 use crate::names::{from_server, text};
 use crate::relay::{Content, Packet, Parcel};
 use crate::room::{EndedStream, SharedRoom};
@@ -11,6 +11,7 @@ use crate::store::Record;
 use crate::time::Timestamp;
 use crate::viewer::ViewerFeed;
 use crate::wire::{ChatMessage, Joined, Notification};
+use crate::{Shared, bridge};
 use abanico_core::key::{SessionId, StreamKey};
 use abanico_core::presence::Telling;
 use abanico_core::stream::{EndReason, Notice, Parting};
@@ -81,7 +82,12 @@ impl Audience<Packet> for Stage {
         let Some(room) = shared.room(stream.key().as_str()) else {
             return;
         };
+        let grace = match notice {
+            Notice::PublisherLost(grace) => Some(grace),
+            _ => None,
+        };
         shared.perform(&room, stream, notice);
+        shared.publish_news(&room, stream, grace);
     }
 }
 
@@ -98,7 +104,7 @@ impl Shared {
                 session,
                 instead_of,
             } => {
-                self.seat_taken(room, session, instead_of);
+                self.seat_taken(room, stream, session, instead_of);
             }
             Notice::Paused(paused) => {
                 let payload = json!({ "streamKey": room.key.as_str(), "paused": paused });
@@ -111,6 +117,12 @@ impl Shared {
                 telling,
                 again,
             } => {
+                if is_door(viewer) {
+                    if telling == Telling::Named {
+                        self.count(room, count);
+                    }
+                    return;
+                }
                 if !self.admit(room, stream, viewer) || again {
                     return;
                 }
@@ -134,7 +146,9 @@ impl Shared {
                         peer.socket.leave(&room.name());
                     }
                 }
-                if telling == Telling::Named {
+                if telling == Telling::Named && is_door(viewer) {
+                    self.count(room, count);
+                } else if telling == Telling::Named {
                     self.left(room, &name, count, parting);
                 }
             }
@@ -159,7 +173,19 @@ impl Shared {
         self.tell_of_next(room);
     }
 
-    fn seat_taken(&self, room: &SharedRoom, session: SessionId, instead_of: Option<SessionId>) {
+    fn seat_taken(
+        &self,
+        room: &SharedRoom,
+        stream: &Stream<Packet>,
+        session: SessionId,
+        instead_of: Option<SessionId>,
+    ) {
+        let mut relay = room.relay.lock();
+        room.set_by_door(is_door(session), &mut relay);
+        if stream.feed().readers() > 0 {
+            bridge::ensure(room, stream, &mut relay);
+        }
+        drop(relay);
         if let Some(old) = instead_of.and_then(|old| self.peer(old)) {
             old.socket.leave(&room.name());
         }
@@ -189,6 +215,7 @@ impl Shared {
         );
         peer.detach(&room.key);
         let mut relay = room.relay.lock();
+        bridge::ensure(room, stream, &mut relay);
         let backlog = relay.backlog(Instant::now());
         let hold = (backlog.is_some() || relay.begins_anywhere()).then(|| relay.hold());
         if let Some(backlog) = backlog {
@@ -206,6 +233,30 @@ impl Shared {
         }
         drop(relay);
         peer.socket.join(&room.name())
+    }
+
+    /// Tells a room of a member that has its media over another door.
+    pub(crate) fn tell_came(&self, room: &SharedRoom, name: &str) {
+        let Some(count) = self.named_count(room) else {
+            return;
+        };
+        let payload = json!({ "username": name, "viewerCount": count });
+        self.to_room(room, &event(from_server::VIEWER_JOINED, &payload));
+        self.system_chat(room, &format!("{name} se unió al stream"));
+    }
+
+    /// Tells a room that such a member has gone.
+    pub(crate) fn tell_left(&self, room: &SharedRoom, name: &str, parting: Parting) {
+        if let Some(count) = self.named_count(room) {
+            self.left(room, name, count, parting);
+        }
+    }
+
+    /// How many watch, if there are so few that a room is told names.
+    fn named_count(&self, room: &SharedRoom) -> Option<usize> {
+        let count = room.stream.get()?.status().viewers;
+        let members = self.namespace().to(&room.name()).sockets().len();
+        (members.max(count) <= self.named_max).then_some(count)
     }
 
     fn left(&self, room: &SharedRoom, name: &str, count: usize, parting: Parting) {
@@ -255,6 +306,7 @@ impl Shared {
                 peer.tell(&message);
             }
         }
+        room.channel.end();
         stream.feed().finish(Some(Arc::new(Parcel {
             message,
             content: Content::LastWord,
@@ -265,6 +317,7 @@ impl Shared {
         let over = EndedStream {
             object,
             streamer_name,
+            chosen: room.chosen,
             viewers,
         };
         self.forget_room(room, over, ended_at);

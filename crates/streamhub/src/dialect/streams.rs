@@ -11,9 +11,10 @@ use crate::store::{Record, Role};
 use crate::time::Timestamp;
 use crate::wire::{DataSend, ErrorObject, Joined, Pause, StreamRef};
 use abanico_core::key::{PublishToken, StreamKey};
-use abanico_core::stream::{Event as StreamEvent, Phase, Refusal, Right};
+use abanico_core::stream::{Event as StreamEvent, Parting, Phase, Refusal, Right};
 use abanico_hub::Stream;
 use abanico_hub::distributor::{JoinError, PublishError};
+use abanico_live::Channel;
 use abanico_media::sniff::sniff;
 use abanico_socketio::Event;
 use serde_json::json;
@@ -73,7 +74,9 @@ impl Turn<'_> {
 
     fn open(&self, user: &User, key: &StreamKey, token: &str) -> Result<SharedRoom, PublishError> {
         let relay = Relay::new(key.clone(), self.shared.limits.clone());
-        let room = Room::new(key.clone(), user.row.id, user.row.username.clone(), relay);
+        let channel = Channel::new(&self.shared.pool);
+        let name = user.row.username.clone();
+        let room = Room::new(key.clone(), user.row.id, name, relay, channel, false);
         let room = Arc::new(room);
         // Listed first: the stream's task finds it from its first notice on.
         self.shared.rooms.write().insert(key.clone(), room.clone());
@@ -103,16 +106,40 @@ impl Turn<'_> {
         };
         let right = self.right(&room, token);
         let claims = !matches!(right, Right::Seat);
-        match stream
-            .handle(StreamEvent::Start(self.session.id, right))
-            .await
-        {
+        // Who says that the media come over another door leaves the seat to whoever is there.
+        let speaker = if Self::has_media(event) {
+            self.session.id
+        } else {
+            self.shared.speaker(&stream, self.session.id, &right)
+        };
+        let started = stream.handle(StreamEvent::Start(speaker, right)).await;
+        self.shared.check_speaker(&stream, speaker);
+        match started {
+            Ok(()) if speaker != self.session.id => self.follow(&room),
             Ok(()) if claims => {
                 self.session.published.insert(room.key.clone());
             }
             Ok(()) => {}
             Err(refusal) => self.refuse_stream(refusal),
         }
+    }
+
+    /// Puts a publisher whose media come over another door into the room, and tells it that the stream is live.
+    fn follow(&mut self, room: &SharedRoom) {
+        self.socket.join(&room.name());
+        let payload = json!({ "stream": room.object() });
+        self.answer(from_server::STREAM_STARTED, &payload);
+    }
+
+    /// Whether this connection carries media of the stream, as it does unless it says otherwise.
+    fn has_media(event: &Event) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Media {
+            #[serde(default)]
+            media: Option<bool>,
+        }
+        let said = Self::payload::<Media>(event).and_then(|said| said.media);
+        said.unwrap_or(true)
     }
 
     pub(super) async fn end(&mut self, event: &Event) {
@@ -142,13 +169,16 @@ impl Turn<'_> {
             return;
         };
         let right = self.right(&room, token);
-        match stream
-            .handle(StreamEvent::Pause(self.session.id, right, paused))
-            .await
-        {
-            Ok(()) => {
+        let speaker = self.shared.speaker(&stream, self.session.id, &right);
+        let paused = stream
+            .handle(StreamEvent::Pause(speaker, right, paused))
+            .await;
+        self.shared.check_speaker(&stream, speaker);
+        match paused {
+            Ok(()) if speaker == self.session.id => {
                 self.session.published.insert(room.key.clone());
             }
+            Ok(()) => {}
             Err(refusal) => self.refuse_stream(refusal),
         }
     }
@@ -169,6 +199,10 @@ impl Turn<'_> {
             self.refuse(&ErrorObject::new(text::JOIN_REFUSED, &error));
             return;
         }
+        if !Self::has_media(event) {
+            return self.attend(&key, &user.row.username).await;
+        }
+        self.session.attended.remove(&key);
         let (id, name) = (self.session.id, user.row.username);
         match self
             .shared
@@ -194,6 +228,38 @@ impl Turn<'_> {
             Err(JoinError::Refused(Refusal::NotPublisher)) => {
                 unreachable!("watching needs no right to publish")
             }
+        }
+    }
+
+    /// Puts a member into a room who has its media over another door: it is told of everything but the media, and is not
+    /// counted here.
+    async fn attend(&mut self, key: &StreamKey, name: &str) {
+        let room = self.shared.room(key.as_str());
+        let stream = room.as_ref().and_then(|room| room.stream.get());
+        let (Some(room), Some(stream)) = (&room, stream) else {
+            return self.join_ended(key);
+        };
+        if self.session.attended.len() >= self.shared.limits.joins_max {
+            return self.refuse(&ErrorObject::plain(text::JOIN_REFUSED));
+        }
+        if self.session.joined.remove(key) {
+            // What it was given here it has over another door from now on.
+            let _ = stream.handle(StreamEvent::Leave(self.session.id)).await;
+        }
+        let first = self.session.attended.insert(key.clone());
+        let status = stream.status();
+        self.answer(
+            from_server::STREAM_JOINED,
+            &Joined {
+                stream: room.object(),
+                streamer_username: &room.streamer_name,
+                paused: status.paused,
+                publisher_present: status.publisher_present,
+            },
+        );
+        self.socket.join(&room.name());
+        if first {
+            self.shared.tell_came(room, name);
         }
     }
 
@@ -236,6 +302,14 @@ impl Turn<'_> {
             return;
         };
         let key: &str = &named.stream_key;
+        if self.session.attended.remove(key)
+            && let (Some(room), Some(user)) = (self.room(key), self.user())
+        {
+            self.socket.leave(&room.name());
+            self.shared
+                .tell_left(&room, &user.row.username, Parting::Explicit);
+            return;
+        }
         if !self.session.joined.remove(key) {
             return;
         }
@@ -302,6 +376,23 @@ impl Turn<'_> {
         claimed
     }
 
+    /// Whether this session may publish the stream; it takes the seat, unless somebody publishes over another door.
+    async fn may_publish(
+        &mut self,
+        room: &SharedRoom,
+        stream: &Stream<crate::relay::Packet>,
+        token: Option<&str>,
+    ) -> bool {
+        let right = self.right(room, token.map(PublishToken::new));
+        let speaker = self.shared.speaker(stream, self.session.id, &right);
+        if speaker == self.session.id {
+            return self.has_seat(room, stream, token).await;
+        }
+        let may = stream.handle(StreamEvent::Claim(speaker, right)).await;
+        self.shared.check_speaker(stream, speaker);
+        may.is_ok()
+    }
+
     fn warn_of_keyframes(&self, room: &SharedRoom, gap: Duration) {
         let seconds = gap.as_secs_f64();
         let message = format!(
@@ -328,7 +419,7 @@ impl Turn<'_> {
             return;
         };
         if !self
-            .has_seat(&room, stream, sent.publish_token.as_deref())
+            .may_publish(&room, stream, sent.publish_token.as_deref())
             .await
         {
             self.refuse_stream(Refusal::NotPublisher);
@@ -411,6 +502,9 @@ impl Turn<'_> {
             .retain(|key| distributor.stream(key.as_str()).is_some());
         self.session
             .published
+            .retain(|key| distributor.stream(key.as_str()).is_some());
+        self.session
+            .attended
             .retain(|key| distributor.stream(key.as_str()).is_some());
     }
 

@@ -1,0 +1,431 @@
+//! Other doors than Socket.IO: publishers and viewers without a user, over whatever they speak.
+//!
+//! A stream is one, whatever door its publisher and its viewers use: rights, seat, grace, counts, chat and end are the
+//! same. A [`Publisher`] has the seat and pushes into the stream's [`Channel`]; a [`Viewer`] is counted and watches it.
+//! Both hear of the stream's life as [`News`]. Dropping either is a connection that broke off.
+
+use crate::relay::{Packet, Relay};
+use crate::room::{Room, SharedRoom};
+use crate::store::Record;
+use crate::{Shared, StreamHub};
+use abanico_core::key::{PublishToken, SessionId, StreamKey};
+use abanico_core::stream::{Event, Parting, Phase, Refusal, Right};
+use abanico_hub::Stream;
+use abanico_hub::distributor::{JoinError, PublishError};
+use abanico_live::Channel;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// How a stream stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct News {
+    /// It went live.
+    pub live: bool,
+    /// Its publisher said that it pauses.
+    pub paused: bool,
+    /// Who publishes, if anybody is there.
+    pub publisher: Option<SessionId>,
+    /// The publisher is lost, and awaited for so long in all.
+    pub grace: Option<Duration>,
+    /// How many watch.
+    pub viewers: usize,
+    /// It is over. Nothing follows.
+    pub ended: bool,
+}
+
+/// Why somebody may not publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PublishRefusal {
+    /// The key is none that one can choose.
+    #[error("a stream key has 1 to 64 of the characters A-Z, a-z, 0-9, - and _")]
+    BadKey,
+    /// The token is none that one can choose.
+    #[error("a token has 1 to 256 characters")]
+    BadToken,
+    /// The stream exists, and its token was not shown.
+    #[error("this stream has a publisher already; to take its place, show the stream's token")]
+    TokenMissing,
+    /// The stream exists, and has another token.
+    #[error("the token is not this stream's")]
+    TokenWrong,
+    /// The stream is over, and its key is not one that is opened again.
+    #[error("this stream has ended")]
+    Ended,
+    /// The server has all the streams that it may have.
+    #[error("this server carries {max} streams already")]
+    Full {
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// Why somebody may not watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum WatchRefusal {
+    /// There is no such stream.
+    #[error("there is no such stream")]
+    Unknown,
+    /// The stream is over.
+    #[error("this stream has ended")]
+    Ended,
+    /// There is no room now; it is worth to try again after this time.
+    #[error("there is no room for another viewer now")]
+    Full {
+        /// After how long.
+        retry_after: Duration,
+    },
+}
+
+impl StreamHub {
+    /// Takes the publisher's seat of the stream `key` with its `token`. A stream that does not exist is opened, with the
+    /// token that was shown, if one was, and under `title` as its streamer's name.
+    ///
+    /// # Errors
+    /// When the key or the token is wrong, or there is no room.
+    pub async fn publish(
+        &self,
+        key: &str,
+        token: Option<&str>,
+        title: Option<&str>,
+    ) -> Result<Publisher, PublishRefusal> {
+        if token.is_some_and(|token| token.is_empty() || token.len() > TOKEN_BYTES_MAX) {
+            return Err(PublishRefusal::BadToken);
+        }
+        let shared = &self.shared;
+        let session = shared.next_door_session();
+        // A stream that ends just now is in the way for a moment.
+        for _ in 0..ENDING_TRIES {
+            if let Some(room) = shared.room(key)
+                && let Some(stream) = room.stream.get().cloned()
+            {
+                let token = token.ok_or(PublishRefusal::TokenMissing)?;
+                let publisher = Publisher::new(shared, room, stream, session, None);
+                let right = Right::Token(PublishToken::new(token));
+                match publisher.stream.handle(Event::Claim(session, right)).await {
+                    Ok(()) => return Ok(publisher),
+                    Err(Refusal::NotPublisher | Refusal::Full { .. }) => {
+                        return Err(PublishRefusal::TokenWrong);
+                    }
+                    Err(Refusal::Ended) => {}
+                }
+            } else {
+                match self.open(key, token, title, session).await {
+                    Ok(publisher) => return Ok(publisher),
+                    Err(OpenError::Refused(refusal)) => return Err(refusal),
+                    Err(OpenError::Taken) => {}
+                }
+            }
+            tokio::time::sleep(ENDING_WAIT).await;
+        }
+        Err(PublishRefusal::TokenMissing)
+    }
+
+    async fn open(
+        &self,
+        key: &str,
+        token: Option<&str>,
+        title: Option<&str>,
+        session: SessionId,
+    ) -> Result<Publisher, OpenError> {
+        let shared = &self.shared;
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(legal) {
+            return Err(OpenError::Refused(PublishRefusal::BadKey));
+        }
+        let over = shared.ended.lock().get_mut(key).map(|over| over.chosen);
+        if over == Some(false) {
+            return Err(OpenError::Refused(PublishRefusal::Ended));
+        }
+        let token = token.map_or_else(crate::dialect::random_hex, str::to_owned);
+        let title = title.map(str::trim).filter(|title| !title.is_empty());
+        let name = title.unwrap_or(key);
+        let name: String = name.chars().take(shared.limits.name_chars_max).collect();
+        let key = StreamKey::new(key);
+        let relay = Relay::new(key.clone(), shared.limits.clone());
+        let channel = Channel::new(&shared.pool);
+        let room = Room::new(key.clone(), Uuid::new_v4(), name, relay, channel, true);
+        let room = Arc::new(room);
+        // Listed first: the stream's task finds it from its first notice on.
+        if !shared.list_room(&room) {
+            return Err(OpenError::Taken);
+        }
+        let opened = PublishToken::new(&*token);
+        match shared
+            .distributor
+            .register_publisher(key.clone(), opened, session)
+        {
+            Ok(stream) => {
+                room.stream.get_or_init(|| stream.clone());
+                shared.ended.lock().remove(key.as_str());
+                shared.record(Record::Stream(room.row(None))).await;
+                Ok(Publisher::new(shared, room, stream, session, Some(token)))
+            }
+            Err(error) => {
+                shared.rooms.write().remove(key.as_str());
+                Err(match error {
+                    PublishError::Taken => OpenError::Taken,
+                    PublishError::Full { max } => OpenError::Refused(PublishRefusal::Full { max }),
+                })
+            }
+        }
+    }
+
+    /// Joins the stream `key` as a viewer who is counted.
+    ///
+    /// # Errors
+    /// When there is no such stream, or no room.
+    pub async fn watch(&self, key: &str) -> Result<Viewer, WatchRefusal> {
+        let shared = &self.shared;
+        let Some(room) = shared.room(key) else {
+            return Err(self.no_stream(key));
+        };
+        let Some(stream) = room.stream.get().cloned() else {
+            return Err(WatchRefusal::Unknown);
+        };
+        let session = shared.next_door_session();
+        let joined = shared
+            .distributor
+            .register_viewer(key, session, String::new())
+            .await;
+        let retry_after = match joined {
+            Ok(()) => {
+                let by_door = room.is_by_door();
+                room.relay.lock().mirror_to(&room.channel, by_door);
+                return Ok(Viewer {
+                    room,
+                    stream,
+                    session,
+                });
+            }
+            Err(JoinError::Unknown | JoinError::Refused(Refusal::Ended)) => {
+                return Err(self.no_stream(key));
+            }
+            Err(JoinError::Busy { after }) => after,
+            Err(
+                JoinError::Refused(Refusal::Full { .. } | Refusal::NotPublisher)
+                | JoinError::Full { .. }
+                | JoinError::Exhausted,
+            ) => FULL_RETRY,
+        };
+        Err(WatchRefusal::Full { retry_after })
+    }
+
+    /// The newest picture of the stream `key` and its MIME type, for somebody who is not counted.
+    ///
+    /// # Errors
+    /// When there is no such stream. `None` when it has no picture.
+    pub fn picture(&self, key: &str) -> Result<Option<(&'static str, Bytes)>, WatchRefusal> {
+        let room = self.shared.room(key).ok_or_else(|| self.no_stream(key))?;
+        Ok(room.picture())
+    }
+
+    fn no_stream(&self, key: &str) -> WatchRefusal {
+        match self.shared.ended.lock().get_mut(key) {
+            Some(_) => WatchRefusal::Ended,
+            None => WatchRefusal::Unknown,
+        }
+    }
+}
+
+/// Why a stream was not opened.
+enum OpenError {
+    Refused(PublishRefusal),
+    /// Somebody else opened it, or the one before it is about to go.
+    Taken,
+}
+
+const KEY_BYTES_MAX: usize = 64;
+const TOKEN_BYTES_MAX: usize = 256;
+
+/// A node that is full is worth another try after this long.
+const FULL_RETRY: Duration = Duration::from_secs(5);
+
+/// How often, and after what time, a key is tried again whose stream is about to go.
+const ENDING_TRIES: u32 = 20;
+const ENDING_WAIT: Duration = Duration::from_millis(10);
+
+/// A publisher at another door. Dropping it leaves the seat for the grace time.
+pub struct Publisher {
+    shared: Arc<Shared>,
+    room: SharedRoom,
+    stream: Stream<Packet>,
+    session: SessionId,
+    token: Option<String>,
+}
+
+impl Publisher {
+    fn new(
+        shared: &Arc<Shared>,
+        room: SharedRoom,
+        stream: Stream<Packet>,
+        session: SessionId,
+        token: Option<String>,
+    ) -> Self {
+        shared.at_doors.lock().insert(session);
+        Self {
+            shared: Arc::clone(shared),
+            room,
+            stream,
+            session,
+            token,
+        }
+    }
+
+    /// What it pushes into.
+    pub fn channel(&self) -> &Channel {
+        &self.room.channel
+    }
+
+    /// The token for coming back, if this publisher opened the stream.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// The stream's key.
+    pub fn key(&self) -> &str {
+        self.room.key.as_str()
+    }
+
+    /// Whether it has the seat; it has not when another took it over, or the stream has ended.
+    pub fn has_seat(&self) -> bool {
+        self.stream.is_publisher(self.session)
+    }
+
+    /// How the stream stands, and each change.
+    pub fn news(&self) -> watch::Receiver<News> {
+        self.room.news.subscribe()
+    }
+
+    /// Makes the stream live, if it is not: with the first frame.
+    pub async fn start(&self) {
+        if self.stream.status().phase == Phase::Waiting {
+            self.say(Event::Start(self.session, Right::Seat)).await;
+        }
+    }
+
+    /// Pauses, or goes on.
+    pub async fn pause(&self, paused: bool) {
+        self.say(Event::Pause(self.session, Right::Seat, paused))
+            .await;
+    }
+
+    /// Ends the stream.
+    pub async fn end(self) {
+        self.say(Event::End(self.session, Right::Seat)).await;
+    }
+
+    async fn say(&self, event: Event) {
+        // A stream that has ended, or whose seat is lost, is no longer this publisher's to change.
+        let _ = self.stream.handle(event).await;
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.shared.at_doors.lock().remove(&self.session);
+        lose(&self.stream, self.session);
+    }
+}
+
+/// A viewer at another door. Dropping it leaves.
+pub struct Viewer {
+    room: SharedRoom,
+    stream: Stream<Packet>,
+    session: SessionId,
+}
+
+impl Viewer {
+    /// What it watches.
+    pub fn channel(&self) -> &Channel {
+        &self.room.channel
+    }
+
+    /// The stream's key.
+    pub fn key(&self) -> &str {
+        self.room.key.as_str()
+    }
+
+    /// How the stream stands, and each change.
+    pub fn news(&self) -> watch::Receiver<News> {
+        self.room.news.subscribe()
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.room.relay.lock().mirror_left(&self.room.channel);
+        lose(&self.stream, self.session);
+    }
+}
+
+/// Tells a stream that a session is gone. Without a runtime, as the process ends, nobody needs to know.
+fn lose(stream: &Stream<Packet>, session: SessionId) {
+    let stream = stream.clone();
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move {
+            // A stream that has ended meanwhile has no need to know.
+            let _ = stream.handle(Event::Lost(session, Parting::Abrupt)).await;
+        });
+    }
+}
+
+/// Sessions at doors are told from those of sockets by this bit.
+const DOOR: u64 = 1 << 62;
+
+/// Whether a session is at another door than Socket.IO.
+pub(crate) fn is_door(session: SessionId) -> bool {
+    session.0 & DOOR != 0
+}
+
+impl Shared {
+    fn next_door_session(&self) -> SessionId {
+        SessionId(self.next_session().0 | DOOR)
+    }
+
+    /// For whom an event about a stream speaks that shows `right`: for the publisher at another door, if there is one,
+    /// who stays, or else for `session`, who takes the seat.
+    pub(crate) fn speaker(
+        &self,
+        stream: &Stream<Packet>,
+        session: SessionId,
+        right: &Right,
+    ) -> SessionId {
+        let publisher = stream.publisher().filter(|publisher| is_door(*publisher));
+        publisher
+            .filter(|_| !matches!(right, Right::Seat))
+            .unwrap_or(session)
+    }
+
+    /// After an event that spoke for the publisher at another door: it may have gone meanwhile, and must not have the
+    /// seat then.
+    pub(crate) fn check_speaker(&self, stream: &Stream<Packet>, speaker: SessionId) {
+        if is_door(speaker) && !self.at_doors.lock().contains(&speaker) {
+            lose(stream, speaker);
+        }
+    }
+
+    /// Tells the doors how the stream stands.
+    pub(crate) fn publish_news(
+        &self,
+        room: &Room,
+        stream: &Stream<Packet>,
+        grace: Option<Duration>,
+    ) {
+        let status = stream.status();
+        room.news.send_if_modified(|news| {
+            let now = News {
+                live: status.phase == Phase::Live,
+                paused: status.paused,
+                publisher: stream.publisher(),
+                grace: grace.or(news.grace).filter(|_| !status.publisher_present),
+                viewers: status.viewers,
+                ended: status.phase == Phase::Ended,
+            };
+            std::mem::replace(news, now) != now
+        });
+    }
+}
