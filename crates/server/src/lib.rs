@@ -10,6 +10,7 @@ mod accept;
 mod assets;
 mod banner;
 mod connection;
+mod doors;
 mod listener;
 mod logs;
 mod open_files;

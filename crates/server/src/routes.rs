@@ -2,7 +2,7 @@
 //!
 //! No logic lives here: the streams' words are `streamhub`'s, the sessions' `socketio`'s, the files' [`assets`]'s.
 
-use crate::assets;
+use crate::{assets, doors};
 use abanico_streamhub::StreamHub;
 use axum::Router;
 use axum::body::Body;
@@ -24,6 +24,7 @@ pub(crate) fn router(streamhub: StreamHub) -> Router {
         .route("/health", get(health))
         .route("/streams", get(streams))
         .route("/streams/{key}/poster", get(poster))
+        .route("/live/{name}", any(doors::live))
         .route("/socket.io/", any(socketio))
         .route("/socket.io/{*name}", any(socketio_client))
         .fallback(file)

@@ -355,6 +355,17 @@ impl Viewer {
     }
 }
 
+impl Viewer {
+    /// Why nothing of the stream can be had here, if that is so whatever comes: it is made of what is passed on over
+    /// Socket.IO as it is, and understood by nobody.
+    pub fn unshowable(&self) -> Option<&'static str> {
+        if self.room.is_by_door() {
+            return None;
+        }
+        self.room.relay.lock().unshowable()
+    }
+}
+
 impl Drop for Viewer {
     fn drop(&mut self) {
         self.room.relay.lock().mirror_left(&self.room.channel);

@@ -348,6 +348,25 @@ impl Relay {
         Some((kind.mime(), data.bytes(&data.form()?)?))
     }
 
+    /// Why nobody but Socket.IO viewers can be given it, if that is so.
+    pub(crate) fn unshowable(&self) -> Option<&'static str> {
+        let Media::Whole(newest) = &self.media else {
+            return None;
+        };
+        match newest.kind {
+            Some(Kind::Jpeg | Kind::WebM | Kind::Mp4) => None,
+            Some(Kind::Png) => Some(
+                "this stream is PNG pictures, which can be had over Socket.IO and as .jpg only",
+            ),
+            Some(Kind::WebP) => Some(
+                "this stream is WebP pictures, which can be had over Socket.IO and as .jpg only",
+            ),
+            Some(Kind::Unknown) | None => Some(
+                "this stream is nothing that this server knows; it can be had over Socket.IO only",
+            ),
+        }
+    }
+
     /// What the stream carries, in one word for a list.
     pub(crate) fn kind_name(&self) -> Option<&'static str> {
         match &self.media {

@@ -24,12 +24,7 @@ impl Config {
                         count_every: streams.presence_count_every.0,
                     },
                 },
-                bounds: ring::Bounds {
-                    held_bytes_max: streams.held_bytes_max.0,
-                    held_for_max: streams.held_max.0,
-                    lag_bytes_max: streams.lag_bytes_max.0,
-                    lag_for_max: streams.lag_max.0,
-                },
+                bounds: self.bounds(),
                 streams_max: streams.streams_max.0,
                 viewers_max: streams.viewers_max.0,
                 join_pace: Pace {
@@ -38,6 +33,13 @@ impl Config {
                     ..Pace::default()
                 },
                 held_bytes_max: streams.all_held_bytes_max.0,
+            },
+            live: abanico_live::Bounds {
+                feed: self.bounds(),
+                group_bytes_max: streams.held_bytes_max.0,
+                groups_bytes_max: streams.all_held_bytes_max.0,
+                held_bytes_max: streams.all_held_bytes_max.0,
+                backlog_for: streams.backlog_max.0,
             },
             limits: Limits {
                 name_chars_max: clients.name_chars_max.0,
@@ -69,6 +71,16 @@ impl Config {
                 signals: rate(clients.signal_rate),
                 requests: rate(clients.request_rate),
             },
+        }
+    }
+
+    fn bounds(&self) -> ring::Bounds {
+        let streams = &self.streams;
+        ring::Bounds {
+            held_bytes_max: streams.held_bytes_max.0,
+            held_for_max: streams.held_max.0,
+            lag_bytes_max: streams.lag_bytes_max.0,
+            lag_for_max: streams.lag_max.0,
         }
     }
 

@@ -1,0 +1,131 @@
+//! The plain HTTP doors: `/live/{key}` to publish with one long request, `/live/{key}.webm` and its siblings to watch with
+//! another.
+//!
+//! Says in status and sentence what went wrong; what a stream is, and who may do what, is `streamhub`'s to know.
+
+mod publish;
+mod watch;
+
+use abanico_live::Format;
+use abanico_streamhub::StreamHub;
+use abanico_streamhub::door::WatchRefusal;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::IntoResponse;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Method, Response, StatusCode};
+use std::time::Duration;
+
+/// What stands behind the dot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Stream(Format),
+    Still,
+}
+
+/// Anything that is asked of `/live/{name}`.
+pub(crate) async fn live(
+    State(streamhub): State<StreamHub>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let (key, ending) = split(&name);
+    match (request.method(), ending) {
+        (&Method::GET | &Method::HEAD, Some(Ending::Stream(format))) => {
+            let head = request.method() == Method::HEAD;
+            watch::stream(&streamhub, key, format, head).await
+        }
+        (&Method::GET | &Method::HEAD, Some(Ending::Still)) => watch::still(&streamhub, key),
+        (&Method::GET | &Method::HEAD, None) => say(
+            StatusCode::NOT_FOUND,
+            "a stream is watched at its key followed by .webm, .mp4, .mjpeg or .jpg",
+        ),
+        (&Method::OPTIONS, _) => allowed(StatusCode::NO_CONTENT.into_response()),
+        (&Method::PUT | &Method::POST, _) => publish::publish(&streamhub, key, request).await,
+        (method, _) if method.as_str() == "SOURCE" => {
+            publish::publish(&streamhub, key, request).await
+        }
+        _ => allowed(say(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "GET watches a stream, PUT publishes one",
+        )),
+    }
+}
+
+/// The key in a name, and what stands behind the dot, if that is anything known.
+fn split(name: &str) -> (&str, Option<Ending>) {
+    let Some((key, ending)) = name.rsplit_once('.') else {
+        return (name, None);
+    };
+    let ending = match ending {
+        "webm" => Ending::Stream(Format::WebM),
+        "mp4" => Ending::Stream(Format::Mp4),
+        "mjpeg" | "mjpg" => Ending::Stream(Format::Mjpeg),
+        "jpg" | "jpeg" => Ending::Still,
+        _ => return (name, None),
+    };
+    (key, Some(ending))
+}
+
+/// An answer that is one sentence.
+fn say(status: StatusCode, sentence: &str) -> Response<Body> {
+    let headers = [
+        (CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (status, headers, format!("{sentence}\n")).into_response()
+}
+
+/// The same, for what is worth another try after `retry_after`.
+fn say_later(sentence: &str, retry_after: Duration) -> Response<Body> {
+    let mut response = say(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    let seconds = retry_after.as_secs().max(1);
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+/// Why somebody may not watch.
+fn refuse_viewer(refusal: WatchRefusal) -> Response<Body> {
+    let sentence = refusal.to_string();
+    match refusal {
+        WatchRefusal::Unknown => say(StatusCode::NOT_FOUND, &sentence),
+        WatchRefusal::Ended => say(StatusCode::GONE, &sentence),
+        WatchRefusal::Full { retry_after } => say_later(&sentence, retry_after),
+    }
+}
+
+/// Adds which methods there are.
+fn allowed(mut response: Response<Body>) -> Response<Body> {
+    const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, PUT, POST, SOURCE, OPTIONS");
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, METHODS);
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let asked = HeaderName::from_static("access-control-allow-methods");
+    headers.insert(asked, HeaderValue::from_static("GET, HEAD"));
+    let range = HeaderName::from_static("access-control-allow-headers");
+    headers.insert(range, HeaderValue::from_static("Range"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_key_and_an_ending_that_is_known() {
+        assert_eq!(
+            split("demo.webm"),
+            ("demo", Some(Ending::Stream(Format::WebM)))
+        );
+        assert_eq!(split("demo.jpg"), ("demo", Some(Ending::Still)));
+        assert_eq!(split("demo"), ("demo", None));
+        assert_eq!(split("demo.ogg"), ("demo.ogg", None));
+    }
+}

@@ -1,0 +1,327 @@
+//! Publishing over plain HTTP: one request whose body is the stream, as ffmpeg, curl and Icecast sources send it.
+//!
+//! The body is read no faster than it is taken apart, and nothing of it is kept but what the stream keeps. Invariant:
+//! however a body ends, viewers keep what was whole.
+
+use super::{say, say_later};
+use abanico_live::{Channel, Source, SourceError};
+use abanico_media::ingest::IngestError;
+use abanico_streamhub::StreamHub;
+use abanico_streamhub::door::{PublishRefusal, Publisher};
+use axum::body::Body;
+use axum::extract::Request;
+use base64_simd::STANDARD;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt;
+use std::time::Duration;
+use tracing::{debug, info};
+
+/// Takes the seat of the stream `key` and its body for its media. Answers when the body ends.
+pub(super) async fn publish(streamhub: &StreamHub, key: &str, request: Request) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let token = match token(&head.headers) {
+        Ok(token) => token,
+        Err(sentence) => return unauthorized(sentence),
+    };
+    let title = head
+        .headers
+        .get("ice-name")
+        .and_then(|name| name.to_str().ok());
+    let publisher = match streamhub.publish(key, token.as_deref(), title).await {
+        Ok(publisher) => publisher,
+        Err(refusal) => return refuse(refusal),
+    };
+    let mut pushing = Pushing {
+        body,
+        boundary: boundary(&head.headers),
+        source: None,
+        first: None,
+        frames: 0,
+        bytes: 0,
+    };
+    let ended = pushing.run(&publisher).await;
+    let (frames, bytes) = (pushing.frames, pushing.bytes);
+    info!(
+        key = publisher.key(),
+        frames,
+        bytes,
+        ?ended,
+        "body of a publisher ended"
+    );
+    let lost = publisher.has_seat() && matches!(ended, Ended::Broken(_));
+    if lost && token.is_some() && frames > 0 {
+        // It can come back: the seat waits for it.
+        drop(publisher);
+    } else {
+        publisher.end().await;
+    }
+    close(ended.answer(frames))
+}
+
+/// How a body ended.
+#[derive(Debug)]
+enum Ended {
+    /// With its end.
+    Whole,
+    /// With a connection that broke off.
+    Broken(String),
+    /// With something that cannot be taken.
+    Refused(SourceError),
+}
+
+struct Pushing {
+    body: Body,
+    /// Of a multipart body, if the request names it.
+    boundary: Option<String>,
+    source: Option<Source>,
+    /// The first bytes, until it is clear what they are.
+    first: Option<Bytes>,
+    frames: usize,
+    bytes: u64,
+}
+
+impl Pushing {
+    async fn run(&mut self, publisher: &Publisher) -> Ended {
+        while let Some(frame) = self.body.frame().await {
+            let data = match frame.map(http_body::Frame::into_data) {
+                Ok(Ok(data)) => data,
+                // Trailers say nothing of the media.
+                Ok(Err(_)) => continue,
+                Err(error) => return Ended::Broken(error.to_string()),
+            };
+            if !publisher.has_seat() {
+                let over = publisher.channel().has_ended();
+                return Ended::Refused(if over {
+                    SourceError::Ended
+                } else {
+                    SourceError::Replaced
+                });
+            }
+            self.bytes += data.len() as u64;
+            let Some(data) = self.begin(publisher.channel(), data) else {
+                continue;
+            };
+            let Some(source) = &mut self.source else {
+                continue;
+            };
+            match source.push(data, 0) {
+                Ok(taken) => {
+                    for fault in &taken.faults {
+                        debug!(key = publisher.key(), %fault, "left out");
+                    }
+                    self.frames += taken.frames;
+                }
+                Err(error) => return Ended::Refused(error),
+            }
+            if self.frames > 0 {
+                publisher.start().await;
+            }
+        }
+        Ended::Whole
+    }
+
+    /// Opens a source for what the first bytes are. `None` while they are too few to tell.
+    fn begin(&mut self, channel: &Channel, data: Bytes) -> Option<Bytes> {
+        if self.source.is_some() {
+            return Some(data);
+        }
+        if let Some(boundary) = &self.boundary {
+            self.source = Some(channel.multipart(boundary));
+            return Some(data);
+        }
+        let data = match self.first.take() {
+            Some(first) => Bytes::from([first, data].concat()),
+            None => data,
+        };
+        match first_line(&data) {
+            FirstLine::Boundary(boundary) => self.source = Some(channel.multipart(boundary)),
+            FirstLine::None => self.source = Some(channel.bytes()),
+            FirstLine::Unfinished => {
+                self.first = Some(data);
+                return None;
+            }
+        }
+        Some(data)
+    }
+}
+
+/// Whether a body begins with a line that separates parts, as ffmpeg writes it without saying so in a header.
+#[derive(Debug, PartialEq, Eq)]
+enum FirstLine<'a> {
+    Boundary(&'a str),
+    Unfinished,
+    None,
+}
+
+fn first_line(data: &[u8]) -> FirstLine<'_> {
+    /// RFC 2046 allows 70 characters.
+    const LINE_BYTES_MAX: usize = 76;
+    let start = data
+        .strip_prefix(b"\r\n")
+        .unwrap_or(if data == b"\r" { b"" } else { data });
+    if !b"--".starts_with(&start[..start.len().min(2)]) {
+        return FirstLine::None;
+    }
+    let Some(end) = start.iter().position(|byte| *byte == b'\n') else {
+        return if start.len() < LINE_BYTES_MAX {
+            FirstLine::Unfinished
+        } else {
+            FirstLine::None
+        };
+    };
+    let line = start[..end].strip_suffix(b"\r").unwrap_or(&start[..end]);
+    let boundary = line
+        .strip_prefix(b"--")
+        .and_then(|line| std::str::from_utf8(line).ok());
+    boundary
+        .filter(|boundary| !boundary.is_empty())
+        .map_or(FirstLine::None, FirstLine::Boundary)
+}
+
+/// The boundary of a multipart body.
+fn boundary(headers: &HeaderMap) -> Option<String> {
+    let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let (kind, parameters) = content_type.split_once(';')?;
+    if !kind.trim().to_ascii_lowercase().starts_with("multipart/") {
+        return None;
+    }
+    let boundary = parameters.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("boundary")
+            .then(|| value.trim().trim_matches('"'))
+    })?;
+    // Some write the two hyphens of the line into the header.
+    let boundary = boundary.strip_prefix("--").unwrap_or(boundary);
+    (!boundary.is_empty()).then(|| boundary.to_owned())
+}
+
+/// The token that a request shows: as Bearer, or as the password of Basic.
+fn token(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
+    const UNREADABLE: &str = "Authorization is Bearer with the token, or Basic with any name and the token as the password";
+    let Some(shown) = headers.get(AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let (scheme, shown) = shown
+        .to_str()
+        .ok()
+        .and_then(|shown| shown.split_once(' '))
+        .ok_or(UNREADABLE)?;
+    let shown = shown.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(Some(shown.to_owned()));
+    }
+    let basic = scheme
+        .eq_ignore_ascii_case("basic")
+        .then(|| STANDARD.decode_to_vec(shown).ok())
+        .flatten()
+        .and_then(|basic| String::from_utf8(basic).ok());
+    let basic = basic.ok_or(UNREADABLE)?;
+    let (_, password) = basic.split_once(':').ok_or(UNREADABLE)?;
+    Ok((!password.is_empty()).then(|| password.to_owned()))
+}
+
+fn unauthorized(sentence: &str) -> Response<Body> {
+    let mut response = say(StatusCode::UNAUTHORIZED, sentence);
+    response.headers_mut().insert(
+        WWW_AUTHENTICATE,
+        HeaderValue::from_static("Basic realm=\"abanico\", Bearer"),
+    );
+    response
+}
+
+fn refuse(refusal: PublishRefusal) -> Response<Body> {
+    let sentence = refusal.to_string();
+    close(match refusal {
+        PublishRefusal::BadKey | PublishRefusal::BadToken => {
+            say(StatusCode::BAD_REQUEST, &sentence)
+        }
+        PublishRefusal::TokenMissing | PublishRefusal::TokenWrong => unauthorized(&sentence),
+        PublishRefusal::Ended => say(StatusCode::GONE, &sentence),
+        PublishRefusal::Full { .. } => say_later(&sentence, Duration::from_secs(5)),
+    })
+}
+
+/// Ends the connection with the answer: of the body nobody reads any more.
+fn close(mut response: Response<Body>) -> Response<Body> {
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+impl Ended {
+    fn answer(&self, frames: usize) -> Response<Body> {
+        let sentence = match self {
+            Self::Whole if frames > 0 => {
+                return say(StatusCode::OK, &format!("{frames} frames were published"));
+            }
+            Self::Whole => {
+                "the body had no whole frame of WebM, Matroska, fragmented MP4 or multipart JPEG"
+            }
+            Self::Broken(reason) => reason,
+            Self::Refused(error) => {
+                let status = match error {
+                    SourceError::Replaced => StatusCode::CONFLICT,
+                    SourceError::Ended => StatusCode::GONE,
+                    SourceError::Ingest(IngestError::Unrecognised) => {
+                        StatusCode::UNSUPPORTED_MEDIA_TYPE
+                    }
+                    _ => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                return say(status, &error.to_string());
+            }
+        };
+        say(StatusCode::UNPROCESSABLE_ENTITY, sentence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: http::HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_token_is_shown_as_bearer_or_as_a_password() {
+        let of = |value| token(&headers(AUTHORIZATION, value));
+        assert_eq!(of("Bearer secret"), Ok(Some("secret".to_owned())));
+        assert_eq!(
+            of("basic c291cmNlOnNlY3JldA=="),
+            Ok(Some("secret".to_owned()))
+        );
+        assert_eq!(of("Basic c291cmNlOg=="), Ok(None));
+        assert_eq!(token(&HeaderMap::new()), Ok(None));
+        for wrong in ["secret", "Basic ???", "Digest a=b", "Basic c291cmNl"] {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_boundary_stands_in_the_header_or_in_the_first_line() {
+        let of = |value| boundary(&headers(CONTENT_TYPE, value));
+        let named = Some("ffmpeg".to_owned());
+        assert_eq!(of("multipart/x-mixed-replace;boundary=ffmpeg"), named);
+        assert_eq!(
+            of("Multipart/Mixed; charset=x; Boundary=\"--ffmpeg\""),
+            named
+        );
+        assert_eq!(of("video/webm"), None);
+        assert_eq!(
+            first_line(b"--ffmpeg\r\nContent"),
+            FirstLine::Boundary("ffmpeg")
+        );
+        assert_eq!(
+            first_line(b"\r\n--ffmpeg\r\n"),
+            FirstLine::Boundary("ffmpeg")
+        );
+        assert_eq!(first_line(b"-"), FirstLine::Unfinished);
+        assert_eq!(first_line(b"--ffm"), FirstLine::Unfinished);
+        assert_eq!(first_line(b"\x1a\x45"), FirstLine::None);
+        assert_eq!(first_line(b"--\r\n"), FirstLine::None);
+    }
+}

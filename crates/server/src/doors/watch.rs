@@ -1,0 +1,171 @@
+//! Watching over plain HTTP: one answer that lasts as long as the stream.
+//!
+//! The body pulls from the stream's feed whenever the connection can take more, so a viewer that stops reading costs its
+//! connection and nothing else; the system ends it after a while.
+
+use super::{refuse_viewer, say, say_later};
+use abanico_live::{Format, Item, MJPEG_BOUNDARY, Packet, Watching};
+use abanico_streamhub::StreamHub;
+use abanico_streamhub::door::Viewer;
+use axum::body::Body;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Response, StatusCode};
+use http_body::{Body as HttpBody, Frame};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// How long who comes before the first frame waits for it.
+const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(10);
+
+/// When it is worth to come again for what nobody has sent yet.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// `GET` or `HEAD` of a stream in one format.
+pub(super) async fn stream(
+    streamhub: &StreamHub,
+    key: &str,
+    format: Format,
+    head: bool,
+) -> Response<Body> {
+    if head {
+        return match streamhub.picture(key) {
+            Ok(_) => answer(format, Body::empty()),
+            Err(refusal) => refuse_viewer(refusal),
+        };
+    }
+    let viewer = match streamhub.watch(key).await {
+        Ok(viewer) => viewer,
+        Err(refusal) => return refuse_viewer(refusal),
+    };
+    if let Some(why) = viewer.unshowable() {
+        return say(StatusCode::NOT_ACCEPTABLE, why);
+    }
+    if !has_begun(&viewer).await {
+        return say_later("nothing has been published to this stream yet", RETRY);
+    }
+    match viewer.channel().watch(format) {
+        Ok(watching) => {
+            viewer.channel().want_keyframe();
+            answer(format, Body::new(Playing::new(watching, viewer)))
+        }
+        Err(unsuitable) => say(StatusCode::NOT_ACCEPTABLE, &unsuitable.to_string()),
+    }
+}
+
+/// `GET` or `HEAD` of the newest picture, or of the poster of a stream that is none of pictures.
+pub(super) fn still(streamhub: &StreamHub, key: &str) -> Response<Body> {
+    let picture = match streamhub.picture(key) {
+        Ok(picture) => picture.or_else(|| streamhub.still(key)),
+        Err(refusal) => return refuse_viewer(refusal),
+    };
+    let Some((media_type, bytes)) = picture else {
+        return say(
+            StatusCode::NOT_ACCEPTABLE,
+            "this stream is not one of pictures and has no poster; nothing is decoded here to make one",
+        );
+    };
+    let mut response = bytes.into_response();
+    dress(&mut response, media_type);
+    response
+}
+
+/// Waits until it is known what the stream consists of. False if that takes too long.
+async fn has_begun(viewer: &Viewer) -> bool {
+    let mut tracks = viewer.channel().watch_tracks();
+    let mut news = viewer.news();
+    let begun = async {
+        tokio::select! {
+            begun = tracks.wait_for(|tracks| !tracks.is_empty()) => begun.is_ok(),
+            _ = news.wait_for(|news| news.ended) => false,
+        }
+    };
+    tokio::time::timeout(FIRST_FRAME_WITHIN, begun)
+        .await
+        .unwrap_or(false)
+}
+
+fn answer(format: Format, body: Body) -> Response<Body> {
+    let media_type = match format {
+        Format::WebM => "video/webm".to_owned(),
+        Format::Mp4 => "video/mp4".to_owned(),
+        Format::Mjpeg => format!("multipart/x-mixed-replace; boundary={MJPEG_BOUNDARY}"),
+        Format::Native => unreachable!("the native format has no place in an HTTP body"),
+    };
+    let mut response = Response::new(body);
+    dress(&mut response, &media_type);
+    // A proxy that collects a body before it passes it on would collect for ever.
+    let unbuffered = HeaderName::from_static("x-accel-buffering");
+    response
+        .headers_mut()
+        .insert(unbuffered, HeaderValue::from_static("no"));
+    response
+}
+
+fn dress(response: &mut Response<Body>, media_type: &str) {
+    let headers = response.headers_mut();
+    if let Ok(media_type) = HeaderValue::from_str(media_type) {
+        headers.insert(CONTENT_TYPE, media_type);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+/// A body that lasts as long as the stream, or as its codecs do: a player that was given one init segment cannot be given
+/// another.
+struct Playing {
+    watching: Watching,
+    /// Counted for as long as the body lasts.
+    _viewer: Viewer,
+    parts: VecDeque<Bytes>,
+    begun: bool,
+}
+
+impl Playing {
+    fn new(watching: Watching, viewer: Viewer) -> Self {
+        Self {
+            watching,
+            _viewer: viewer,
+            parts: VecDeque::new(),
+            begun: false,
+        }
+    }
+
+    /// Takes a packet to be sent. False when it cannot follow what was sent.
+    fn take(&mut self, packet: &Packet) -> bool {
+        if packet.is_init() && std::mem::replace(&mut self.begun, true) {
+            return false;
+        }
+        self.parts.extend(packet.parts());
+        true
+    }
+}
+
+impl HttpBody for Playing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        loop {
+            if let Some(part) = self.parts.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(part))));
+            }
+            match ready!(self.watching.poll_next(cx)) {
+                Some(Item::Packet(packet)) if self.take(&packet) => {}
+                // The timeline has a gap, the bytes have none.
+                Some(Item::Skipped(_)) => {}
+                None | Some(Item::Packet(_) | Item::Unsuitable(_)) => return Poll::Ready(None),
+            }
+        }
+    }
+}
