@@ -166,6 +166,7 @@ export const en: Texts = {
   'player.not-found.hint': 'It may have ended long ago, or a letter of the link is missing.',
   'player.unplayable.codec': 'This browser cannot play this video ({codec}). Try Chrome, Edge or Firefox.',
   'player.unplayable.no-media-source': 'This browser cannot play live video. Try a newer one.',
+  'player.unplayable.no-door': 'The server does not speak the player’s language. It may be an older one.',
   'player.unplayable.broken': 'What arrives cannot be understood as video.',
   'player.unmute': 'Turn on sound',
   'player.mute': 'Mute',

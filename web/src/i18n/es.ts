@@ -164,6 +164,7 @@ export const es = {
   'player.not-found.hint': 'Puede que terminara hace tiempo, o que falte una letra del enlace.',
   'player.unplayable.codec': 'Este navegador no puede reproducir este vídeo ({codec}). Prueba Chrome, Edge o Firefox.',
   'player.unplayable.no-media-source': 'Este navegador no puede reproducir vídeo en directo. Prueba uno más nuevo.',
+  'player.unplayable.no-door': 'El servidor no habla el idioma del reproductor. Quizá sea uno antiguo.',
   'player.unplayable.broken': 'Lo que llega no se entiende como vídeo.',
   'player.unmute': 'Activar el sonido',
   'player.mute': 'Silenciar',

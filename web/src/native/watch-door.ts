@@ -7,7 +7,7 @@ import { type Frame, readFrame } from './frame.ts';
 import { Link, type LinkState } from './link.ts';
 import { type FromServer, type FromViewer, type Track, WATCH_PROTOCOL } from './messages.ts';
 
-/** Between two wishes for a keyframe. */
+/** Between two wishes for a keyframe of one viewer. */
 const KEYFRAME_WISH_GAP_MS = 500;
 
 export type Welcome = Extract<FromServer, { type: 'welcome' }>;
@@ -34,6 +34,7 @@ export class WatchDoor {
   #last: number | undefined;
   /** Numbers of video tracks whose next frame must be a keyframe. */
   #starving = new Set<number>();
+  #tracks = new Map<number, string>();
   #video = new Set<number>();
   #isHeld = false;
   #wishedAt = Number.NEGATIVE_INFINITY;
@@ -108,9 +109,7 @@ export class WatchDoor {
         if (this.#expected === undefined) this.#restart();
         break;
       case 'tracks':
-        this.#video = new Set(message.tracks.filter(({ kind }) => kind === 'video').map(({ track }) => track));
-        // Decoders are configured anew, and a decoder begins with a keyframe.
-        for (const track of this.#video) this.#starving.add(track);
+        this.#setTracks(message.tracks);
         host.tracks(message.tracks);
         break;
       case 'skipped':
@@ -130,6 +129,14 @@ export class WatchDoor {
         host.ended();
         break;
     }
+  }
+
+  /** A decoder that must be configured anew begins with a keyframe; one whose track is as before goes on. */
+  #setTracks(tracks: readonly Track[]): void {
+    const before = this.#tracks;
+    this.#tracks = new Map(tracks.map((track) => [track.track, JSON.stringify(track)]));
+    this.#video = new Set(tracks.filter(({ kind }) => kind === 'video').map(({ track }) => track));
+    for (const track of this.#video) if (before.get(track) !== this.#tracks.get(track)) this.#starving.add(track);
   }
 
   #binary(message: ArrayBuffer, arrival: number): void {

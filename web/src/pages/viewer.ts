@@ -8,7 +8,7 @@ import '../ui/reception-line.ts';
 import '../ui/abanico-player.ts';
 import { t, viewersText } from '../i18n/language.ts';
 import { PLAYER, type PlayerState } from '../player/player-state.ts';
-import type { WatchStats } from '../player/watch.ts';
+import type { WatchStats } from '../player/watch-numbers.ts';
 import type { AbanicoPlayer, PlayerEvents } from '../ui/abanico-player.ts';
 import type { ChatPanel } from '../ui/chat-panel.ts';
 import { copyButton } from '../ui/copy-button.ts';
@@ -60,6 +60,9 @@ function watchPage(firstKey: string): void {
   const connection = new Connection(chosenName ?? t('viewer.guest', { tag: shortTag() }), 'VIEWER');
 
   const player = document.createElement('abanico-player') as AbanicoPlayer;
+  for (const attribute of ['controls', 'muted']) player.toggleAttribute(attribute, true);
+  const transport = new URLSearchParams(location.search).get('transport');
+  if (transport) player.setAttribute('transport', transport);
   const chat = document.createElement('chat-panel') as ChatPanel;
   chat.className = 'card';
   const reception = document.createElement('reception-line') as ReceptionLine;

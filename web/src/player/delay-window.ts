@@ -56,6 +56,11 @@ export class DelayWindow {
       wanted > this.#buffer ? wanted : this.#buffer + (wanted - this.#buffer) * (1 - Math.exp(-sinceLast / FALL_MS));
   }
 
+  /** Takes an arrival that says nothing about the network, only about the relation of the clocks: of a backlog. */
+  relate(arrival: number, newest: number): void {
+    this.#rebase(arrival, arrival - newest);
+  }
+
   /** Forgets the relation of the clocks, for a timeline that began anew; keeps what was learnt about the network. */
   restart(): void {
     this.#bases = [];

@@ -33,6 +33,11 @@ export class FrameBuffer<F extends Timed> {
     return this.#delays.bufferMs;
   }
 
+  /** What to add to a picture's time to have the local time at which it is due. */
+  get dueOffset(): number {
+    return (this.#delays.base ?? 0) + this.bufferMs;
+  }
+
   get skipped(): number {
     return this.#skipped;
   }
@@ -48,18 +53,22 @@ export class FrameBuffer<F extends Timed> {
     this.#delays.add(arrival, time);
   }
 
+  /** Notes a picture of a backlog: it is late by being asked for late, which says nothing about the network. */
+  arrivedLate(arrival: number, time: number): void {
+    this.#delays.relate(arrival, time);
+  }
+
   push(frame: F): void {
     this.#frames.push(frame);
     if (this.#frames.length > FRAMES_MAX) this.#skip(this.#frames.shift());
   }
 
-  /** The newest picture that is due, if any is. */
-  take(now: number): F | undefined {
-    const base = this.#delays.base ?? 0;
+  /** The newest picture that is due, if any is; `heard` is the time of the sound that is heard now, if there is any. */
+  take(now: number, heard: number = now - this.dueOffset): F | undefined {
     let due = -1;
     for (let i = 0; i < this.#frames.length; i++) {
       const frame = this.#frames[i];
-      if (frame && frame.time + base + this.bufferMs <= now) due = i;
+      if (frame && frame.time <= heard) due = i;
     }
     if (due < 0) return undefined;
     const passed = this.#frames.splice(0, due + 1);
@@ -79,6 +88,11 @@ export class FrameBuffer<F extends Timed> {
   clear(): void {
     for (const frame of this.#frames) this.#release(frame);
     this.#frames = [];
+    this.#delays.restart();
+  }
+
+  /** Forgets the schedule and keeps the pictures: what comes next has begun anew. */
+  restart(): void {
     this.#delays.restart();
   }
 

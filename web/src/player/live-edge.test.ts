@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { LiveEdge, type Range } from './live-edge.ts';
+import { LiveEdge, type Range, RECORDER_BOUNDS } from './live-edge.ts';
 
 /** A player that obeys: plays what it has at the rate it is told, and chunks that come every `chunkMs`. */
 class Simulation {
-  readonly edge = new LiveEdge();
+  readonly edge = new LiveEdge(RECORDER_BOUNDS);
   now = 0;
   currentTime = 0;
   ranges: Range[] = [];
@@ -132,7 +132,7 @@ test('a hole in the timeline is jumped, not waited at', () => {
 });
 
 test('a seek that never ends is put further ahead', () => {
-  const edge = new LiveEdge();
+  const edge = new LiveEdge(RECORDER_BOUNDS);
   const ranges = [
     { start: 4.053, end: 4.163 },
     { start: 4.386, end: 6 },
@@ -143,7 +143,7 @@ test('a seek that never ends is put further ahead', () => {
 });
 
 test('a player that waits for what has not come is left alone', () => {
-  const edge = new LiveEdge();
+  const edge = new LiveEdge(RECORDER_BOUNDS);
   const ranges = [{ start: 0, end: 4 }];
   edge.appended(0, 4);
   for (let now = 0; now < 5_000; now += 200) {
@@ -180,5 +180,5 @@ test('a recorder that began anew does not count as late', () => {
 });
 
 test('nothing is done before there is anything', () => {
-  expect(new LiveEdge().steer({ now: 0, currentTime: 0, ranges: [] })).toEqual({ rate: 1, behind: 0 });
+  expect(new LiveEdge(RECORDER_BOUNDS).steer({ now: 0, currentTime: 0, ranges: [] })).toEqual({ rate: 1, behind: 0 });
 });

@@ -4,10 +4,12 @@
 // Pure: it is told what was appended and where the player stands, and answers what to do. Times in seconds are media
 // times; times in ms are the local clock's.
 
-import { DelayWindow } from './delay-window.ts';
+import { type DelayBounds, DelayWindow } from './delay-window.ts';
 
 /** Recorder chunks come in lumps of up to half a second or more: the cushion must cover a lump. */
-const BOUNDS = { startMs: 200, minMs: 100, maxMs: 3_000, marginMs: 50 } as const;
+export const RECORDER_BOUNDS: DelayBounds = { startMs: 200, minMs: 100, maxMs: 3_000, marginMs: 50 };
+/** Fragments of one frame need no cushion but for the network's own unevenness. */
+export const FRAME_BOUNDS: DelayBounds = { startMs: 100, minMs: 50, maxMs: 3_000, marginMs: 30 };
 /** So long after the beginning, lateness says nothing about the network. */
 const SETTLE_MS = 800;
 /** Within this of the target nothing is done. */
@@ -57,11 +59,17 @@ export interface Steering {
 }
 
 export class LiveEdge {
-  readonly #delays = new DelayWindow(BOUNDS);
+  readonly #bounds: DelayBounds;
+  readonly #delays: DelayWindow;
   #end: number | undefined;
   #beganAt: number | undefined;
   #jumpedAt = Number.NEGATIVE_INFINITY;
   #stoodAt = { time: Number.NaN, since: 0 };
+
+  constructor(bounds: DelayBounds) {
+    this.#bounds = bounds;
+    this.#delays = new DelayWindow(bounds);
+  }
 
   /** The distance from the live edge that is aimed at, ms. */
   get targetMs(): number {
@@ -77,7 +85,7 @@ export class LiveEdge {
     // A page that just opened is late by its own doing.
     const needed = now - this.#beganAt < SETTLE_MS ? end : (this.#end ?? end);
     // A hole in the timeline (a frozen source, a skip) is no lateness of what follows it.
-    const isHole = end - needed > BOUNDS.maxMs / 1_000;
+    const isHole = end - needed > this.#bounds.maxMs / 1_000;
     this.#delays.add(now, end * 1_000, (isHole ? end : needed) * 1_000);
     this.#end = end;
   }

@@ -1,7 +1,11 @@
-// What every way of showing a stream has in common: bytes in, a moving picture in an element, numbers out.
+// What every way of showing a stream has in common: a moving picture in an element, sound, numbers out.
 //
-// A path shows one kind of content until it is closed. Which one is taken, and what the person is told, is decided above
-// it; another way of playing is one more file that implements `Path`.
+// A path shows one kind of content until it is closed. Some are fed with what comes over Socket.IO, others have a socket
+// of their own at the native door and tell what they hear there. Which one is taken, and what the person is told, is
+// decided above it; another way of playing is one more file that implements `Path`.
+
+import type { Refusal } from '../native/closing.ts';
+import type { LinkState } from '../native/link.ts';
 
 export interface Incoming {
   bytes: Uint8Array<ArrayBuffer>;
@@ -14,7 +18,12 @@ export interface Incoming {
 }
 
 /** Why a path gave up. */
-export type PathFailure = { kind: 'codec'; codec: string } | { kind: 'no-media-source' } | { kind: 'broken' };
+export type PathFailure =
+  | { kind: 'codec'; codec: string }
+  | { kind: 'no-media-source' }
+  | { kind: 'no-webcodecs' }
+  | { kind: 'no-door' }
+  | { kind: 'broken' };
 
 /** How a path speaks to what owns it. */
 export interface PathHost {
@@ -27,6 +36,23 @@ export interface PathHost {
   /** The picture stood still because nothing had come. */
   stalled(): void;
   failed(failure: PathFailure): void;
+  /** There is sound now, or there is none any more. */
+  soundChanged(): void;
+}
+
+/** What a path with a socket of its own tells besides. */
+export interface DoorHost extends PathHost {
+  /** So much media came. */
+  received(bytes: number, frames: number): void;
+  link(state: LinkState): void;
+  welcome(isPaused: boolean, isPublisherPresent: boolean): void;
+  paused(isPaused: boolean): void;
+  publisher(isPresent: boolean): void;
+  viewers(count: number): void;
+  ended(): void;
+  refused(reason: Refusal, isFinal: boolean): void;
+  /** The server left frames out. */
+  skipped(frames: number): void;
 }
 
 export interface PathStats {
@@ -37,14 +63,35 @@ export interface PathStats {
 }
 
 export interface Path {
-  readonly name: 'picture' | 'webm';
+  readonly name: 'webcodecs' | 'mse' | 'picture' | 'webm';
   /** What to put on the page. */
   readonly element: HTMLCanvasElement | HTMLVideoElement;
   /** The video that can go into a picture-in-picture window. */
   pictureInPictureVideo(): HTMLVideoElement;
-  push(frame: Incoming): void;
+  /** Whether there is anything to hear. */
+  readonly hasSound: boolean;
+  /** False if the browser wants a click before it plays sound. */
+  setSound(isMuted: boolean, volume: number): Promise<boolean>;
   /** The page came into view or left it. */
   setVisible(visible: boolean): void;
   stats(): PathStats;
   close(): void;
+}
+
+/** A path that shows what it is given. */
+export interface FedPath extends Path {
+  push(frame: Incoming): void;
+}
+
+/** Sound of a path whose picture is a video element. */
+export async function setVideoSound(video: HTMLVideoElement, isMuted: boolean, volume: number): Promise<boolean> {
+  video.volume = volume;
+  video.muted = isMuted;
+  try {
+    await video.play();
+    return true;
+  } catch (error) {
+    // Interrupted by a load or a removal is not refused.
+    return !(error instanceof DOMException && error.name === 'NotAllowedError');
+  }
 }

@@ -4,7 +4,7 @@
 // it comes back, that one is shown and nothing is played out. A picture-in-picture window counts as being seen.
 
 import { FrameBuffer, type Timed } from './frame-buffer.ts';
-import type { Incoming, Path, PathHost, PathStats } from './path.ts';
+import type { FedPath, Incoming, PathHost, PathStats } from './path.ts';
 
 /** Decoding this many at once already; the next picture is skipped. A picture is never worth a queue. */
 const DECODING_MAX = 3;
@@ -13,8 +13,9 @@ interface Picture extends Timed {
   bitmap: ImageBitmap;
 }
 
-export class PicturePath implements Path {
+export class PicturePath implements FedPath {
   readonly name = 'picture';
+  readonly hasSound = false;
   readonly element = document.createElement('canvas');
   readonly #context = this.element.getContext('2d', { alpha: false });
   readonly #host: PathHost;
@@ -44,6 +45,10 @@ export class PicturePath implements Path {
       return;
     }
     void this.#decode(frame);
+  }
+
+  async setSound(): Promise<boolean> {
+    return true;
   }
 
   setVisible(visible: boolean): void {

@@ -1,40 +1,42 @@
-// Watches one stream over a connection: joins, joins again after every cut, chooses the path by what comes, and keeps
-// state and numbers. Knows no page; `live-player` shows what it says.
+// Watches one stream: takes the best way there is and the next one when it fails, joins again after every cut, and keeps
+// state and numbers. Knows no page; `abanico-player` shows what it says.
+//
+// With a Socket.IO connection of the page, that says what becomes of the stream, and media come beside it over the native
+// door. Without one, the native door says both; Socket.IO is then only opened as the last resort.
 
-import type { Connection } from '../wire/connection.ts';
+import { usesNativeDoor } from '../native/available.ts';
+import type { Refusal } from '../native/closing.ts';
+import { LINK, type LinkState } from '../native/link.ts';
+import { doorUrl } from '../native/messages.ts';
+import { Connection } from '../wire/connection.ts';
 import { CONNECTION } from '../wire/connection-state.ts';
 import { REFUSAL, type WireFrame, type WireStream } from '../wire/events.ts';
-import { concat, isPicture, mayBeginWebm, SNIFF_BYTES, sniff, toBytes } from '../wire/payload.ts';
-import { RateMeter } from '../wire/rate-meter.ts';
-import type { Incoming, Path, PathFailure, PathHost } from './path.ts';
+import { shortTag } from '../wire/identity.ts';
+import { toBytes } from '../wire/payload.ts';
+import { FedMedia } from './fed-media.ts';
+import { FramesPath, mayPlayFrames } from './frames-path.ts';
+import { mediaSourceClass } from './media-source.ts';
+import { MsePath } from './mse-path.ts';
+import type { DoorHost, FedPath, Path, PathFailure, PathHost } from './path.ts';
 import { PicturePath } from './picture-path.ts';
 import { NOTHING, type PlayerState, playerState, type Situation } from './player-state.ts';
-import { type Quality, quality } from './quality.ts';
+import { type Route, routesFor, type Transport } from './transport.ts';
+import { WatchNumbers, type WatchStats } from './watch-numbers.ts';
 import { WebmPath } from './webm-path.ts';
 
 /** Before a refused join is tried again, if the server does not say when. */
 const RETRY_MS = 5_000;
 /** Numbers are told this often. */
 const STATS_EVERY_MS = 500;
-/** How long a stand-still counts against the quality. */
-const STALL_MEMORY_MS = 10_000;
-/** Rates need so long to mean anything. */
-const SETTLED_AFTER_MS = 3_000;
-/** So many stand-stills within that time, and a break is no longer mended by joining again. */
+/** So many stand-stills in a while, and a break is no longer mended by joining again. */
 const STALLS_MAX = 8;
 
-export interface WatchStats {
-  path: Path['name'] | undefined;
-  /** Pictures shown since the start. */
-  frames: number;
-  /** From the wish to watch to the first picture. */
-  firstPictureMs: number | undefined;
-  shownPerSecond: number;
-  kilobitsPerSecond: number;
-  skipped: number;
-  delayMs: number | undefined;
-  bufferMs: number;
-  quality: Quality;
+export interface WatchOptions {
+  server: string;
+  streamKey: string;
+  transport: Transport;
+  /** The page's own, if it has one. */
+  connection?: Connection | undefined;
 }
 
 /** What the owner hears. */
@@ -42,48 +44,113 @@ export interface WatchHost {
   state(state: PlayerState): void;
   stats(stats: WatchStats): void;
   stream(stream: WireStream, streamerUsername: string | undefined): void;
+  viewers(count: number): void;
   /** A new path: show its element in place of the one before. */
   path(path: Path): void;
   sized(width: number, height: number): void;
+  /** Another way is taken, because this one failed. */
+  fellBack(to: Route, failure: PathFailure): void;
   failed(failure: PathFailure): void;
+  soundChanged(): void;
   /** The stream ended and its publisher has started another one. */
   next(streamKey: string): void;
 }
 
 export class Watch {
-  readonly #connection: Connection;
+  readonly #options: WatchOptions;
   readonly #host: WatchHost;
   readonly #stops: (() => void)[] = [];
-  readonly #shown = new RateMeter();
-  readonly #arrived = new RateMeter();
-  readonly #bytes = new RateMeter();
-  #streamKey: string;
+  readonly #numbers = new WatchNumbers();
+  readonly #fed: FedMedia;
+  readonly #routes: Route[];
+  #routeAt = 0;
+  #connection: Connection | undefined;
+  #isOwnConnection = false;
   #situation: Situation = NOTHING;
   #state: PlayerState;
   #path: Path | undefined;
-  #kind: 'picture' | 'webm' | undefined;
-  /** First bytes of a stream that are too few to tell what it is. */
-  #undecided: Uint8Array<ArrayBuffer>[] = [];
-  #frames = 0;
-  #skippedByServer = 0;
-  #skippedBefore = 0;
-  #delayMs: number | undefined;
+  #link: LinkState | undefined;
   #retryTimer: number | undefined;
-  /** When the present run of pictures began; before that has lasted a while, no word on the quality. */
-  #runningSince: number | undefined;
-  readonly #beganAt = performance.now();
-  #firstPictureMs: number | undefined;
-  #stalls: number[] = [];
 
-  constructor(connection: Connection, streamKey: string, host: WatchHost) {
-    this.#connection = connection;
-    this.#streamKey = streamKey;
+  constructor(options: WatchOptions, host: WatchHost) {
+    this.#options = options;
     this.#host = host;
     this.#state = playerState(this.#situation);
+    this.#fed = new FedMedia({
+      open: (kind) =>
+        this.#show(kind === 'picture' ? new PicturePath(this.#pathHost()) : new WebmPath(this.#pathHost())),
+      cannotPlay: (codec) => this.#fail({ kind: 'codec', codec }),
+    });
+    this.#routes = routesFor(options.transport, {
+      hasDoor: usesNativeDoor(),
+      mayPlayFrames: mayPlayFrames(),
+      hasMediaSource: mediaSourceClass() !== undefined,
+    });
+    const timer = window.setInterval(() => this.#tellStats(), STATS_EVERY_MS);
+    this.#stops.push(() => clearInterval(timer));
+    const visibility = () => this.#path?.setVisible(!document.hidden);
+    document.addEventListener('visibilitychange', visibility);
+    this.#stops.push(() => document.removeEventListener('visibilitychange', visibility));
+    // After the constructor, so that the owner has this object when it hears of a path.
+    queueMicrotask(() => {
+      if (options.connection) this.#use(options.connection);
+      this.#begin();
+    });
+  }
+
+  get streamKey(): string {
+    return this.#options.streamKey;
+  }
+
+  get state(): PlayerState {
+    return this.#state;
+  }
+
+  close(): void {
+    for (const stop of this.#stops) stop();
+    clearTimeout(this.#retryTimer);
+    this.#connection?.send('stream:leave', { streamKey: this.streamKey });
+    if (this.#isOwnConnection) this.#connection?.close();
+    this.#closePath();
+  }
+
+  get #route(): Route {
+    return this.#routes[this.#routeAt] ?? 'socketio';
+  }
+
+  /** Opens the way whose turn it is. */
+  #begin(): void {
+    clearTimeout(this.#retryTimer);
+    this.#closePath();
+    const { server, streamKey } = this.#options;
+    switch (this.#route) {
+      case 'webcodecs':
+        this.#show(new FramesPath(doorUrl(server, streamKey), this.#doorHost()));
+        break;
+      case 'mse':
+        this.#show(new MsePath(server, streamKey, this.#doorHost()));
+        break;
+      case 'socketio':
+        if (this.#connection) this.#join();
+        else this.#connect(server);
+        return;
+    }
+    if (!this.#connection) this.#change({ join: 'asked' });
+  }
+
+  #connect(server: string): void {
+    const connection = new Connection(`Guest-${shortTag()}`, 'VIEWER', server);
+    this.#isOwnConnection = true;
+    this.#use(connection);
+    connection.open();
+  }
+
+  #use(connection: Connection): void {
+    this.#connection = connection;
     const ours =
       <P extends { streamKey: string }>(then: (payload: P) => void) =>
       (payload: P) => {
-        if (payload.streamKey === this.#streamKey) then(payload);
+        if (payload.streamKey === this.streamKey) then(payload);
       };
     this.#stops.push(
       connection.on(
@@ -97,10 +164,10 @@ export class Watch {
       connection.on('stream:joined', (payload) => this.#joined(payload)),
       connection.on('stream:started', ({ stream }) => this.#started(stream)),
       connection.on('stream:ended', ({ stream }) => {
-        if (stream.streamKey === this.#streamKey) this.#ended();
+        if (stream.streamKey === this.streamKey) this.#ended();
       }),
       connection.on('stream:next', ({ streamKey, next }) => {
-        if (streamKey === this.#streamKey) host.next(next);
+        if (streamKey === this.streamKey) this.#host.next(next);
       }),
       connection.on(
         'stream:paused',
@@ -116,41 +183,25 @@ export class Watch {
       ),
       connection.on(
         'stream:skipped',
-        ours(({ frames }) => this.#skipped(frames)),
+        ours(({ frames }) => this.#numbers.skippedByServer(frames)),
       ),
+      connection.on('viewer:count:update', ({ viewerCount }) => this.#host.viewers(viewerCount)),
       connection.on('stream:error', ({ message, retryAfterMs }) => this.#refused(message, retryAfterMs)),
       connection.watch((state) => {
-        this.#change({ connection: state });
+        this.#change({ connection: this.#link === LINK.open ? CONNECTION.online : state });
         if (state === CONNECTION.online) this.#join();
       }),
     );
-    const timer = window.setInterval(() => this.#tellStats(), STATS_EVERY_MS);
-    this.#stops.push(() => clearInterval(timer));
-    const visibility = () => this.#path?.setVisible(!document.hidden);
-    document.addEventListener('visibilitychange', visibility);
-    this.#stops.push(() => document.removeEventListener('visibilitychange', visibility));
-  }
-
-  get streamKey(): string {
-    return this.#streamKey;
-  }
-
-  get state(): PlayerState {
-    return this.#state;
-  }
-
-  close(): void {
-    for (const stop of this.#stops) stop();
-    clearTimeout(this.#retryTimer);
-    this.#connection.send('stream:leave', { streamKey: this.#streamKey });
-    this.#closePath();
   }
 
   #join(): void {
-    this.#situation = { ...this.#situation, join: 'none', hasPicture: false };
-    this.#kind = undefined;
-    this.#undecided = [];
-    if (this.#connection.send('stream:join', { streamKey: this.#streamKey })) this.#change({ join: 'asked' });
+    const isFed = this.#route === 'socketio';
+    const { streamKey } = this;
+    const before: Situation = { ...this.#situation, join: 'none' };
+    this.#situation = isFed ? { ...before, hasPicture: false } : before;
+    if (isFed) this.#fed.restart();
+    const asks = isFed ? { streamKey } : { streamKey, media: false as const };
+    if (this.#connection?.send('stream:join', asks)) this.#change({ join: 'asked' });
   }
 
   #joined(payload: {
@@ -159,7 +210,7 @@ export class Watch {
     paused?: boolean;
     publisherPresent?: boolean;
   }): void {
-    if (payload.stream.streamKey !== this.#streamKey) return;
+    if (payload.stream.streamKey !== this.streamKey) return;
     this.#host.stream(payload.stream, payload.streamerUsername);
     this.#change({
       join: 'joined',
@@ -171,20 +222,29 @@ export class Watch {
   }
 
   #started(stream: WireStream): void {
-    if (stream.streamKey !== this.#streamKey) return;
+    if (stream.streamKey !== this.streamKey) return;
     this.#host.stream(stream, undefined);
     this.#change({ hasEnded: false, isPublisherLost: false });
+    if (!this.#path && this.#route !== 'socketio') this.#begin();
   }
 
   #ended(): void {
     this.#change({ hasEnded: true });
     this.#closePath();
+    // Nobody else would tell that it starts again.
+    if (!this.#connection) this.#knockAgain();
+  }
+
+  #knockAgain(): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = window.setTimeout(() => this.#begin(), RETRY_MS * (1 + Math.random() / 4));
   }
 
   #refused(message: string, retryAfterMs = RETRY_MS): void {
     if (this.#situation.join !== 'asked') return;
     if (message === REFUSAL.streamNotFound) {
       this.#change({ join: 'refused' });
+      this.#closePath();
       return;
     }
     // Full or too busy: the server says when it is worth to knock again.
@@ -192,91 +252,91 @@ export class Watch {
     this.#retryTimer = window.setTimeout(() => this.#join(), retryAfterMs);
   }
 
-  #skipped(frames: number): void {
-    this.#skippedByServer += frames;
-    this.#stalls.push(performance.now());
-  }
-
   /** What a joiner is given; everything from before is void. */
   #backlog(frames: WireFrame[]): void {
+    if (this.#route !== 'socketio') return;
     this.#closePath();
+    this.#fed.restart();
     for (const frame of frames) this.#frame(frame, true);
   }
 
   #frame(frame: WireFrame, isBacklog: boolean): void {
-    if (this.#situation.hasFailed) return;
+    if (this.#situation.hasFailed || this.#route !== 'socketio') return;
     const bytes = toBytes(frame.data);
     if (!bytes || bytes.length === 0) return;
     const arrival = performance.now();
-    this.#bytes.add(arrival, bytes.length);
-    if (!isBacklog) this.#arrived.add(arrival);
-    const time = frame.capturedAt ?? frame.timestamp;
-    const first = this.#decide({ bytes, arrival, time, isBacklog });
-    if (first) this.#path?.push(first);
+    this.#numbers.received(arrival, bytes.length, isBacklog ? 0 : 1);
+    this.#fed.take({ bytes, arrival, time: frame.capturedAt ?? frame.timestamp, isBacklog });
   }
 
-  /** Chooses the path by the first bytes; gives back what it should have, joined with what had to wait. */
-  #decide(frame: Incoming): Incoming | undefined {
-    if (this.#kind) {
-      return this.#reconsider(this.#kind, frame);
-    }
-    const bytes = this.#undecided.length > 0 ? concat([...this.#undecided, frame.bytes]) : frame.bytes;
-    const content = sniff(bytes);
-    if (isPicture(content)) this.#open('picture');
-    else if (content === 'webm') this.#open('webm');
-    else if (content === 'mp4') {
-      this.#fail({ kind: 'codec', codec: 'MP4' });
-      return undefined;
-    } else {
-      // Too few bytes to tell, or the middle of something: a recorder's next beginning will tell.
-      this.#undecided = mayBeginWebm(bytes) || bytes.length < SNIFF_BYTES ? [bytes] : [];
-      return undefined;
-    }
-    this.#undecided = [];
-    return { ...frame, bytes };
-  }
-
-  /** A publisher may change from pictures to video and back on the same stream. */
-  #reconsider(kind: 'picture' | 'webm', frame: Incoming): Incoming | undefined {
-    if (kind === 'webm') {
-      if (isWholeJpeg(frame.bytes)) this.#open('picture');
-      return frame;
-    }
-    const bytes = this.#undecided.length > 0 ? concat([...this.#undecided, frame.bytes]) : frame.bytes;
-    this.#undecided = mayBeginWebm(bytes) ? [bytes] : [];
-    if (this.#undecided.length > 0) return undefined;
-    if (sniff(bytes) === 'webm') this.#open('webm');
-    return { ...frame, bytes };
-  }
-
-  #open(kind: 'picture' | 'webm'): void {
+  #show<P extends Path | FedPath>(path: P): P {
     this.#closePath();
-    this.#kind = kind;
-    const host: PathHost = {
-      serverNow: () => this.#connection.serverNow(),
+    this.#path = path;
+    this.#host.path(path);
+    return path;
+  }
+
+  /** What a path may say, as long as it is the one that is shown. */
+  #pathHost(): PathHost {
+    return {
+      serverNow: () => this.#connection?.serverNow() ?? Date.now(),
       shown: (delayMs) => this.#onShown(delayMs),
       sized: (width, height) => this.#host.sized(width, height),
-      stalled: () => this.#stalls.push(performance.now()),
+      stalled: () => this.#numbers.stalled(),
       failed: (failure) => this.#fail(failure),
+      soundChanged: () => this.#host.soundChanged(),
     };
-    this.#path = kind === 'picture' ? new PicturePath(host) : new WebmPath(host);
-    this.#host.path(this.#path);
+  }
+
+  #doorHost(): DoorHost {
+    const isAlone = () => this.#connection === undefined;
+    const alone = (change: Partial<Situation>) => {
+      if (isAlone()) this.#change(change);
+    };
+    return {
+      ...this.#pathHost(),
+      received: (bytes, frames) => this.#numbers.received(performance.now(), bytes, frames),
+      link: (state) => this.#linkChanged(state),
+      welcome: (isPaused, isPublisherPresent) =>
+        alone({ join: 'joined', wasJoined: true, hasEnded: false, isPaused, isPublisherLost: !isPublisherPresent }),
+      paused: (isPaused) => alone({ isPaused }),
+      publisher: (isPresent) => alone({ isPublisherLost: !isPresent }),
+      viewers: (count) => {
+        if (isAlone()) this.#host.viewers(count);
+      },
+      ended: () => this.#ended(),
+      refused: (reason, isFinal) => this.#doorRefused(reason, isFinal),
+      skipped: () => this.#numbers.stalled(),
+    };
+  }
+
+  #linkChanged(state: LinkState): void {
+    this.#link = state;
+    const isOpen = state === LINK.open;
+    if (!isOpen && this.#situation.hasPicture) this.#change({ hasPicture: false });
+    if (this.#connection) this.#change({ connection: isOpen ? CONNECTION.online : this.#connection.state });
+    else this.#change({ connection: isOpen ? CONNECTION.online : CONNECTION.offline });
+  }
+
+  #doorRefused(reason: Refusal, isFinal: boolean): void {
+    if (reason === 'ended') {
+      if (!this.#situation.hasEnded) this.#ended();
+    } else if (isFinal) this.#fail(reason === 'no-door' ? { kind: 'no-door' } : { kind: 'broken' });
+    else if (reason === 'not-found' && !this.#connection) this.#change({ join: 'refused' });
   }
 
   #closePath(): void {
-    this.#skippedBefore += this.#path?.stats().skipped ?? 0;
-    this.#path?.close();
+    const path = this.#path;
     this.#path = undefined;
-    this.#kind = undefined;
+    this.#link = undefined;
+    this.#fed.restart();
+    if (!path) return;
+    this.#numbers.pathClosed(path.stats().skipped);
+    path.close();
   }
 
   #onShown(delayMs: number | undefined): void {
-    const now = performance.now();
-    this.#frames += 1;
-    this.#firstPictureMs ??= now - this.#beganAt;
-    this.#runningSince ??= now;
-    this.#shown.add(now);
-    if (delayMs !== undefined) this.#delayMs = smooth(this.#delayMs, delayMs);
+    this.#numbers.shown(performance.now(), delayMs);
     if (this.#situation.hasPicture) return;
     this.#change({ hasPicture: true });
     this.#tellStats();
@@ -284,16 +344,31 @@ export class Watch {
 
   #fail(failure: PathFailure): void {
     // A broken run of bytes may be a cut in the middle: join again and get whole ones. A codec will not get better.
-    const mayMend = this.#stalls.length < STALLS_MAX && this.#situation.connection === CONNECTION.online;
+    const isOnline = this.#situation.connection === CONNECTION.online;
+    const mayMend = this.#route === 'socketio' && this.#numbers.recentStalls < STALLS_MAX && isOnline;
     if (failure.kind === 'broken' && mayMend && !this.#situation.hasEnded) {
       this.#closePath();
-      this.#stalls.push(performance.now());
-      this.#connection.send('stream:leave', { streamKey: this.#streamKey });
-      this.#join();
+      this.#numbers.stalled();
+      this.#rejoin();
+      return;
+    }
+    if (this.#routeAt + 1 < this.#routes.length) {
+      this.#routeAt += 1;
+      this.#host.fellBack(this.#route, failure);
+      this.#change({ hasPicture: false });
+      if (this.#route === 'socketio' && this.#connection) {
+        this.#closePath();
+        this.#rejoin();
+      } else this.#begin();
       return;
     }
     this.#host.failed(failure);
     this.#change({ hasFailed: true });
+  }
+
+  #rejoin(): void {
+    this.#connection?.send('stream:leave', { streamKey: this.streamKey });
+    this.#join();
   }
 
   #change(change: Partial<Situation>): void {
@@ -305,39 +380,7 @@ export class Watch {
   }
 
   #tellStats(): void {
-    const now = performance.now();
-    this.#stalls = this.#stalls.filter((at) => now - at < STALL_MEMORY_MS);
-    const inside = this.#path?.stats() ?? { skipped: 0, bufferMs: 0 };
-    const shownPerSecond = this.#shown.perSecond(now);
-    if (shownPerSecond === 0) this.#runningSince = this.#delayMs = undefined;
-    const isSettled = this.#runningSince !== undefined && now - this.#runningSince > SETTLED_AFTER_MS;
-    this.#host.stats({
-      path: this.#path?.name,
-      frames: this.#frames,
-      firstPictureMs: this.#firstPictureMs,
-      shownPerSecond,
-      kilobitsPerSecond: (this.#bytes.perSecond(now) * 8) / 1_000,
-      skipped: inside.skipped + this.#skippedBefore + this.#skippedByServer,
-      delayMs: this.#delayMs,
-      bufferMs: inside.bufferMs,
-      quality: isSettled
-        ? quality({
-            shownPerSecond,
-            arrivedPerSecond: this.#kind === 'picture' ? this.#arrived.perSecond(now) : undefined,
-            recentStalls: this.#stalls.length,
-            delayMs: this.#delayMs,
-            bufferMs: inside.bufferMs,
-          })
-        : 'unknown',
-    });
+    const isFedVideo = this.#fed.kind === 'webm' || this.#route === 'mse';
+    this.#host.stats(this.#numbers.stats(this.#path, !isFedVideo));
   }
-}
-
-function smooth(before: number | undefined, now: number): number {
-  return before === undefined || Math.abs(now - before) > 1_000 ? now : before + (now - before) * 0.2;
-}
-
-/** Three magic bytes alone do occur in the middle of a video. */
-function isWholeJpeg(bytes: Uint8Array): boolean {
-  return sniff(bytes) === 'jpeg' && bytes.at(-2) === 0xff && bytes.at(-1) === 0xd9;
 }

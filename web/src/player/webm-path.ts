@@ -4,8 +4,9 @@
 // anew sends another one in the middle: its timeline is put behind what is there. Codecs are read, never guessed.
 
 import { concat, mayBeginWebm, sniff } from '../wire/payload.ts';
-import { LiveEdge, type Range } from './live-edge.ts';
-import type { Incoming, Path, PathFailure, PathHost, PathStats } from './path.ts';
+import { LiveEdge, type Range, RECORDER_BOUNDS } from './live-edge.ts';
+import { mediaSourceClass, ranges } from './media-source.ts';
+import { type FedPath, type Incoming, type PathFailure, type PathHost, type PathStats, setVideoSound } from './path.ts';
 import { type InitTrack, readWebmInit } from './webm-init.ts';
 
 /** An init segment is a few hundred bytes; a run that has none within this is not WebM. */
@@ -20,11 +21,12 @@ type Piece =
   | { kind: 'init'; bytes: Uint8Array<ArrayBuffer>; mime: string; tracks: InitTrack[] }
   | { kind: 'media'; bytes: Uint8Array<ArrayBuffer>; time: number; isBacklog: boolean };
 
-export class WebmPath implements Path {
+export class WebmPath implements FedPath {
   readonly name = 'webm';
+  readonly hasSound = true;
   readonly element = document.createElement('video');
   readonly #host: PathHost;
-  readonly #edge = new LiveEdge();
+  readonly #edge = new LiveEdge(RECORDER_BOUNDS);
   readonly #steering: number;
   #mediaSource: MediaSource | undefined;
   #sourceBuffer: SourceBuffer | undefined;
@@ -66,6 +68,10 @@ export class WebmPath implements Path {
     }
     // Without an init segment nothing can be understood: what came before it is not ours to show.
     if (this.#hasInit) this.#enqueue({ kind: 'media', bytes, time: frame.time, isBacklog: frame.isBacklog });
+  }
+
+  setSound(isMuted: boolean, volume: number): Promise<boolean> {
+    return setVideoSound(this.element, isMuted, volume);
   }
 
   setVisible(visible: boolean): void {
@@ -298,16 +304,6 @@ export class WebmPath implements Path {
     this.close();
     this.#host.failed(failure);
   }
-}
-
-/** The plain one, or the managed one that is all iPhones have. */
-function mediaSourceClass(): typeof MediaSource | undefined {
-  const scope = globalThis as { MediaSource?: typeof MediaSource; ManagedMediaSource?: typeof MediaSource };
-  return scope.MediaSource ?? scope.ManagedMediaSource;
-}
-
-function ranges(buffered: TimeRanges): Range[] {
-  return Array.from({ length: buffered.length }, (_, i) => ({ start: buffered.start(i), end: buffered.end(i) }));
 }
 
 function lastEnd(all: readonly Range[]): number | undefined {

@@ -1,19 +1,24 @@
-// The player: a stage with the moving picture, what is to be said about it, and its controls.
+// The player: a stage with the moving picture, what is to be said about it, and its controls. For anybody's page
+// (docs/elements.md) and for ours, which gives it its Socket.IO connection with `watch`.
 //
 // State comes out as the attribute `state` (see player-state.ts) and `data-frames`, `data-delay-ms`, `data-fps`,
-// `data-skipped`, `data-path`, `data-first-picture-ms`; changes as the events `statechange`, `stats`, `stream` and `next`. It lives in a shadow
-// root, so that a page's styles and its own do not meet.
+// `data-skipped`, `data-buffer-ms`, `data-path`, `data-first-picture-ms`. It lives in a shadow root, so that a page's styles and
+// its own do not meet; what may be styled is a `part`.
 
 import type { TextKey } from '../i18n/es.ts';
 import type { Path, PathFailure } from '../player/path.ts';
 import { PLAYER, type PlayerState } from '../player/player-state.ts';
-import { Watch, type WatchStats } from '../player/watch.ts';
+import { type Transport, transportFrom } from '../player/transport.ts';
+import { Watch } from '../player/watch.ts';
+import type { WatchStats } from '../player/watch-numbers.ts';
 import type { Connection } from '../wire/connection.ts';
 import type { WireStream } from '../wire/events.ts';
 import { preference } from '../wire/identity.ts';
+import { keyFrom } from '../wire/streams.ts';
 import css from './abanico-player.css?inline';
 import { type IconName, icon } from './icon.ts';
 import { h, setLabel, setText } from './markup.ts';
+import { serverOf } from './server.ts';
 
 /** Reactions that float at the same time; more are not drawn. */
 const FLOATING_MAX = 40;
@@ -33,6 +38,8 @@ const SAID: Partial<Record<PlayerState, { text: TextKey; hint?: TextKey }>> = {
 const FAILURES: Record<PathFailure['kind'], TextKey> = {
   codec: 'player.unplayable.codec',
   'no-media-source': 'player.unplayable.no-media-source',
+  'no-webcodecs': 'player.unplayable.no-media-source',
+  'no-door': 'player.unplayable.no-door',
   broken: 'player.unplayable.broken',
 };
 
@@ -46,17 +53,24 @@ export interface PlayerEvents {
   statechange: PlayerState;
   stats: WatchStats;
   stream: { stream: WireStream; streamerUsername: string | undefined };
+  viewers: number;
+  /** Another way is taken, because one failed: which, and why the other failed. */
+  fallback: { to: Exclude<Transport, 'auto'>; failure: PathFailure };
+  error: PathFailure;
   next: string;
 }
 
 export class AbanicoPlayer extends HTMLElement {
-  readonly #surface = h('div', { class: 'surface' });
-  readonly #said = h('p', { class: 'said' });
-  readonly #hint = h('p', { class: 'hint' });
+  static readonly observedAttributes = ['src', 'server', 'stream-key', 'transport', 'volume'];
+
+  readonly #surface = h('div', { class: 'surface', attributes: { part: 'surface' } });
+  readonly #said = h('p', { class: 'said', attributes: { part: 'message' } });
+  readonly #hint = h('p', { class: 'hint', attributes: { part: 'hint' } });
+  readonly #play = this.#button('play', 'player.play', () => void this.play(), 'play');
   readonly #overlay = h(
     'div',
-    { class: 'overlay', attributes: { role: 'status' } },
-    h('div', { class: 'spinner', attributes: { 'aria-hidden': 'true' } }),
+    { class: 'overlay', attributes: { role: 'status', part: 'overlay' } },
+    h('div', { class: 'spinner', attributes: { 'aria-hidden': 'true', part: 'spinner' } }),
     this.#said,
     this.#hint,
   );
@@ -65,7 +79,7 @@ export class AbanicoPlayer extends HTMLElement {
   readonly #mute = this.#button('sound', 'player.mute', () => this.#setMuted(!this.#isMuted));
   readonly #volume = h('input', {
     class: 'volume',
-    attributes: { type: 'range', min: 0, max: 1, step: 0.05, value: 1 },
+    attributes: { type: 'range', min: 0, max: 1, step: 0.05, value: 1, part: 'volume' },
     labels: { 'aria-label': 'player.volume' },
     on: { input: () => this.#setVolume(Number(this.#volume.value)) },
   });
@@ -73,18 +87,33 @@ export class AbanicoPlayer extends HTMLElement {
   readonly #full = this.#button('fullscreen', 'player.fullscreen', () => void this.#toggleFullscreen());
   readonly #stage = h(
     'div',
-    { class: 'stage' },
+    { class: 'stage', attributes: { part: 'stage' } },
     this.#surface,
     this.#overlay,
     this.#floating,
     this.#unmute,
-    h('div', { class: 'controls' }, this.#mute, this.#volume, h('span', { class: 'space' }), this.#pip, this.#full),
+    this.#play,
+    h(
+      'div',
+      { class: 'controls', attributes: { part: 'controls' } },
+      this.#mute,
+      this.#volume,
+      h('span', { class: 'space' }),
+      this.#pip,
+      this.#full,
+    ),
   );
   #watch: Watch | undefined;
   #path: Path | undefined;
   #isMuted = true;
   #level = Number(preference.get('volume') ?? 1);
   #hideTimer: number | undefined;
+  #size = { width: 0, height: 0 };
+  #viewers = 0;
+  #stats: WatchStats | undefined;
+  #error: PathFailure | undefined;
+  /** It was asked to play, by a page or a person, and not to pause since. */
+  #isWanted = false;
 
   constructor() {
     super();
@@ -105,36 +134,138 @@ export class AbanicoPlayer extends HTMLElement {
     this.setAttribute('role', 'region');
     setLabel(this, 'aria-label', 'player.label');
     if (!this.hasAttribute('state')) this.setAttribute('state', PLAYER.idle);
+    this.#isMuted = this.hasAttribute('muted');
+    this.#showSound();
+    if (this.#isWanted || this.hasAttribute('autoplay')) void this.play();
   }
 
   disconnectedCallback(): void {
     this.close();
   }
 
-  /** Watches a stream in place of the one before. */
-  watch(connection: Connection, streamKey: string): void {
+  attributeChangedCallback(name: string, before: string | null, now: string | null): void {
+    if (before === now) return;
+    if (name === 'volume') this.volume = Number(now ?? 1);
+    else if (this.isConnected && (this.#watch || this.hasAttribute('autoplay'))) void this.play();
+  }
+
+  /** Plays the stream of the attributes, at live age. */
+  async play(): Promise<void> {
+    this.#isWanted = true;
+    const { streamKey } = this;
+    if (!streamKey) return;
+    this.#open(streamKey, undefined);
+    this.#notify('play');
+  }
+
+  /** Stops watching; the last picture goes. A live stream that is played again is played live. */
+  pause(): void {
+    this.#isWanted = false;
+    if (!this.#watch) return;
     this.close();
-    this.dataset.frames = '0';
-    this.#watch = new Watch(connection, streamKey, {
-      state: (state) => this.#show(state),
-      stats: (stats) => this.#tell(stats),
-      stream: (stream, streamerUsername) => this.#emit('stream', { stream, streamerUsername }),
-      path: (path) => this.#take(path),
-      sized: (width, height) => this.#stage.style.setProperty('--ratio', `${width} / ${height}`),
-      failed: (failure) => this.#failed(failure),
-      next: (key) => this.#emit('next', key),
-    });
-    this.#show(this.#watch.state);
+    this.#show(PLAYER.idle);
+    this.#notify('pause');
+  }
+
+  /** Begins anew. */
+  load(): void {
+    if (this.#watch) void this.play();
+  }
+
+  /** Watches a stream in place of the one before, over a connection that the page has already. */
+  watch(connection: Connection, streamKey: string): void {
+    this.#open(streamKey, connection);
   }
 
   close(): void {
     this.#watch?.close();
     this.#watch = undefined;
     this.#path = undefined;
+    this.#surface.replaceChildren();
+    this.#showSound();
   }
 
   get state(): PlayerState {
     return this.#watch?.state ?? PLAYER.idle;
+  }
+
+  get streamKey(): string | null {
+    return this.getAttribute('stream-key') ?? keyFrom(this.getAttribute('src') ?? '');
+  }
+
+  set streamKey(key: string | null) {
+    if (key === null) this.removeAttribute('stream-key');
+    else this.setAttribute('stream-key', key);
+  }
+
+  get src(): string {
+    return this.getAttribute('src') ?? '';
+  }
+
+  set src(url: string) {
+    this.setAttribute('src', url);
+  }
+
+  get transport(): Transport {
+    return transportFrom(this.getAttribute('transport'));
+  }
+
+  set transport(transport: Transport) {
+    this.setAttribute('transport', transport);
+  }
+
+  get paused(): boolean {
+    return this.#watch === undefined;
+  }
+
+  get ended(): boolean {
+    return this.state === PLAYER.ended;
+  }
+
+  get muted(): boolean {
+    return this.#isMuted;
+  }
+
+  set muted(muted: boolean) {
+    if (muted !== this.#isMuted) this.#setMuted(muted);
+  }
+
+  get volume(): number {
+    return this.#level;
+  }
+
+  set volume(level: number) {
+    if (Number.isFinite(level) && level !== this.#level) this.#setVolume(Math.min(1, Math.max(0, level)));
+  }
+
+  get videoWidth(): number {
+    return this.#size.width;
+  }
+
+  get videoHeight(): number {
+    return this.#size.height;
+  }
+
+  get viewers(): number {
+    return this.#viewers;
+  }
+
+  /** The newest numbers: delay, buffer, pictures shown and skipped, path. */
+  get stats(): WatchStats | undefined {
+    return this.#stats;
+  }
+
+  get error(): PathFailure | undefined {
+    return this.#error;
+  }
+
+  async requestPictureInPicture(): Promise<PictureInPictureWindow> {
+    const video = this.#path?.pictureInPictureVideo();
+    if (!video) throw new DOMException('nothing is played', 'InvalidStateError');
+    if (video.readyState < 1) {
+      await new Promise((ready) => video.addEventListener('loadedmetadata', ready, { once: true }));
+    }
+    return video.requestPictureInPicture();
   }
 
   /** Lets a reaction rise over the picture. */
@@ -153,6 +284,47 @@ export class AbanicoPlayer extends HTMLElement {
     this.#hint.textContent = '';
   }
 
+  #open(streamKey: string, connection: Connection | undefined): void {
+    this.close();
+    this.dataset.frames = '0';
+    this.#error = undefined;
+    delete this.dataset.fallback;
+    const server = connection?.server ?? serverOf(this);
+    this.#watch = new Watch(
+      { server, streamKey, transport: this.transport, connection },
+      {
+        state: (state) => this.#show(state),
+        stats: (stats) => this.#tell(stats),
+        stream: (stream, streamerUsername) => this.#emit('stream', { stream, streamerUsername }),
+        viewers: (count) => {
+          this.#viewers = count;
+          this.#emit('viewers', count);
+        },
+        path: (path) => this.#take(path),
+        sized: (width, height) => this.#resized(width, height),
+        fellBack: (to, failure) => {
+          this.dataset.fallback = failure.kind;
+          this.#emit('fallback', { to, failure });
+        },
+        failed: (failure) => this.#failed(failure),
+        soundChanged: () => this.#soundChanged(),
+        next: (key) => this.#emit('next', key),
+      },
+    );
+    this.#show(this.#watch.state);
+  }
+
+  #resized(width: number, height: number): void {
+    this.#size = { width, height };
+    this.#stage.style.setProperty('--ratio', `${width} / ${height}`);
+    this.#notify('resize');
+  }
+
+  /** An event as media elements have it. */
+  #notify(name: string): void {
+    this.dispatchEvent(new Event(name));
+  }
+
   #emit<E extends keyof PlayerEvents>(name: E, detail: PlayerEvents[E]): void {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
@@ -167,18 +339,26 @@ export class AbanicoPlayer extends HTMLElement {
     this.#hint.hidden = said !== undefined && said.hint === undefined;
     this.#overlay.hidden = state === PLAYER.playing || state === PLAYER.idle;
     this.#overlay.classList.toggle('busy', BUSY.includes(state));
+    this.#play.hidden = state !== PLAYER.idle || this.#isWanted || !this.hasAttribute('controls');
     this.#emit('statechange', state);
+    if (state === PLAYER.playing) this.#notify('playing');
+    else if (state === PLAYER.ended) this.#notify('ended');
+    else if (BUSY.includes(state)) this.#notify('waiting');
   }
 
   #failed(failure: PathFailure): void {
     setText(this.#said, FAILURES[failure.kind], { codec: failure.kind === 'codec' ? failure.codec : '' });
     this.#hint.hidden = true;
+    this.#error = failure;
+    this.#emit('error', failure);
   }
 
   #tell(stats: WatchStats): void {
     this.dataset.frames = String(stats.frames);
     this.dataset.fps = stats.shownPerSecond.toFixed(1);
     this.dataset.skipped = String(stats.skipped);
+    this.dataset.bufferMs = String(Math.round(stats.bufferMs));
+    this.#stats = stats;
     if (stats.firstPictureMs !== undefined) this.dataset.firstPictureMs = String(Math.round(stats.firstPictureMs));
     if (stats.path) this.dataset.path = stats.path;
     if (stats.delayMs !== undefined) this.dataset.delayMs = String(Math.round(stats.delayMs));
@@ -188,38 +368,39 @@ export class AbanicoPlayer extends HTMLElement {
   #take(path: Path): void {
     this.#path = path;
     this.#surface.replaceChildren(path.element);
-    const video = path.element;
-    if (video instanceof HTMLVideoElement) {
-      video.volume = this.#level;
-      video.muted = this.#isMuted;
-      // A browser may refuse to start with sound: then without, and the button says how to have it.
-      if (!this.#isMuted) void video.play().catch(() => this.#setMuted(true));
-    }
+    this.#soundChanged();
+  }
+
+  /** A browser may refuse to start with sound: then without, and the button says how to have it. */
+  #soundChanged(): void {
+    const path = this.#path;
+    void path?.setSound(this.#isMuted, this.#level).then((isAllowed) => {
+      if (!isAllowed && path === this.#path) this.#setMuted(true);
+    });
     this.#showSound();
   }
 
   #setMuted(muted: boolean): void {
     this.#isMuted = muted;
-    if (this.#path?.element instanceof HTMLVideoElement) {
-      this.#path.element.muted = muted;
-      if (!muted && this.#level === 0) this.#setVolume(0.5);
-      void this.#path.element.play().catch(() => {});
-    }
-    this.#showSound();
+    if (!muted && this.#level === 0) this.#level = 0.5;
+    this.#soundSet();
   }
 
   #setVolume(level: number): void {
     this.#level = level;
-    this.#volume.value = String(level);
     preference.set('volume', String(level));
-    if (this.#path?.element instanceof HTMLVideoElement) this.#path.element.volume = level;
     this.#isMuted = level === 0;
-    if (this.#path?.element instanceof HTMLVideoElement) this.#path.element.muted = this.#isMuted;
-    this.#showSound();
+    this.#soundSet();
+  }
+
+  #soundSet(): void {
+    this.#volume.value = String(this.#level);
+    this.#soundChanged();
+    this.#notify('volumechange');
   }
 
   #showSound(): void {
-    const hasSound = this.#path?.element instanceof HTMLVideoElement;
+    const hasSound = this.#path?.hasSound ?? false;
     this.#mute.hidden = !hasSound;
     this.#volume.hidden = !hasSound;
     this.#unmute.hidden = !hasSound || !this.#isMuted;
@@ -230,15 +411,9 @@ export class AbanicoPlayer extends HTMLElement {
   }
 
   async #togglePictureInPicture(): Promise<void> {
-    const video = this.#path?.pictureInPictureVideo();
-    if (!video) return;
     try {
-      if (document.pictureInPictureElement === video) await document.exitPictureInPicture();
-      else {
-        if (video.readyState < 1)
-          await new Promise((ready) => video.addEventListener('loadedmetadata', ready, { once: true }));
-        await video.requestPictureInPicture();
-      }
+      if (document.pictureInPictureElement) await document.exitPictureInPicture();
+      else await this.requestPictureInPicture();
     } catch {
       // The browser or the person said no.
     }
@@ -277,7 +452,7 @@ export class AbanicoPlayer extends HTMLElement {
       'button',
       {
         class: kind,
-        attributes: { type: 'button' },
+        attributes: { type: 'button', part: `button ${label.slice(label.indexOf('.') + 1)}-button` },
         labels: { 'aria-label': label, title: label },
         on: { click: press },
       },
@@ -286,4 +461,4 @@ export class AbanicoPlayer extends HTMLElement {
   }
 }
 
-customElements.define('abanico-player', AbanicoPlayer);
+if (!customElements.get('abanico-player')) customElements.define('abanico-player', AbanicoPlayer);

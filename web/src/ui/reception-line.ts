@@ -1,7 +1,7 @@
 // How a stream is received, in a line: delay, quality, and the numbers behind them for who wants them.
 
 import { bitrateText, delayText, language, t } from '../i18n/language.ts';
-import type { WatchStats } from '../player/watch.ts';
+import type { WatchStats } from '../player/watch-numbers.ts';
 import { icon } from './icon.ts';
 import { h, setText } from './markup.ts';
 import './reception-line.css';

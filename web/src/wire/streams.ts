@@ -35,7 +35,7 @@ export function watchUrl(streamKey: string): string {
 /** The stream key in a share link, a viewer link or typed as it is. */
 export function keyFrom(text: string): string | null {
   const trimmed = text.trim();
-  const found = /(?:\/watch\/|[?&]key=)([^/?#&\s]+)/.exec(trimmed);
+  const found = /(?:\/watch\/|\/live\/|[?&]key=)([^/?#&\s]+)/.exec(trimmed);
   const key = found?.[1] ? safeDecode(found[1]) : trimmed;
   return /^[\w.-]{1,128}$/.test(key) ? key : null;
 }

@@ -1,0 +1,62 @@
+// What the page and the worker that receives, decodes and draws say to each other.
+
+import type { Refusal } from '../../native/closing.ts';
+import type { LinkState } from '../../native/link.ts';
+import type { Track } from '../../native/messages.ts';
+import type { PathFailure } from '../path.ts';
+
+/** How the sound output's clock stands to the wall clock. */
+export interface SoundClock {
+  /** The audio context's time, ms. */
+  contextMs: number;
+  /** When that is heard: ms since 1970, local clock. */
+  heardAt: number;
+}
+
+export type ToPlayerWorker =
+  | { type: 'start'; url: string; canvas: OffscreenCanvas; isVisible: boolean }
+  | { type: 'visible'; isVisible: boolean }
+  /** Sound goes to this port from now on; null: nobody listens. */
+  | { type: 'sound'; port: MessagePort | null }
+  | { type: 'sound-clock'; clock: SoundClock }
+  | { type: 'close' };
+
+export interface FramesStats {
+  skipped: number;
+  bufferMs: number;
+  /** Bytes since the last telling. */
+  bytes: number;
+  /** Video frames since the last telling. */
+  arrived: number;
+  roundTripMs: number | undefined;
+}
+
+export type FromPlayerWorker =
+  | { type: 'link'; state: LinkState }
+  | { type: 'welcome'; isPaused: boolean; isPublisherPresent: boolean; viewers: number }
+  | { type: 'tracks'; tracks: readonly Track[] }
+  | { type: 'paused'; isPaused: boolean }
+  | { type: 'publisher'; isPresent: boolean }
+  | { type: 'viewers'; count: number }
+  | { type: 'ended' }
+  | { type: 'refused'; reason: Refusal; message: string; isFinal: boolean }
+  | { type: 'shown'; delayMs: number | undefined }
+  | { type: 'sized'; width: number; height: number }
+  | { type: 'skipped'; frames: number }
+  | { type: 'stats'; stats: FramesStats }
+  | { type: 'failed'; failure: PathFailure };
+
+/** From the worker to the sound ring: sound of this time, one array a channel. */
+export type ToSoundRing =
+  | { type: 'samples'; timeMs: number; sampleRate: number; channels: Float32Array[] }
+  /** Sound of time T is wanted at the context's time T − offset. */
+  | { type: 'schedule'; offsetMs: number }
+  | { type: 'clear' };
+
+/** From the sound ring: what it plays at which of its own times. */
+export interface FromSoundRing {
+  contextMs: number;
+  timeMs: number;
+  /** False while it has nothing to play. */
+  isPlaying: boolean;
+}

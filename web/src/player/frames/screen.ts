@@ -1,0 +1,132 @@
+// Draws decoded pictures when they are due: at each animation frame the newest due one, the others are skipped.
+//
+// Runs wherever there is a canvas. The first picture, and the first after a rest, is drawn at once.
+
+import { FrameBuffer, type Timed } from '../frame-buffer.ts';
+import { CatchUp } from './catch-up.ts';
+
+export interface Picture extends Timed {
+  image: VideoFrame | ImageBitmap;
+  /** Server's clock, ms since 1970; 0 if unknown. */
+  capturedAt: number;
+}
+
+export interface ScreenHost {
+  drawn(picture: Picture): void;
+  sized(width: number, height: number): void;
+  /** A picture was let go: there is room for another one. */
+  released(): void;
+  /** The time of the sound that is heard at this local time; undefined without sound. */
+  heard(now: number): number | undefined;
+}
+
+/** A page that has just begun is late by its own doing: so long, lateness says nothing about the network. */
+const SETTLE_MS = 500;
+
+export class Screen {
+  readonly #canvas: OffscreenCanvas;
+  readonly #context: OffscreenCanvasRenderingContext2D | null;
+  readonly #host: ScreenHost;
+  readonly #catchUp = new CatchUp();
+  readonly #buffer: FrameBuffer<Picture>;
+  #animation = 0;
+  #isFresh = true;
+  #liveSince: number | undefined;
+
+  constructor(canvas: OffscreenCanvas, host: ScreenHost) {
+    this.#canvas = canvas;
+    this.#context = canvas.getContext('2d', { alpha: false });
+    this.#host = host;
+    this.#buffer = new FrameBuffer<Picture>(({ image }) => {
+      image.close();
+      host.released();
+    });
+  }
+
+  get waiting(): number {
+    return this.#buffer.waiting;
+  }
+
+  get skipped(): number {
+    return this.#buffer.skipped;
+  }
+
+  get bufferMs(): number {
+    return this.#buffer.bufferMs;
+  }
+
+  get dueOffset(): number {
+    return this.#buffer.dueOffset;
+  }
+
+  /** A frame of this time came; says so on arrival, before it is decoded. */
+  arrived(arrival: number, time: number): void {
+    if (!this.#catchUp.isBacklog(arrival, time)) this.#liveSince ??= arrival;
+    if (this.#isSettled(arrival)) this.#buffer.arrived(arrival, time);
+    else this.#buffer.arrivedLate(arrival, time);
+  }
+
+  /** Sound counts as well while it is heard: it must be there in time too. */
+  soundArrived(arrival: number, time: number): void {
+    if (this.#isSettled(arrival)) this.#buffer.arrived(arrival, time);
+  }
+
+  /** How long ago a picture of this time was due, ms. */
+  overdueMs(time: number): number {
+    return performance.now() - time - this.dueOffset;
+  }
+
+  show(picture: Picture): void {
+    if (this.#isFresh) {
+      this.#isFresh = false;
+      this.#draw(picture);
+      return;
+    }
+    this.#buffer.push(picture);
+    this.#schedule();
+  }
+
+  /** What comes next begins with a backlog. */
+  restart(): void {
+    this.#liveSince = undefined;
+    this.#catchUp.restart();
+    this.#buffer.restart();
+  }
+
+  /** Nothing is shown until the next picture, which is shown at once. */
+  clear(): void {
+    this.#buffer.clear();
+    this.#liveSince = undefined;
+    this.#catchUp.restart();
+    this.#isFresh = true;
+  }
+
+  #isSettled(now: number): boolean {
+    return this.#liveSince !== undefined && now - this.#liveSince > SETTLE_MS;
+  }
+
+  #schedule(): void {
+    if (this.#animation !== 0) return;
+    this.#animation = requestAnimationFrame((now) => {
+      this.#animation = 0;
+      const picture = this.#buffer.take(now, this.#host.heard(now));
+      if (picture) this.#draw(picture);
+      if (this.#buffer.waiting > 0) this.#schedule();
+    });
+  }
+
+  #draw(picture: Picture): void {
+    const { image } = picture;
+    const [width, height] =
+      'displayWidth' in image ? [image.displayWidth, image.displayHeight] : [image.width, image.height];
+    if (this.#canvas.width !== width || this.#canvas.height !== height) {
+      this.#canvas.width = width;
+      this.#canvas.height = height;
+      this.#host.sized(width, height);
+    }
+    this.#context?.drawImage(image, 0, 0, width, height);
+    image.close();
+    this.#host.drawn(picture);
+    this.#host.released();
+  }
+}

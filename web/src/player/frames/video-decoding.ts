@@ -1,0 +1,162 @@
+// Decodes one video track, frame by frame.
+//
+// Never more than a few pictures are out at once, because decoders have few; what comes meanwhile waits encoded. What waits
+// too long is left behind for a newer keyframe. Only whole runs from a keyframe on reach the decoder.
+
+import type { Frame } from '../../native/frame.ts';
+import { fromBase64, type VideoTrack } from '../../native/messages.ts';
+import type { PathFailure } from '../path.ts';
+
+const OUT_MAX = 8;
+/** More than this waiting, and the decoder does not keep up. */
+const QUEUE_MAX = 90;
+/** What is so late and waits before a keyframe is left behind for it. */
+const OVERDUE_MAX_MS = 100;
+/** Firefox judges its decoder too slow when chunks have no duration. */
+const USUAL_DURATION = 33_333;
+
+export interface Decoded {
+  image: VideoFrame | ImageBitmap;
+  /** Of the stream's timeline, µs. */
+  timestamp: number;
+  /** Microseconds since 1970, server's clock; 0 if unknown. */
+  capturedAt: number;
+  arrival: number;
+}
+
+export interface DecodingHost {
+  decoded(decoded: Decoded): void;
+  /** So many frames were left out; the next one that is given must be a keyframe. */
+  lost(frames: number): void;
+  failed(failure: PathFailure): void;
+  /** Pictures that wait to be drawn. */
+  waiting(): number;
+  /** How long ago a picture of this time (µs) was due, ms. */
+  overdueMs(timestamp: number): number;
+}
+
+export interface Decoding {
+  take(frame: Frame, arrival: number): void;
+  /** There may be room for more. */
+  pump(): void;
+  /** Forgets what waits: a keyframe comes next. */
+  restart(): void;
+  close(): void;
+}
+
+/** An error right after the first keyframes says that the codec cannot be had; a later one that a frame was broken. */
+const BREAKS_MAX = 3;
+
+export class VideoDecoding implements Decoding {
+  readonly #track: VideoTrack;
+  readonly #host: DecodingHost;
+  readonly #about = new Map<number, { capturedAt: number; arrival: number }>();
+  #decoder: VideoDecoder | undefined;
+  #isReady = false;
+  #queue: { frame: Frame; arrival: number }[] = [];
+  #breaks = 0;
+
+  constructor(track: VideoTrack, host: DecodingHost) {
+    this.#track = track;
+    this.#host = host;
+    void this.#begin();
+  }
+
+  take(frame: Frame, arrival: number): void {
+    const first = this.#queue[0];
+    if (frame.isKeyframe && first && this.#host.overdueMs(first.frame.timestamp) > OVERDUE_MAX_MS) this.#queue = [];
+    this.#queue.push({ frame, arrival });
+    if (this.#queue.length > QUEUE_MAX) {
+      const lost = this.#queue.length;
+      this.#queue = [];
+      this.#host.lost(lost);
+    }
+    this.pump();
+  }
+
+  pump(): void {
+    const decoder = this.#decoder;
+    if (!this.#isReady || decoder?.state !== 'configured') return;
+    while (this.#queue.length > 0 && this.#host.waiting() + this.#about.size < OUT_MAX) {
+      const next = this.#queue.shift();
+      if (!next) return;
+      const { frame, arrival } = next;
+      this.#about.set(frame.timestamp, { capturedAt: frame.capturedAt, arrival });
+      try {
+        decoder.decode(
+          new EncodedVideoChunk({
+            type: frame.isKeyframe ? 'key' : 'delta',
+            timestamp: frame.timestamp,
+            duration: frame.duration || USUAL_DURATION,
+            data: frame.payload,
+          }),
+        );
+      } catch {
+        this.#broke();
+        return;
+      }
+    }
+  }
+
+  restart(): void {
+    this.#queue = [];
+  }
+
+  close(): void {
+    if (this.#decoder && this.#decoder.state !== 'closed') this.#decoder.close();
+    this.#decoder = undefined;
+    this.#about.clear();
+  }
+
+  async #begin(): Promise<void> {
+    const { codec, description } = this.#track;
+    const config: VideoDecoderConfig = {
+      codec,
+      optimizeForLatency: true,
+      ...(description ? { description: fromBase64(description) } : {}),
+    };
+    if (typeof VideoDecoder === 'undefined') {
+      this.#host.failed({ kind: 'no-webcodecs' });
+      return;
+    }
+    const { supported } = await VideoDecoder.isConfigSupported(config).catch(() => ({ supported: false }));
+    if (!supported) {
+      this.#host.failed({ kind: 'codec', codec });
+      return;
+    }
+    const decoder = new VideoDecoder({
+      output: (image) => {
+        const about = this.#about.get(image.timestamp);
+        this.#about.delete(image.timestamp);
+        if (decoder !== this.#decoder || !about) {
+          image.close();
+          return;
+        }
+        this.#breaks = 0;
+        this.#host.decoded({ image, timestamp: image.timestamp, ...about });
+        this.pump();
+      },
+      error: () => {
+        if (decoder === this.#decoder) this.#broke();
+      },
+    });
+    decoder.configure(config);
+    this.#decoder = decoder;
+    this.#isReady = true;
+    this.pump();
+  }
+
+  #broke(): void {
+    this.close();
+    this.#isReady = false;
+    this.#breaks += 1;
+    const lost = this.#queue.length;
+    this.#queue = [];
+    if (this.#breaks >= BREAKS_MAX) {
+      this.#host.failed({ kind: 'broken' });
+      return;
+    }
+    this.#host.lost(lost);
+    void this.#begin();
+  }
+}
