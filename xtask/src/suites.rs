@@ -125,7 +125,7 @@ fn with_peers(mut command: Command) -> Command {
 
 /// Folders of tests that are started with `node --test`.
 fn node_suites() -> Vec<PathBuf> {
-    ["crates/socketio/tests/peers", "tests/streamhub", "web/e2e"]
+    ["crates/socketio/tests/peers", "tests/streamhub", "tests/live", "web/e2e"]
         .into_iter()
         .map(|folder| root().join(folder))
         .filter(|folder| node_tests(folder).is_ok_and(|tests| !tests.is_empty()))
