@@ -1,7 +1,7 @@
 // From glass to glass: how old a picture is when the viewer's page shows it. Not part of the tests: it needs a quiet
 // machine and the better part of a minute.
 //
-//   node web/measure/glass.mjs [--path webcodecs|mse|socketio] [--mode live|low-delay|production|demo] [--size 640x480]
+//   node web/measure/glass.mjs [--path webcodecs|mse|socketio] [--painter page|worker] [--mode live|low-delay|production|demo] [--size 640x480]
 //     [--fps 30] [--seconds 20] [--server http://…]
 //
 // A publisher's page and a viewer's page of one browser, in two processes with one clock. The camera paints the time into
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     size: { type: 'string', default: '640x480' },
     fps: { type: 'string', default: '30' },
     seconds: { type: 'string', default: '20' },
+    painter: { type: 'string', default: 'page' },
     server: { type: 'string' },
   },
 });
@@ -52,7 +53,7 @@ try {
   const viewer = await openPage(browser);
   await prefer(viewer, { native: 'on' });
   await viewer.addInitScript(eye);
-  await viewer.goto(`${link}?transport=${values.path}`);
+  await viewer.goto(`${link}?transport=${values.path}&painter=${values.painter}`);
   await untilState(viewer, 'playing');
   await viewer.waitForTimeout(WARM_UP_MS);
   await viewer.evaluate(() => {
@@ -63,7 +64,7 @@ try {
   const { seen, unreadable } = await viewer.evaluate(() => ({ seen: window.seen, unreadable: window.unreadable }));
   const player = await viewer.locator('abanico-player').evaluate((element) => ({ ...element.dataset }));
   const { way, codec } = await publisher.locator('live-numbers').evaluate((element) => ({ ...element.dataset }));
-  console.log(JSON.stringify({ asked: values, way, codec, ...report(seen), unreadable, player }, null, 1));
+  console.log(JSON.stringify({ ...values, way, codec, ...report(seen), unreadable, player }));
 } finally {
   for (const end of ends) await end();
 }

@@ -61,8 +61,10 @@ function watchPage(firstKey: string): void {
 
   const player = document.createElement('abanico-player') as AbanicoPlayer;
   for (const attribute of ['controls', 'muted']) player.toggleAttribute(attribute, true);
-  const transport = new URLSearchParams(location.search).get('transport');
-  if (transport) player.setAttribute('transport', transport);
+  for (const wish of ['transport', 'painter']) {
+    const value = new URLSearchParams(location.search).get(wish);
+    if (value) player.setAttribute(wish, value);
+  }
   const chat = document.createElement('chat-panel') as ChatPanel;
   chat.className = 'card';
   const reception = document.createElement('reception-line') as ReceptionLine;

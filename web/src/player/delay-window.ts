@@ -17,6 +17,11 @@ export interface DelayBounds {
   minMs: number;
   maxMs: number;
   marginMs: number;
+  /**
+   * Up to this much needs no buffer at all, because half the time between two pictures hides it; from twice as much on all
+   * of it is needed. 0 if left out.
+   */
+  hiddenMs?: number;
 }
 
 export class DelayWindow {
@@ -50,7 +55,7 @@ export class DelayWindow {
       this.#delays.shift();
     }
     const { minMs, maxMs, marginMs } = this.#bounds;
-    const enough = percentile(this.#delays, PERCENTILE) + marginMs;
+    const enough = withoutHidden(percentile(this.#delays, PERCENTILE) + marginMs, this.#bounds.hiddenMs ?? 0);
     const wanted = Math.min(maxMs, Math.max(minMs, enough));
     this.#buffer =
       wanted > this.#buffer ? wanted : this.#buffer + (wanted - this.#buffer) * (1 - Math.exp(-sinceLast / FALL_MS));
@@ -78,6 +83,10 @@ export class DelayWindow {
     this.#bases.push({ at, base });
     while ((this.#bases[0]?.at ?? at) < at - BASE_WINDOW_MS) this.#bases.shift();
   }
+}
+
+function withoutHidden(ms: number, hiddenMs: number): number {
+  return ms >= 2 * hiddenMs ? ms : Math.max(0, 2 * (ms - hiddenMs));
 }
 
 function percentile(samples: readonly { delay: number }[], p: number): number {

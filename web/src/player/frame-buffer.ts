@@ -5,7 +5,7 @@
 
 import { DelayWindow } from './delay-window.ts';
 
-const BOUNDS = { startMs: 30, minMs: 4, maxMs: 400, marginMs: 4 } as const;
+const BOUNDS = { startMs: 30, minMs: 0, maxMs: 400, marginMs: 4, hiddenMs: 20 } as const;
 /** More than this waiting means that nobody takes them (a hidden page): the oldest is dropped and counted. */
 const FRAMES_MAX = 24;
 /** A picture this far off its schedule has another clock than the ones before: the schedule starts anew. */

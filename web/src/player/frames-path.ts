@@ -1,7 +1,13 @@
-// Shows a stream over the native door: a worker receives, decodes (WebCodecs, or whole pictures) and draws.
+// Shows a stream over the native door: a worker receives and decodes (WebCodecs, or whole pictures).
+//
+// Usually the page draws, because what it draws is seen one display interval sooner; where the page is busy with other
+// things the worker can draw as well.
 
+import { localNow } from '../native/link.ts';
+import { type Heard, heardNow } from './frames/heard.ts';
 import type { FromPlayerWorker, SoundClock, ToPlayerWorker } from './frames/messages.ts';
 import PlayerWorker from './frames/player.worker.ts?worker&inline';
+import { Screen } from './frames/screen.ts';
 import { SoundOutput } from './frames/sound-output.ts';
 import type { DoorHost, Path, PathStats } from './path.ts';
 
@@ -10,23 +16,39 @@ export function mayPlayFrames(): boolean {
   return typeof OffscreenCanvas !== 'undefined' && 'transferControlToOffscreen' in HTMLCanvasElement.prototype;
 }
 
+/** Who draws. */
+export type Painter = 'page' | 'worker';
+
+/** How pictures are due on the page's screen is told to the worker when it moved by so much. */
+const DUE_STEP_MS = 2;
+
 export class FramesPath implements Path {
   readonly name = 'webcodecs';
   readonly element = document.createElement('canvas');
   readonly #worker = new PlayerWorker();
   readonly #host: DoorHost;
   #sound: SoundOutput | undefined;
-  #stats: PathStats = { skipped: 0, bufferMs: 0 };
+  readonly #screen: Screen | undefined;
+  #workerStats: PathStats = { skipped: 0, bufferMs: 0 };
+  #clockOffsetMs: number | undefined;
+  #dueOffset = Number.NaN;
+  #heard: Heard | undefined;
   #hasSound = false;
   #isVisible = !document.hidden;
   #window: HTMLVideoElement | undefined;
 
-  constructor(url: string, host: DoorHost) {
+  constructor(url: string, painter: Painter, host: DoorHost) {
     this.#host = host;
-    this.#worker.onmessage = ({ data }: MessageEvent<FromPlayerWorker>) => this.#heard(data);
+    this.#worker.onmessage = ({ data }: MessageEvent<FromPlayerWorker>) => this.#told(data);
     this.#worker.onerror = () => host.failed({ kind: 'broken' });
-    const canvas = this.element.transferControlToOffscreen();
-    this.#send({ type: 'start', url, canvas, isVisible: this.#isVisible }, [canvas]);
+    const isVisible = this.#isVisible;
+    if (painter === 'worker') {
+      const canvas = this.element.transferControlToOffscreen();
+      this.#send({ type: 'start', url, canvas, isVisible }, [canvas]);
+    } else {
+      this.#screen = this.#makeScreen();
+      this.#send({ type: 'start', url, canvas: undefined, isVisible });
+    }
   }
 
   get hasSound(): boolean {
@@ -52,7 +74,9 @@ export class FramesPath implements Path {
   }
 
   stats(): PathStats {
-    return this.#stats;
+    const { skipped, bufferMs } = this.#workerStats;
+    const screen = this.#screen;
+    return { skipped: skipped + (screen?.skipped ?? 0), bufferMs: Math.round(screen?.bufferMs ?? bufferMs) };
   }
 
   pictureInPictureVideo(): HTMLVideoElement {
@@ -72,6 +96,7 @@ export class FramesPath implements Path {
 
   close(): void {
     this.#worker.onmessage = null;
+    this.#screen?.clear();
     this.#send({ type: 'close' });
     this.#sound?.close();
     if (this.#window) this.#window.srcObject = null;
@@ -83,14 +108,52 @@ export class FramesPath implements Path {
     this.#send({ type: 'visible', isVisible: this.#isVisible || isInWindow });
   }
 
-  #heard(message: FromPlayerWorker): void {
+  #makeScreen(): Screen {
     const host = this.#host;
+    return new Screen(this.element, {
+      drawn: ({ capturedAt }) => {
+        const offset = this.#clockOffsetMs;
+        host.shown(offset === undefined || capturedAt === 0 ? undefined : localNow() + offset - capturedAt);
+      },
+      sized: (width, height) => host.sized(width, height),
+      released: () => this.#send({ type: 'released' }),
+      heard: (now) => heardNow(this.#heard, now),
+    });
+  }
+
+  #arrived(screen: Screen, arrival: number, time: number, isSound: boolean): void {
+    if (isSound) screen.soundArrived(arrival, time);
+    else screen.arrived(arrival, time);
+    const { dueOffset } = screen;
+    if (Math.abs(dueOffset - this.#dueOffset) < DUE_STEP_MS) return;
+    this.#dueOffset = dueOffset;
+    this.#send({ type: 'due', offsetMs: dueOffset });
+  }
+
+  #told(message: FromPlayerWorker): void {
+    const host = this.#host;
+    const screen = this.#screen;
     switch (message.type) {
+      case 'arrived':
+        if (screen) this.#arrived(screen, message.arrival, message.time, message.isSound);
+        break;
+      case 'picture':
+        if (screen) screen.show(message.picture);
+        else message.picture.image.close();
+        break;
+      case 'screen':
+        if (message.what === 'restart') screen?.restart();
+        else screen?.clear();
+        break;
+      case 'heard':
+        this.#heard = { timeMs: message.timeMs, at: message.at };
+        break;
       case 'shown':
         host.shown(message.delayMs);
         break;
       case 'stats':
-        this.#stats = { skipped: message.stats.skipped, bufferMs: Math.round(message.stats.bufferMs) };
+        this.#workerStats = { skipped: message.stats.skipped, bufferMs: message.stats.bufferMs };
+        this.#clockOffsetMs = message.stats.clockOffsetMs;
         host.received(message.stats.bytes, message.stats.arrived);
         break;
       case 'sized':

@@ -14,7 +14,7 @@ import { REFUSAL, type WireFrame, type WireStream } from '../wire/events.ts';
 import { shortTag } from '../wire/identity.ts';
 import { toBytes } from '../wire/payload.ts';
 import { FedMedia } from './fed-media.ts';
-import { FramesPath, mayPlayFrames } from './frames-path.ts';
+import { FramesPath, mayPlayFrames, type Painter } from './frames-path.ts';
 import { mediaSourceClass } from './media-source.ts';
 import { MsePath } from './mse-path.ts';
 import type { DoorHost, FedPath, Path, PathFailure, PathHost } from './path.ts';
@@ -35,6 +35,8 @@ export interface WatchOptions {
   server: string;
   streamKey: string;
   transport: Transport;
+  /** Who draws decoded frames. */
+  painter?: Painter;
   /** The page's own, if it has one. */
   connection?: Connection | undefined;
 }
@@ -125,7 +127,7 @@ export class Watch {
     const { server, streamKey } = this.#options;
     switch (this.#route) {
       case 'webcodecs':
-        this.#show(new FramesPath(doorUrl(server, streamKey), this.#doorHost()));
+        this.#show(new FramesPath(doorUrl(server, streamKey), this.#options.painter ?? 'page', this.#doorHost()));
         break;
       case 'mse':
         this.#show(new MsePath(server, streamKey, this.#doorHost()));

@@ -291,7 +291,13 @@ export class AbanicoPlayer extends HTMLElement {
     delete this.dataset.fallback;
     const server = connection?.server ?? serverOf(this);
     this.#watch = new Watch(
-      { server, streamKey, transport: this.transport, connection },
+      {
+        server,
+        streamKey,
+        transport: this.transport,
+        painter: this.getAttribute('painter') === 'worker' ? 'worker' : 'page',
+        connection,
+      },
       {
         state: (state) => this.#show(state),
         stats: (stats) => this.#tell(stats),

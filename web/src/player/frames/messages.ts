@@ -14,12 +14,27 @@ export interface SoundClock {
 }
 
 export type ToPlayerWorker =
-  | { type: 'start'; url: string; canvas: OffscreenCanvas; isVisible: boolean }
+  /** With a canvas the worker draws; without, the page does. */
+  | { type: 'start'; url: string; canvas: OffscreenCanvas | undefined; isVisible: boolean }
+  /** The page let a picture go. */
+  | { type: 'released' }
+  /** Pictures of time T are due at the local time T + offset, on the page's screen. */
+  | { type: 'due'; offsetMs: number }
   | { type: 'visible'; isVisible: boolean }
   /** Sound goes to this port from now on; null: nobody listens. */
   | { type: 'sound'; port: MessagePort | null }
   | { type: 'sound-clock'; clock: SoundClock }
   | { type: 'close' };
+
+/** A decoded picture; times in ms, `arrival` in the local clock since 1970. */
+export interface Picture {
+  image: VideoFrame | ImageBitmap;
+  /** On the stream's timeline. */
+  time: number;
+  arrival: number;
+  /** Server's clock, since 1970; 0 if unknown. */
+  capturedAt: number;
+}
 
 export interface FramesStats {
   skipped: number;
@@ -28,7 +43,8 @@ export interface FramesStats {
   bytes: number;
   /** Video frames since the last telling. */
   arrived: number;
-  roundTripMs: number | undefined;
+  /** What to add to the local clock to have the server's, ms. */
+  clockOffsetMs: number;
 }
 
 export type FromPlayerWorker =
@@ -40,6 +56,12 @@ export type FromPlayerWorker =
   | { type: 'viewers'; count: number }
   | { type: 'ended' }
   | { type: 'refused'; reason: Refusal; message: string; isFinal: boolean }
+  /** For the page's screen. */
+  | { type: 'arrived'; arrival: number; time: number; isSound: boolean }
+  | { type: 'picture'; picture: Picture }
+  | { type: 'screen'; what: 'restart' | 'clear' }
+  | { type: 'heard'; timeMs: number; at: number }
+  /** Of the worker's own screen. */
   | { type: 'shown'; delayMs: number | undefined }
   | { type: 'sized'; width: number; height: number }
   | { type: 'skipped'; frames: number }

@@ -3,19 +3,22 @@
 // Nobody sees or hears it: it asks the server for silence and decodes nothing. It is heard but not seen: only sound is
 // decoded. It is seen again: it goes on at live age.
 
-import { LINK } from '../../native/link.ts';
+import { LINK, localNow } from '../../native/link.ts';
 import type { AudioTrack, Track, VideoTrack } from '../../native/messages.ts';
 import { WatchDoor } from '../../native/watch-door.ts';
 import type { FromPlayerWorker, ToPlayerWorker } from './messages.ts';
+import { PageScreen } from './page-screen.ts';
 import { PictureDecoding } from './picture-decoding.ts';
-import { Screen } from './screen.ts';
+import { Screen, type Surface } from './screen.ts';
 import { SoundDecoding } from './sound-decoding.ts';
 import { type Decoding, type DecodingHost, VideoDecoding } from './video-decoding.ts';
 
 const STATS_EVERY_MS = 250;
 
 let door: WatchDoor | undefined;
-let screen: Screen | undefined;
+let screen: Surface | undefined;
+let ownScreen: Screen | undefined;
+let pageScreen: PageScreen | undefined;
 let video: { track: VideoTrack; decoding: Decoding } | undefined;
 let audio: { track: AudioTrack; decoding: SoundDecoding } | undefined;
 let soundPort: MessagePort | null = null;
@@ -29,7 +32,8 @@ let arrived = 0;
 self.onmessage = ({ data }: MessageEvent<ToPlayerWorker>) => {
   switch (data.type) {
     case 'start':
-      screen = makeScreen(data.canvas);
+      if (data.canvas) screen = ownScreen = makeScreen(data.canvas);
+      else screen = pageScreen = new PageScreen(tell);
       door = openDoor(data.url, data.isVisible);
       setInterval(tellStats, STATS_EVERY_MS);
       break;
@@ -40,6 +44,13 @@ self.onmessage = ({ data }: MessageEvent<ToPlayerWorker>) => {
       soundPort = data.port;
       if (audio) audio.decoding.port = soundPort;
       if (!isSeen) setVisible(false);
+      break;
+    case 'released':
+      pageScreen?.released();
+      video?.decoding.pump();
+      break;
+    case 'due':
+      if (pageScreen) pageScreen.dueOffset = data.offsetMs;
       break;
     case 'sound-clock':
       if (audio) audio.decoding.clock = data.clock;
@@ -54,8 +65,8 @@ self.onmessage = ({ data }: MessageEvent<ToPlayerWorker>) => {
   }
 };
 
-function tell(message: FromPlayerWorker): void {
-  self.postMessage(message);
+function tell(message: FromPlayerWorker, transfer: Transferable[] = []): void {
+  self.postMessage(message, { transfer });
 }
 
 function makeScreen(canvas: OffscreenCanvas): Screen {
@@ -73,7 +84,8 @@ function openDoor(url: string, isVisible: boolean): WatchDoor {
     welcome: ({ paused, publisherPresent, viewers }) =>
       tell({ type: 'welcome', isPaused: paused, isPublisherPresent: publisherPresent, viewers }),
     tracks: setTracks,
-    frame(frame, arrival) {
+    frame(frame, arrivedAt) {
+      const arrival = performance.timeOrigin + arrivedAt;
       bytes += frame.payload.length;
       const time = frame.timestamp / 1_000;
       if (frame.track === video?.track.track) {
@@ -121,10 +133,14 @@ function setTracks(tracks: readonly Track[]): void {
   }
   if (JSON.stringify(newAudio) !== JSON.stringify(audio?.track)) {
     audio?.decoding.close();
-    audio = newAudio && { track: newAudio, decoding: new SoundDecoding(newAudio) };
+    audio = newAudio && { track: newAudio, decoding: new SoundDecoding(newAudio, toldHeard) };
     if (audio && soundPort) audio.decoding.port = soundPort;
   }
   tell({ type: 'tracks', tracks });
+}
+
+function toldHeard(timeMs: number, at: number): void {
+  if (pageScreen) tell({ type: 'heard', timeMs, at });
 }
 
 function makeDecoding(track: VideoTrack): Decoding {
@@ -137,7 +153,7 @@ function makeDecoding(track: VideoTrack): Decoding {
     },
     failed: (failure) => tell({ type: 'failed', failure }),
     waiting: () => screen?.waiting ?? 0,
-    overdueMs: (timestamp: number) => screen?.overdueMs(timestamp / 1_000) ?? 0,
+    overdueMs: (timestamp) => localNow() - timestamp / 1_000 - (screen?.dueOffset ?? 0),
   };
   return track.codec === 'jpeg' ? new PictureDecoding(host) : new VideoDecoding(track, host);
 }
@@ -160,11 +176,11 @@ function tellStats(): void {
   tell({
     type: 'stats',
     stats: {
-      skipped: (screen?.skipped ?? 0) + lost,
-      bufferMs: screen?.bufferMs ?? 0,
+      skipped: (ownScreen?.skipped ?? 0) + lost,
+      bufferMs: ownScreen?.bufferMs ?? 0,
       bytes,
       arrived,
-      roundTripMs: door?.roundTripMs,
+      clockOffsetMs: door ? door.serverNow() - localNow() : 0,
     },
   });
   bytes = 0;

@@ -1,14 +1,27 @@
 // Draws decoded pictures when they are due: at each animation frame the newest due one, the others are skipped.
 //
-// Runs wherever there is a canvas. The first picture, and the first after a rest, is drawn at once.
+// Runs wherever there is a canvas, on a page or in a worker. The first picture, and the first after a rest, is drawn at
+// once. Local times are ms since 1970, so that page and worker mean the same.
 
-import { FrameBuffer, type Timed } from '../frame-buffer.ts';
+import { FrameBuffer } from '../frame-buffer.ts';
 import { CatchUp } from './catch-up.ts';
+import type { Picture } from './messages.ts';
 
-export interface Picture extends Timed {
-  image: VideoFrame | ImageBitmap;
-  /** Server's clock, ms since 1970; 0 if unknown. */
-  capturedAt: number;
+/** Where decoded pictures go. */
+export interface Surface {
+  /** A frame of this time came; said on arrival, before it is decoded. */
+  arrived(arrival: number, time: number): void;
+  /** Sound counts as well while it is heard: it must be there in time too. */
+  soundArrived(arrival: number, time: number): void;
+  show(picture: Picture): void;
+  /** What comes next begins with a backlog. */
+  restart(): void;
+  /** Nothing is shown until the next picture, which is shown at once. */
+  clear(): void;
+  /** Pictures that were given and are not let go yet. */
+  readonly waiting: number;
+  /** What to add to a picture's time to have the local time at which it is due. */
+  readonly dueOffset: number;
 }
 
 export interface ScreenHost {
@@ -16,16 +29,16 @@ export interface ScreenHost {
   sized(width: number, height: number): void;
   /** A picture was let go: there is room for another one. */
   released(): void;
-  /** The time of the sound that is heard at this local time; undefined without sound. */
+  /** The time of the sound that is heard at this local time, ms; undefined without sound. */
   heard(now: number): number | undefined;
 }
 
 /** A page that has just begun is late by its own doing: so long, lateness says nothing about the network. */
 const SETTLE_MS = 500;
 
-export class Screen {
-  readonly #canvas: OffscreenCanvas;
-  readonly #context: OffscreenCanvasRenderingContext2D | null;
+export class Screen implements Surface {
+  readonly #canvas: OffscreenCanvas | HTMLCanvasElement;
+  readonly #context: OffscreenCanvasRenderingContext2D | CanvasRenderingContext2D | null;
   readonly #host: ScreenHost;
   readonly #catchUp = new CatchUp();
   readonly #buffer: FrameBuffer<Picture>;
@@ -33,9 +46,9 @@ export class Screen {
   #isFresh = true;
   #liveSince: number | undefined;
 
-  constructor(canvas: OffscreenCanvas, host: ScreenHost) {
+  constructor(canvas: OffscreenCanvas | HTMLCanvasElement, host: ScreenHost) {
     this.#canvas = canvas;
-    this.#context = canvas.getContext('2d', { alpha: false });
+    this.#context = canvas.getContext('2d', { alpha: false }) as CanvasRenderingContext2D | null;
     this.#host = host;
     this.#buffer = new FrameBuffer<Picture>(({ image }) => {
       image.close();
@@ -59,21 +72,14 @@ export class Screen {
     return this.#buffer.dueOffset;
   }
 
-  /** A frame of this time came; says so on arrival, before it is decoded. */
   arrived(arrival: number, time: number): void {
     if (!this.#catchUp.isBacklog(arrival, time)) this.#liveSince ??= arrival;
     if (this.#isSettled(arrival)) this.#buffer.arrived(arrival, time);
     else this.#buffer.arrivedLate(arrival, time);
   }
 
-  /** Sound counts as well while it is heard: it must be there in time too. */
   soundArrived(arrival: number, time: number): void {
     if (this.#isSettled(arrival)) this.#buffer.arrived(arrival, time);
-  }
-
-  /** How long ago a picture of this time was due, ms. */
-  overdueMs(time: number): number {
-    return performance.now() - time - this.dueOffset;
   }
 
   show(picture: Picture): void {
@@ -86,14 +92,12 @@ export class Screen {
     this.#schedule();
   }
 
-  /** What comes next begins with a backlog. */
   restart(): void {
     this.#liveSince = undefined;
     this.#catchUp.restart();
     this.#buffer.restart();
   }
 
-  /** Nothing is shown until the next picture, which is shown at once. */
   clear(): void {
     this.#buffer.clear();
     this.#liveSince = undefined;
@@ -107,8 +111,9 @@ export class Screen {
 
   #schedule(): void {
     if (this.#animation !== 0) return;
-    this.#animation = requestAnimationFrame((now) => {
+    this.#animation = requestAnimationFrame((frameTime) => {
       this.#animation = 0;
+      const now = performance.timeOrigin + frameTime;
       const picture = this.#buffer.take(now, this.#host.heard(now));
       if (picture) this.#draw(picture);
       if (this.#buffer.waiting > 0) this.#schedule();

@@ -2,10 +2,9 @@
 
 import type { Frame } from '../../native/frame.ts';
 import { type AudioTrack, fromBase64 } from '../../native/messages.ts';
+import { heardNow } from './heard.ts';
 import type { FromSoundRing, SoundClock, ToSoundRing } from './messages.ts';
 
-/** What the ring says is believed for so long. */
-const HEARD_AGE_MAX_MS = 400;
 /** A schedule that moved by less is not told. */
 const SCHEDULE_STEP_MS = 2;
 const INSIDE_MAX = 50;
@@ -17,9 +16,12 @@ export class SoundDecoding {
   #clock: SoundClock | undefined;
   #scheduled: number | undefined;
   #played: { timeMs: number; at: number } | undefined;
+  readonly #heardAt: (timeMs: number, at: number) => void;
 
-  constructor(track: AudioTrack) {
+  /** `heard` is told which sound is heard at which local time, ms since 1970. */
+  constructor(track: AudioTrack, heard: (timeMs: number, at: number) => void) {
     this.#track = track;
+    this.#heardAt = heard;
   }
 
   /** Whether there is anybody to decode for. */
@@ -62,8 +64,7 @@ export class SoundDecoding {
   schedule(dueOffset: number): void {
     const clock = this.#clock;
     if (!clock || !this.#port) return;
-    const heardAt = clock.heardAt - performance.timeOrigin;
-    const offsetMs = heardAt - clock.contextMs - dueOffset;
+    const offsetMs = clock.heardAt - clock.contextMs - dueOffset;
     if (this.#scheduled !== undefined && Math.abs(offsetMs - this.#scheduled) < SCHEDULE_STEP_MS) return;
     this.#scheduled = offsetMs;
     this.#say({ type: 'schedule', offsetMs });
@@ -71,9 +72,7 @@ export class SoundDecoding {
 
   /** The time of the sound that is heard at this local time. */
   heard(now: number): number | undefined {
-    const played = this.#played;
-    if (!played || now - played.at > HEARD_AGE_MAX_MS) return undefined;
-    return played.timeMs + now - played.at;
+    return heardNow(this.#played, now);
   }
 
   restart(): void {
@@ -127,8 +126,9 @@ export class SoundDecoding {
       this.#played = undefined;
       return;
     }
-    const at = clock.heardAt - performance.timeOrigin + (contextMs - clock.contextMs);
+    const at = clock.heardAt + (contextMs - clock.contextMs);
     this.#played = { timeMs, at };
+    this.#heardAt(timeMs, at);
   }
 
   #say(message: ToSoundRing, transfer: Transferable[] = []): void {
