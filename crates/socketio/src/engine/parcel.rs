@@ -3,6 +3,7 @@
 //! A parcel is a few packets that belong together: a text, and the binary messages that it announces. Over a WebSocket
 //! each is a frame; over polling each is a packet of a payload. A clone is a count, never a copy.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use bytes::Bytes;
@@ -20,6 +21,11 @@ struct Inner {
     /// WebSocket frames in slices: the text with its header, then a header and a payload for each binary message.
     frames: Box<[Bytes]>,
     len: usize,
+    /// The frames in one slice, made when it has been put to some sockets as it is: the kernel takes one slice more
+    /// cheaply than several, and for many viewers that pays for the copy.
+    joined: OnceLock<[Bytes; 1]>,
+    /// How often it was put to a socket before `joined` was made.
+    puts: AtomicU32,
     /// Packets of polling, made when the first poll asks for them: the binary ones are base64.
     packets: OnceLock<Box<[Bytes]>>,
 }
@@ -41,6 +47,8 @@ impl Parcel {
             text: Bytes::new(),
             len: header.len() + bytes.len(),
             frames: Box::new([header, bytes]),
+            joined: OnceLock::new(),
+            puts: AtomicU32::new(0),
             packets: OnceLock::new(),
         }))
     }
@@ -72,6 +80,8 @@ impl Parcel {
             text: buffer.slice(SERVER_HEADER_BYTES_MAX..text_end),
             len: frames.iter().map(Bytes::len).sum(),
             frames: frames.into(),
+            joined: OnceLock::new(),
+            puts: AtomicU32::new(0),
             packets: OnceLock::new(),
         }))
     }
@@ -83,6 +93,8 @@ impl Parcel {
             text: frame.clone(),
             frames: Box::new([frame]),
             len,
+            joined: OnceLock::new(),
+            puts: AtomicU32::new(0),
             packets: OnceLock::new(),
         }))
     }
@@ -162,6 +174,26 @@ impl Parcel {
         &self.0.frames[skip..]
     }
 
+    /// The slices of its WebSocket frames, in as few as pay, for one of many sockets.
+    pub(crate) fn frames_for_many(&self) -> &[Bytes] {
+        /// So many sockets pay for a copy.
+        const PUTS_MIN: u32 = 8;
+        /// A longer one is not copied: there the number of slices does not matter.
+        const LEN_MAX: usize = 64 * 1024;
+        if self.0.frames.len() == 1 || self.0.len > LEN_MAX {
+            return &self.0.frames;
+        }
+        if let Some(joined) = self.0.joined.get() {
+            return joined;
+        }
+        if self.0.puts.fetch_add(1, Ordering::Relaxed) < PUTS_MIN {
+            return &self.0.frames;
+        }
+        self.0
+            .joined
+            .get_or_init(|| [self.0.frames.concat().into()])
+    }
+
     /// Its packets as polling carries them.
     pub(crate) fn packets(&self) -> &[Bytes] {
         self.0.packets.get_or_init(|| {
@@ -215,6 +247,16 @@ mod tests {
         assert_eq!(parcel.frames_from(2), [&[0x82, 1][..], &b"z"[..]]);
         assert_eq!(parcel.packets()[2], &b"beg=="[..]);
         assert_eq!(parcel.attachments().count(), 2);
+    }
+
+    #[test]
+    fn for_many_sockets_it_becomes_one_slice_of_the_same_bytes() {
+        let parcel = Parcel::build(vec![Bytes::from_static(b"picture")], |text| {
+            text.extend(b"4x")
+        });
+        assert_eq!(parcel.frames_for_many().len(), 3);
+        let last = (0..9).map(|_| parcel.frames_for_many().to_vec()).last();
+        assert_eq!(last.unwrap(), [parcel.frames_from(0).concat()]);
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl Line {
             self.hand_over(loan);
             return Offered::Busy;
         }
-        let sent = send(&self.stream, parcel.frames_from(0));
+        let sent = send(&self.stream, parcel.frames_for_many());
         if sent == 0 {
             self.hand_over(loan);
             return Offered::Busy;
