@@ -19,7 +19,7 @@ test('no page violates its policy or complains, in either language and theme', T
       ['/viewer.html', 'join-form input'],
       [new URL(link).pathname, 'abanico-player[state="playing"]'],
       ['/watch/0123456789abcdef0123456789abcdef', 'abanico-player[state="not-found"]'],
-      ['/streamer.html', 'source-preview video'],
+      ['/streamer.html', 'abanico-publisher[state]'],
     ]) {
       const response = await page.goto(server.origin + path);
       assert.match(response.headers()['content-security-policy'] ?? '', /default-src 'self'/);

@@ -2,11 +2,11 @@
 
 import { bitrateText, t } from '../i18n/language.ts';
 import { startLevelMeter } from '../publish/level-meter.ts';
-import { Problem, problemOf } from '../publish/problem.ts';
+import { type Problem, problemOf } from '../publish/problem.ts';
 import { type Notice, PublishSession, type PublishStats } from '../publish/publish-session.ts';
 import { PUBLISHER, type PublisherState } from '../publish/publisher-state.ts';
-import { addMicrophone, openSource, type Source } from '../publish/source.ts';
-import { keepAwake } from '../publish/wake-lock.ts';
+import { addMicrophone, type Source } from '../publish/source.ts';
+import type { AbanicoPublisher, PublisherEvents } from '../ui/abanico-publisher.ts';
 import type { ChatPanel } from '../ui/chat-panel.ts';
 import { icon } from '../ui/icon.ts';
 import { type BadgeState, liveBadge } from '../ui/live-badge.ts';
@@ -14,14 +14,12 @@ import type { LiveNumbers } from '../ui/live-numbers.ts';
 import { h, setText } from '../ui/markup.ts';
 import { messageBox } from '../ui/message-box.ts';
 import type { ShareCard } from '../ui/share-card.ts';
-import type { SourcePreview } from '../ui/source-preview.ts';
 import type { SourceSettings, WishChange } from '../ui/source-settings.ts';
 import { lastPublished, type PublishRight, preference, shortTag } from '../wire/identity.ts';
-import { watchUrl } from '../wire/streams.ts';
 import '../ui/chat-panel.ts';
 import '../ui/live-numbers.ts';
 import '../ui/share-card.ts';
-import '../ui/source-preview.ts';
+import '../ui/abanico-publisher.ts';
 import '../ui/source-settings.ts';
 
 const NAME_LENGTH_MAX = 64;
@@ -38,7 +36,7 @@ const BADGES: Record<PublisherState, BadgeState> = {
 };
 
 export class StreamerDesk {
-  readonly #preview = document.createElement('source-preview') as SourcePreview;
+  readonly #publisher = document.createElement('abanico-publisher') as AbanicoPublisher;
   readonly #settings = document.createElement('source-settings') as SourceSettings;
   readonly #share = document.createElement('share-card') as ShareCard;
   readonly #numbers = document.createElement('live-numbers') as LiveNumbers;
@@ -52,7 +50,7 @@ export class StreamerDesk {
     attributes: { type: 'text', maxlength: NAME_LENGTH_MAX, autocomplete: 'nickname', required: true },
   });
   readonly #start = this.#button('start', 'primary big', () => void this.#goLive());
-  readonly #pause = this.#button('pause', '', () => this.#session?.setPaused(this.#session.state === PUBLISHER.live));
+  readonly #pause = this.#button('pause', '', () => this.#togglePause());
   readonly #stop = this.#button('stop', 'danger', () => this.#askEnd());
   readonly #nameField = h(
     'label',
@@ -63,11 +61,7 @@ export class StreamerDesk {
   readonly #settingsCard = h('details', { class: 'card settings', attributes: { open: true } });
   readonly #side = h('aside', { class: 'side' });
   readonly root = h('div', { class: 'desk', attributes: { 'data-state': PUBLISHER.idle } });
-  #source: Source | undefined;
-  #opening: Promise<Source | undefined> | undefined;
-  #session: PublishSession | undefined;
   #stopMeter = () => {};
-  #stopAwake = () => {};
   #sureTimer: number | undefined;
   readonly #warnBeforeLeaving = (event: BeforeUnloadEvent) => event.preventDefault();
 
@@ -84,7 +78,7 @@ export class StreamerDesk {
         { class: 'stage' },
         h('h1', { class: 'out-of-sight', text: 'streamer.heading' }),
         this.#offer,
-        this.#preview,
+        this.#publisher,
         h(
           'div',
           { class: 'bar' },
@@ -101,7 +95,15 @@ export class StreamerDesk {
   }
 
   start(): void {
-    this.#preview.corner.append(this.#badge);
+    const publisher = this.#publisher;
+    publisher.append(this.#badge);
+    const listen = <E extends keyof PublisherEvents>(event: E, then: (detail: PublisherEvents[E]) => void) =>
+      publisher.addEventListener(event, (e) => then((e as CustomEvent<PublisherEvents[E]>).detail));
+    listen('statechange', (state) => this.#show(state));
+    listen('stats', (stats) => this.#tell(stats));
+    listen('stream', (stream) => this.#share.show(stream.watchUrl));
+    listen('problem', (problem) => this.#sayProblem(problem));
+    listen('notice', (notice) => this.#sayNotice(notice));
     const before = lastPublished.get();
     if (before) this.#offerToContinue(before);
     if (this.#settings.wish.kind === 'screen') this.#askForScreen();
@@ -109,21 +111,13 @@ export class StreamerDesk {
   }
 
   /** Opens what the settings wish; says what went wrong. Undefined if nothing could be opened. */
-  #open(): Promise<Source | undefined> {
-    this.#opening = this.#openNow().finally(() => {
-      this.#opening = undefined;
-    });
-    return this.#opening;
-  }
-
-  async #openNow(): Promise<Source | undefined> {
-    const { wish } = this.#settings;
+  async #open(): Promise<Source | undefined> {
+    const { wish, settings } = this.#settings;
     this.#clearMessages();
-    this.#close();
-    this.#preview.say('streamer.preview.opening');
+    this.#stopMeter();
     try {
-      const source = await openSource(wish);
-      this.#take(source, wish.kind === 'camera');
+      const source = await this.#publisher.open(wish, settings);
+      this.#meter();
       if (source.microphoneProblem) this.#sayMicrophone(source.microphoneProblem);
       void this.#settings.refreshDevices();
       return source;
@@ -133,7 +127,7 @@ export class StreamerDesk {
       this.#sayProblem(problem);
       if (wish.kind === 'screen') this.#askForScreen();
       else
-        this.#preview.say(
+        this.#publisher.say(
           'streamer.preview.off',
           this.#button('retry', '', () => void this.#open(), 'streamer.preview.retry'),
         );
@@ -141,22 +135,9 @@ export class StreamerDesk {
     }
   }
 
-  #take(source: Source, mirrored: boolean): void {
-    this.#source = source;
-    this.#preview.show(source.stream, mirrored);
-    source.video.addEventListener('ended', () => {
-      if (this.#source !== source) return;
-      this.#sayProblem(new Problem('source-ended'));
-      this.#session?.setPaused(true);
-      this.#close();
-      this.#preview.say('streamer.preview.off');
-    });
-    this.#meter();
-  }
-
   #meter(): void {
     this.#stopMeter();
-    const track = this.#source?.audio;
+    const track = this.#publisher.source?.audio;
     if (!track) return;
     track.enabled = this.#settings.isMicrophoneOn;
     this.#stopMeter = startLevelMeter(track, (level) => {
@@ -166,13 +147,13 @@ export class StreamerDesk {
 
   #close(): void {
     this.#stopMeter();
-    this.#source?.stop();
-    this.#source = undefined;
+    this.#publisher.close();
   }
 
   async #wished(change: WishChange): Promise<void> {
     const { wish, settings } = this.#settings;
-    const current = this.#source;
+    const publisher = this.#publisher;
+    const current = publisher.source;
     if (change === 'microphone' && current) {
       if (current.audio) current.audio.enabled = this.#settings.isMicrophoneOn;
       else if (wish.microphoneId !== undefined) await this.#addMicrophone(current, wish.microphoneId);
@@ -188,23 +169,22 @@ export class StreamerDesk {
     } else if (wish.kind !== 'screen') {
       await this.#open();
     }
-    if (this.#source && change !== 'microphone') this.#session?.change(this.#source, settings);
-    if (this.#session?.state === PUBLISHER.paused && this.#source && change === 'source')
-      this.#session.setPaused(false);
+    if (change === 'settings') publisher.settings = settings;
+    if (publisher.state === PUBLISHER.paused && publisher.source && change === 'source') publisher.resume();
   }
 
   async #addMicrophone(source: Source, deviceId: string): Promise<void> {
     try {
       await addMicrophone(source, deviceId);
       this.#meter();
-      this.#session?.change(source, this.#settings.settings);
+      this.#publisher.refresh();
     } catch (error) {
       this.#sayMicrophone(problemOf(error, 'camera'));
     }
   }
 
   #askForScreen(): void {
-    this.#preview.say(
+    this.#publisher.say(
       'streamer.preview.off',
       this.#button('choose-screen', 'primary', () => void this.#openScreen(), 'streamer.source.screen'),
     );
@@ -212,9 +192,12 @@ export class StreamerDesk {
 
   async #openScreen(): Promise<void> {
     const source = await this.#open();
-    if (!source || !this.#session) return;
-    this.#session.change(source, this.#settings.settings);
-    if (this.#session.state === PUBLISHER.paused) this.#session.setPaused(false);
+    if (source && this.#publisher.state === PUBLISHER.paused) this.#publisher.resume();
+  }
+
+  #togglePause(): void {
+    if (this.#publisher.state === PUBLISHER.live) this.#publisher.pause();
+    else this.#publisher.resume();
   }
 
   async #goLive(right?: PublishRight): Promise<void> {
@@ -222,40 +205,26 @@ export class StreamerDesk {
     const username = this.#name.value.trim();
     if (!username || this.#isOn) return;
     this.#start.disabled = true;
-    const source = (await this.#opening) ?? this.#source ?? (await this.#open());
+    const publisher = this.#publisher;
+    const source = publisher.source ?? (await publisher.opening) ?? (await this.#open());
     this.#start.disabled = false;
     if (!source) return;
     preference.set('name', username);
     this.#clearMessages();
     this.#offer.hidden = true;
-    const session = new PublishSession(
-      username,
-      source,
-      this.#settings.settings,
-      {
-        state: (state) => {
-          if (this.#session === session) this.#show(state);
-        },
-        stats: (stats) => this.#tell(stats),
-        stream: (stream) => this.#share.show(watchUrl(stream.streamKey)),
-        problem: (problem) => this.#sayProblem(problem),
-        notice: (notice) => this.#sayNotice(notice),
-      },
-      right,
-    );
-    this.#session = session;
+    publisher.settings = this.#settings.settings;
+    await publisher.start({ username, right });
+    if (!publisher.session) return;
     this.#chat.attach({
-      connection: session.connection,
-      streamKey: () => session.streamKey,
+      connection: publisher.session.connection,
+      streamKey: () => publisher.session?.streamKey,
       hostName: () => username,
       nameWish: null,
     });
-    session.start();
   }
 
   get #isOn(): boolean {
-    const state = this.#session?.state;
-    return state !== undefined && state !== PUBLISHER.idle && state !== PUBLISHER.ended;
+    return this.#publisher.isOn;
   }
 
   #offerToContinue(before: PublishRight & { username: string }): void {
@@ -287,7 +256,7 @@ export class StreamerDesk {
   #askEnd(): void {
     clearTimeout(this.#sureTimer);
     if (this.#stop.dataset.sure !== undefined) {
-      this.#session?.end();
+      this.#publisher.stop();
       return;
     }
     this.#stop.dataset.sure = '';
@@ -321,8 +290,6 @@ export class StreamerDesk {
     this.#numbers.hidden = !isLive && state !== PUBLISHER.ended;
     this.#chat.hidden = !isLive;
     this.#settingsCard.open = !isLive;
-    this.#stopAwake();
-    this.#stopAwake = isOn ? keepAwake() : () => {};
     if (isOn) window.addEventListener('beforeunload', this.#warnBeforeLeaving);
     else window.removeEventListener('beforeunload', this.#warnBeforeLeaving);
     this.#messages.querySelector('.of-state')?.remove();

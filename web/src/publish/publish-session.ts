@@ -52,6 +52,15 @@ export type Notice =
   | { kind: 'fell-back'; to: Settings['kind']; reason: string }
   | { kind: 'warning'; code: string; message: string };
 
+export interface PublishOptions {
+  username: string;
+  server?: string;
+  source: Source;
+  settings: Settings;
+  /** To come back to a stream; a new one is created without. */
+  right?: PublishRight | undefined;
+}
+
 export interface PublishHost {
   state(state: PublisherState): void;
   stats(stats: PublishStats): void;
@@ -89,13 +98,13 @@ export class PublishSession {
   #dropped = 0;
   #liveSince: number | undefined;
 
-  constructor(username: string, source: Source, settings: Settings, host: PublishHost, right?: PublishRight) {
+  constructor({ username, server, source, settings, right }: PublishOptions, host: PublishHost) {
     this.#host = host;
     this.#source = source;
     this.#settings = settings;
     this.#way = settings;
     this.#right = right;
-    this.connection = new Connection(username, 'STREAMER');
+    this.connection = new Connection(username, 'STREAMER', server);
     const { connection } = this;
     connection.on('stream:created', ({ stream, publishToken }) => this.#created(stream, publishToken ?? ''));
     connection.on('stream:started', ({ stream }) => this.#started(stream));
@@ -122,6 +131,10 @@ export class PublishSession {
 
   get streamKey(): string | undefined {
     return this.#right?.streamKey;
+  }
+
+  get right(): PublishRight | undefined {
+    return this.#right;
   }
 
   get state(): PublisherState {
@@ -153,6 +166,13 @@ export class PublishSession {
     if (paused) this.#rest();
     else this.#capture();
     this.#set(paused ? PUBLISHER.paused : PUBLISHER.live);
+  }
+
+  /** Goes away without ending the stream: it waits for a while for who shows its token. */
+  leave(): void {
+    this.#stopCapture();
+    clearInterval(this.#statsTimer);
+    this.connection.close();
   }
 
   /** Ends the stream for everybody. */

@@ -19,7 +19,7 @@ export interface SourceWish {
 }
 
 export interface Source {
-  kind: SourceKind;
+  kind: SourceKind | 'stream';
   stream: MediaStream;
   video: MediaStreamTrack;
   audio: MediaStreamTrack | undefined;
@@ -61,6 +61,13 @@ export async function openSource(wish: SourceWish): Promise<Source> {
     source.microphoneProblem = problemOf(error, 'camera');
   }
   return source;
+}
+
+/** A stream that somebody else opened, and closes. */
+export function sourceOf(stream: MediaStream): Source {
+  const video = stream.getVideoTracks()[0];
+  if (!video) throw new Problem('no-device', 'the stream has no picture');
+  return { kind: 'stream', stream, video, audio: stream.getAudioTracks()[0], microphoneProblem: undefined, stop() {} };
 }
 
 /** Cameras and microphones by name; names are empty until a permission was given once. */

@@ -28,8 +28,8 @@ export function posterUrl(streamKey: string): string {
   return `/streams/${encodeURIComponent(streamKey)}/poster?t=${Date.now()}`;
 }
 
-export function watchUrl(streamKey: string): string {
-  return `${location.origin}/watch/${encodeURIComponent(streamKey)}`;
+export function watchUrl(streamKey: string, server: string = location.origin): string {
+  return `${server}/watch/${encodeURIComponent(streamKey)}`;
 }
 
 /** The stream key in a share link, a viewer link or typed as it is. */

@@ -70,14 +70,15 @@ export class FramesCapture {
   }
 
   #open(tracks: Tracks, limits: FramesLimits): { source: FramesSource; transfer: Transferable[] } {
-    // Tracks of its own: stopping the capture must not stop the preview, and a track may have one processor only.
+    const MakeProcessor = (globalThis as { MediaStreamTrackProcessor?: Processor<never> }).MediaStreamTrackProcessor;
+    // A track of its own: stopping the capture must not stop the preview, and a track may have one processor only. The
+    // sound is only read, and goes silent with the original; given to a worker it would be gone.
     const video = tracks.video.clone();
-    const audio = tracks.audio?.clone();
+    const audio = MakeProcessor ? tracks.audio : tracks.audio?.clone();
     this.#stopTracks = () => {
       video.stop();
-      audio?.stop();
+      if (audio !== tracks.audio) audio?.stop();
     };
-    const MakeProcessor = (globalThis as { MediaStreamTrackProcessor?: Processor<never> }).MediaStreamTrackProcessor;
     const readable = <T>(track: MediaStreamTrack, maxBufferSize: number) =>
       MakeProcessor ? new (MakeProcessor as Processor<T>)({ track, maxBufferSize }).readable : track;
     const source: FramesSource = {
