@@ -176,10 +176,11 @@ impl Channel {
         self.lock().ended
     }
 
-    /// Forgets the newest group, because what follows does not go on from it.
+    /// Forgets the newest group when nobody watches: what follows need not go on from it.
     pub fn forget_group(&self) {
         let mut state = self.lock();
         state.group.clear();
+        state.timeline.rewind();
         for packager in state.packagers.iter_mut().flatten() {
             packager.begin_group();
         }

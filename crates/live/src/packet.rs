@@ -61,6 +61,16 @@ impl Packet {
         matches!(self.content, Content::Init { .. })
     }
 
+    /// Whether it is a part of a multipart body: its payload is a picture by itself.
+    pub fn is_part(&self) -> bool {
+        !self.tail.is_empty()
+    }
+
+    /// Whether it is the line before the first part of a multipart body, which means nothing elsewhere.
+    pub fn is_separator(&self) -> bool {
+        self.is_init() && self.head.starts_with(b"--")
+    }
+
     /// Whether a viewer can begin with it, if it has the init packet.
     pub fn begins_group(&self) -> bool {
         matches!(

@@ -16,6 +16,8 @@ pub mod package;
 
 pub mod demux;
 
+pub mod join;
+
 pub mod webm;
 
 pub mod mp4;

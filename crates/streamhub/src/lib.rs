@@ -13,6 +13,7 @@ mod config;
 mod dialect;
 mod directory;
 pub mod door;
+mod joinable;
 mod mirror;
 mod names;
 mod payload;

@@ -5,7 +5,9 @@
 //!
 //! Invariant: nobody is sent a part of a recording without an init segment and a keyframe before it, unless it has them.
 
+use crate::bridge::Bridge;
 use crate::config::Limits;
+use crate::joinable::Joinable;
 use crate::mirror::Mirror;
 use crate::names::from_server;
 use crate::payload::{Data, Form};
@@ -13,7 +15,6 @@ use crate::time::Timestamp;
 use abanico_core::key::StreamKey;
 use abanico_live::Channel;
 use abanico_media::sniff::{Kind, sniff};
-use abanico_media::webm::{self, Joinable};
 use abanico_socketio::Message;
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
@@ -62,8 +63,8 @@ pub(crate) struct Relay {
     /// How many watch over other doors what a Socket.IO publisher sends, and what gives it to them.
     mirrored: usize,
     mirror: Option<Mirror>,
-    /// Whether a task brings here what a publisher at another door sends.
-    pub(crate) bridged: bool,
+    /// What brings here what a publisher at another door sends.
+    pub(crate) bridge: Option<Bridge>,
 }
 
 enum Media {
@@ -134,7 +135,7 @@ impl Relay {
             inits: 0,
             mirrored: 0,
             mirror: None,
-            bridged: false,
+            bridge: None,
         }
     }
 
@@ -214,7 +215,7 @@ impl Relay {
                 keyframe_gap: None,
             };
         };
-        let recording = self.recording(form, stamps);
+        let recording = self.recording(form, stamps, kind);
         let info = recording.joinable.push(&bytes);
         recording.inits += u64::from(info.new_init);
         if info.keyframes > 0 {
@@ -371,10 +372,9 @@ impl Relay {
     pub(crate) fn kind_name(&self) -> Option<&'static str> {
         match &self.media {
             Media::Nothing => None,
-            Media::Recording(_) => Some("webm"),
+            Media::Recording(recording) => Some(recording.joinable.name()),
             Media::Whole(newest) => Some(match newest.kind {
                 Some(kind) if kind.is_picture() => "picture",
-                Some(Kind::Mp4) => "mp4",
                 Some(_) | None => "opaque",
             }),
         }
@@ -403,25 +403,26 @@ impl Relay {
     fn is_piece(&self, kind: Option<Kind>, data: &Data, form: &Form) -> bool {
         const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
         match kind {
-            Some(Kind::WebM) => true,
+            Some(Kind::WebM | Kind::Mp4) => true,
             _ if self.begins_anywhere() => false,
             // Inside a recording a piece may begin with any bytes, with the three of a JPEG too.
             None => true,
             Some(Kind::Jpeg) => !data
                 .bytes(form)
                 .is_some_and(|bytes| bytes.ends_with(&END_OF_IMAGE)),
-            Some(Kind::Png | Kind::WebP | Kind::Mp4 | Kind::Unknown) => false,
+            Some(Kind::Png | Kind::WebP | Kind::Unknown) => false,
         }
     }
 
-    fn recording(&mut self, form: Form, stamps: Stamps) -> &mut Recording {
-        if !matches!(self.media, Media::Recording(_)) {
-            let limits = webm::Limits {
-                group_bytes_max: self.limits.group_bytes_max,
-                ..webm::Limits::default()
-            };
+    fn recording(&mut self, form: Form, stamps: Stamps, kind: Option<Kind>) -> &mut Recording {
+        let goes_on = match &self.media {
+            Media::Recording(recording) => recording.joinable.goes_on_with(kind),
+            Media::Nothing | Media::Whole(_) => false,
+        };
+        if !goes_on {
+            let kind = kind.unwrap_or(Kind::WebM);
             self.media = Media::Recording(Box::new(Recording {
-                joinable: Joinable::new(limits),
+                joinable: Joinable::new(kind, self.limits.group_bytes_max),
                 form: form.clone(),
                 stamps,
                 group_place: 0,
@@ -448,7 +449,7 @@ impl Recording {
         if at_boundary && hold == Hold(self.inits) {
             return Some(group);
         }
-        let init = self.joinable.init()?.segment.clone();
+        let init = self.joinable.init_segment()?;
         Some(std::iter::once(init).chain(group).collect())
     }
 }

@@ -307,6 +307,7 @@ impl Shared {
             }
         }
         room.channel.end();
+        bridge::flush(room, stream, &mut room.relay.lock());
         stream.feed().finish(Some(Arc::new(Parcel {
             message,
             content: Content::LastWord,

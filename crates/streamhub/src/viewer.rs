@@ -274,7 +274,7 @@ impl feed::Outlet<Packet> for Direct {
         self.0.open(place);
     }
 
-    fn close(&self) -> bool {
+    fn close(&self) -> Option<u64> {
         self.0.close()
     }
 

@@ -64,11 +64,17 @@ impl Timeline {
         }
     }
 
+    /// What comes next may begin earlier than what came before, which everybody has forgotten.
+    pub fn rewind(&mut self) {
+        self.source_changes();
+        self.newest = None;
+    }
+
     /// Places a frame that came at `now`.
     pub fn place(&mut self, frame: &mut Frame, now: Duration) {
         let begins = frame.decode_timestamp.unwrap_or(frame.timestamp);
         let place = match (self.shift, self.newest) {
-            (Shift::Known(place), _) => place,
+            (Shift::Known(place), _) | (Shift::Kept(place), None) => place,
             // The first recording's own times are as good as any.
             (_, None) => Place::Later(Duration::ZERO),
             (shift, Some((end, came))) => {

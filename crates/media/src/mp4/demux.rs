@@ -7,6 +7,7 @@
 //! it has come; a frame that lies in one chunk is a slice of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -31,6 +32,26 @@ pub struct Demuxer {
     /// The samples of the newest fragment that were not read yet, the last one first.
     samples: Vec<Sample>,
     broken: Option<DemuxError>,
+    /// Where things begin and end, for who wants to know.
+    marks: Option<Vec<Mark>>,
+}
+
+/// A place in the recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// `moov` ended.
+    Movie,
+    /// A fragment begins.
+    Fragment {
+        /// The first byte of its `moof`.
+        start: u64,
+        /// Whether a viewer can begin with it.
+        begins: bool,
+        /// When its first frame is shown.
+        at: Duration,
+    },
+    /// A box other than `moof` ended: another one may be put here.
+    End(u64),
 }
 
 #[derive(Debug)]
@@ -64,6 +85,32 @@ impl Demuxer {
             next_decode: Vec::new(),
             samples: Vec::new(),
             broken: None,
+            marks: None,
+        }
+    }
+
+    /// Marks places from now on.
+    pub(super) fn mark(&mut self) {
+        self.marks = Some(Vec::new());
+    }
+
+    /// The places that were passed since the last call.
+    pub(super) fn take_marks(&mut self) -> Vec<Mark> {
+        self.marks.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Where the box begins that is being read; of `mdat`, what is to be read next.
+    pub(super) fn unfinished_from(&self) -> u64 {
+        match &self.state {
+            State::Header(head) => self.position - head.len() as u64,
+            State::Whole { start, .. } => *start,
+            State::Pass { .. } | State::Data { .. } => self.position,
+        }
+    }
+
+    fn note(&mut self, mark: Mark) {
+        if let Some(marks) = &mut self.marks {
+            marks.push(mark);
         }
     }
 
@@ -189,6 +236,7 @@ impl Demuxer {
             kind, start, bytes, ..
         } = std::mem::replace(&mut self.state, State::Header(BytesMut::new()))
         else {
+            self.note(Mark::End(self.position));
             return Ok(());
         };
         let bytes = bytes.freeze();
@@ -197,11 +245,15 @@ impl Demuxer {
                 self.file = start;
                 self.brands = bytes;
                 self.samples.clear();
-                Ok(())
             }
-            b"moov" => self.movie(&bytes, out),
-            _ => self.fragment(&bytes, start),
+            b"moov" => {
+                self.movie(&bytes, out)?;
+                self.note(Mark::Movie);
+                self.note(Mark::End(self.position));
+            }
+            _ => self.fragment(&bytes, start)?,
         }
+        Ok(())
     }
 
     fn movie(&mut self, whole: &Bytes, out: &mut Vec<Event>) -> Result<(), DemuxError> {
@@ -234,6 +286,18 @@ impl Demuxer {
             max,
         )?;
         self.samples.reverse();
+        let video = |sample: &&Sample| self.lanes[sample.lane].track.is_video();
+        let has_video = self.lanes.iter().any(|lane| lane.track.is_video());
+        let first = self.samples.iter().rev();
+        let first = if has_video {
+            first.clone().find(video)
+        } else {
+            first.clone().next()
+        };
+        if let Some(first) = first {
+            let (begins, at) = (first.keyframe, first.timestamp);
+            self.note(Mark::Fragment { start, begins, at });
+        }
         Ok(())
     }
 

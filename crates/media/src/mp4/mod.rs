@@ -1,9 +1,11 @@
 //! Fragmented MP4 (CMAF): what Safari records and what MediaSource plays everywhere.
 //!
 //! [`Demuxer`] makes frames of a recording, [`Muxer`] a live stream of frames, one fragment each.
+//! [`Joinable`] keeps what a late viewer of a recording needs and leaves the chunks as they are.
 //! Boxes that are read or written once are shiguredo_mp4's; those of every frame are done here.
 
 mod demux;
+mod join;
 mod mux;
 
 mod entry;
@@ -12,6 +14,7 @@ mod movie;
 mod order;
 
 pub use demux::Demuxer;
+pub use join::Joinable;
 pub use mux::Muxer;
 
 /// How much of a stream's bytes is ever kept or believed. Whatever is longer is an error.

@@ -7,7 +7,6 @@
 //! Invariant: [`Joinable::join`]'s bytes and the chunks that are pushed after them are one valid
 //! recording, which begins with a keyframe.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use super::Limits;
 use super::demux::{Demuxer, Located, Step};
 use super::ebml::{UNKNOWN_SIZE, id, put_id, put_uint};
 use crate::demux::{Event, Init};
+use crate::join::{ChunkInfo, Held, Restart};
 
 /// The backlog of one recording: init segment plus newest group.
 #[derive(Debug)]
@@ -33,46 +33,6 @@ pub struct Joinable {
     newest_at: Duration,
     /// A viewer may be moved at the very end of the last chunk.
     boundary_at_end: bool,
-}
-
-/// What one chunk held.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ChunkInfo {
-    /// The first place in this chunk where a made-up cluster may be put: an element of the Segment,
-    /// or a block in a Cluster of unknown size, ended there. A viewer that was sent everything
-    /// before this chunk needs `..first_boundary` of it before [`Joinable::rejoin`]'s bytes. `None`
-    /// when the chunk lies inside one element (or one Cluster of known size).
-    pub first_boundary: Option<usize>,
-    /// The init segment became complete in this chunk: the first one, or the one of a recorder that
-    /// was restarted.
-    pub new_init: bool,
-    /// A recording began in this chunk. Nobody can join until its first keyframe.
-    pub restarted: Option<Restart>,
-    /// Keyframes that became complete in this chunk. Each began a new group.
-    pub keyframes: usize,
-    /// The largest distance in stream time between successive video keyframes that this chunk
-    /// completed. `None` for the first keyframe of a recording, and for audio alone.
-    pub keyframe_gap: Option<Duration>,
-    /// Stream time between the newest video keyframe (or the first block, before there is one) and
-    /// the newest block. Lets the caller notice keyframes that are too far apart before the next
-    /// one comes. `None` for audio alone.
-    pub since_keyframe: Option<Duration>,
-    /// Bytes of garbage passed over. After garbage nobody can join until the next keyframe.
-    pub skipped_bytes: u64,
-    /// The group outgrew its bound in this chunk and was let go of: nobody can join until the next
-    /// keyframe.
-    pub group_outgrown: bool,
-}
-
-/// Where a recording began, the first one included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Restart {
-    /// Offset of its first byte in this chunk; 0 when that was in an earlier chunk.
-    pub offset: usize,
-    /// The recording before it ended in the middle of an element: a MediaSource needs `abort()`
-    /// before it can be given the new one.
-    pub cut_short: bool,
 }
 
 /// The newest group: where it begins, and the time of the Cluster it was cut out of.
@@ -339,44 +299,4 @@ fn cluster_header(ticks: u64) -> Bytes {
     out.extend_from_slice(&UNKNOWN_SIZE);
     put_uint(&mut out, id::TIMESTAMP, ticks);
     out.into()
-}
-
-/// The newest bytes of the recording, as the slices of chunks they came in.
-#[derive(Debug, Default)]
-struct Held {
-    pieces: VecDeque<Bytes>,
-    /// Position of the first byte held.
-    start: u64,
-    /// Position after the last byte held.
-    end: u64,
-    /// Their bytes, and [`PIECE_COST`] for each piece.
-    cost: usize,
-}
-
-/// What keeping one more chunk costs beside its bytes, so that many tiny chunks are bounded too.
-const PIECE_COST: usize = 128;
-
-impl Held {
-    fn push(&mut self, chunk: Bytes) {
-        self.end += chunk.len() as u64;
-        self.cost += chunk.len() + PIECE_COST;
-        self.pieces.push_back(chunk);
-    }
-
-    fn drop_before(&mut self, position: u64) {
-        while self.start < position
-            && let Some(first) = self.pieces.front_mut()
-        {
-            let gone = usize::try_from(position - self.start).unwrap_or(usize::MAX);
-            if gone >= first.len() {
-                self.start += first.len() as u64;
-                self.cost -= first.len() + PIECE_COST;
-                self.pieces.pop_front();
-            } else {
-                self.start += gone as u64;
-                self.cost -= gone;
-                *first = first.slice(gone..);
-            }
-        }
-    }
 }

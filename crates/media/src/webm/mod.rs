@@ -15,8 +15,9 @@ mod ebml;
 mod resync;
 mod walk;
 
+pub use crate::join::{ChunkInfo, Restart};
 pub use demux::Demuxer;
-pub use join::{ChunkInfo, Joinable, Restart};
+pub use join::Joinable;
 pub use mux::{DocType, Muxer};
 
 /// How much of a stream's bytes is ever kept or believed.

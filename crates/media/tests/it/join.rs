@@ -1,6 +1,8 @@
 //! A joiner's bytes decode without an error, whoever made the recording and wherever it is joined.
 
+use abanico_media::demux::Event;
 use abanico_media::frame::Codec;
+use abanico_media::mp4;
 use abanico_media::webm::{Joinable, Limits};
 use bytes::Bytes;
 
@@ -108,5 +110,43 @@ fn what_chromium_records_can_be_joined() {
             recording.mime
         );
         joins_cleanly(&recording.chunks);
+    }
+}
+
+/// Fragmented MP4 as recorders write it: fragments of one frame, of a group, and of an interval.
+#[test]
+fn a_joiner_of_an_mp4_recording_decodes_every_frame_from_a_keyframe_on() {
+    for movflags in ["frag_every_frame", "frag_keyframe", "frag_custom"] {
+        let movflags = format!("empty_moov+default_base_moof+{movflags}");
+        let recording = ffmpeg(&format!(
+            "{PICTURE} {TONE} -t 5 -c:v libx264 -preset ultrafast -tune zerolatency -g 15 -c:a aac \
+             -frag_duration 200000 -movflags {movflags} -f mp4"
+        ));
+        let mut joinable = mp4::Joinable::new(mp4::Limits::default(), 16 << 20);
+        let (mut rest, mut pushed, mut joins) = (recording.clone(), 0, 0);
+        while !rest.is_empty() {
+            let chunk = rest.split_to(rest.len().min(4_999));
+            pushed += chunk.len();
+            joinable.push(&chunk);
+            let Some(join) = joinable.join() else {
+                continue;
+            };
+            joins += 1;
+            if joins % 5 != 1 {
+                continue;
+            }
+            let joined: Bytes = [&join.concat()[..], &recording[pushed..]].concat().into();
+            let mut demuxer = mp4::Demuxer::new(mp4::Limits::default());
+            let mut events = Vec::new();
+            demuxer.push(joined.clone(), &mut events).unwrap();
+            let video = |event: &Event| match event {
+                Event::Frame(frame) if frame.track == 1 => Some(frame.keyframe),
+                _ => None,
+            };
+            let frames: Vec<_> = events.iter().filter_map(video).collect();
+            assert_eq!(frames.first(), Some(&true), "{movflags}");
+            assert_eq!(decode(&joined)[0].len(), frames.len(), "{movflags}");
+        }
+        assert!(joins > 5, "only {joins} joins of {movflags}");
     }
 }

@@ -1,0 +1,76 @@
+//! A recording that one can join in the middle, whatever its container.
+
+use abanico_media::sniff::Kind;
+use abanico_media::webm::ChunkInfo;
+use abanico_media::{mp4, webm};
+use bytes::Bytes;
+
+pub(crate) enum Joinable {
+    WebM(webm::Joinable),
+    Mp4(mp4::Joinable),
+}
+
+impl Joinable {
+    /// A recording of this kind, of whose newest group so many bytes are kept.
+    pub(crate) fn new(kind: Kind, group_bytes_max: usize) -> Self {
+        if kind == Kind::Mp4 {
+            return Self::Mp4(mp4::Joinable::new(mp4::Limits::default(), group_bytes_max));
+        }
+        Self::WebM(webm::Joinable::new(webm::Limits {
+            group_bytes_max,
+            ..webm::Limits::default()
+        }))
+    }
+
+    /// Whether a piece that begins like this can belong to it, as its beginning or as what follows.
+    pub(crate) fn goes_on_with(&self, kind: Option<Kind>) -> bool {
+        match (self, kind) {
+            (_, None | Some(Kind::Jpeg | Kind::Png | Kind::WebP | Kind::Unknown)) => true,
+            (Self::WebM(_), Some(kind)) => kind == Kind::WebM,
+            (Self::Mp4(mp4), Some(kind)) => kind == Kind::Mp4 && !mp4.is_broken(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::WebM(_) => "webm",
+            Self::Mp4(_) => "mp4",
+        }
+    }
+
+    pub(crate) fn push(&mut self, piece: &Bytes) -> ChunkInfo {
+        match self {
+            Self::WebM(webm) => webm.push(piece),
+            Self::Mp4(mp4) => mp4.push(piece),
+        }
+    }
+
+    pub(crate) fn join(&self) -> Option<Vec<Bytes>> {
+        match self {
+            Self::WebM(webm) => webm.join(),
+            Self::Mp4(mp4) => mp4.join(),
+        }
+    }
+
+    pub(crate) fn rejoin(&self) -> Option<Vec<Bytes>> {
+        match self {
+            Self::WebM(webm) => webm.rejoin(),
+            Self::Mp4(mp4) => mp4.rejoin(),
+        }
+    }
+
+    pub(crate) fn keyframe(&self) -> Option<Vec<Bytes>> {
+        match self {
+            Self::WebM(webm) => webm.keyframe(),
+            Self::Mp4(mp4) => mp4.keyframe(),
+        }
+    }
+
+    pub(crate) fn init_segment(&self) -> Option<Bytes> {
+        let init = match self {
+            Self::WebM(webm) => webm.init(),
+            Self::Mp4(mp4) => mp4.init(),
+        };
+        init.map(|init| init.segment.clone())
+    }
+}

@@ -1,0 +1,119 @@
+// Every kind of publisher at every door, and every kind of viewer of each: it plays, or is refused with the right words.
+// The table is in docs/formats.md.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Server, settled } from '../streamhub/node.mjs';
+import { Get, live, pictures, pieces, plays, probe, Put, RECIPES, recording, tidy } from './peers.mjs';
+
+let server;
+before(async () => {
+  server = await Server.start();
+});
+after(async () => {
+  await server.stop();
+  await tidy();
+});
+
+/** Where each kind can be had; anywhere else it is refused with the name of its codec. */
+const TABLE = {
+  'WebM VP8': { doors: ['webm'], codec: 'VP8' },
+  'WebM VP9': { doors: ['webm', 'mp4'], codec: 'VP9' },
+  'WebM AV1': { doors: ['webm', 'mp4'], codec: 'AV1' },
+  'Matroska H.264': { doors: ['mp4'], codec: 'H.264' },
+  'fMP4 H.264': { doors: ['mp4'], codec: 'H.264' },
+  JPEG: { doors: ['mjpeg', 'jpg'], codec: 'JPEG' },
+};
+
+/** Publishes one half, lets viewers come, and publishes the other half and the end. */
+const DOORS = {
+  async PUT(kind, key, come) {
+    const bytes = await recording(kind);
+    const request = new Put(server, key);
+    // JPEG is cut between pictures, so that one is whole when viewers come.
+    const half = Math.floor(bytes.length / 2);
+    for (const piece of pieces(bytes.subarray(0, half))) await request.write(piece);
+    await live(server, key);
+    const viewers = await come(key);
+    for (const piece of pieces(bytes.subarray(half))) await request.write(piece);
+    const answer = await request.end();
+    assert.equal(answer.status, 200, answer.text);
+    return { viewers, bytes };
+  },
+  async 'Socket.IO'(kind, _, come) {
+    const bytes = await recording(kind);
+    const ada = await server.publisher();
+    const cut = kind === 'JPEG' ? pictures(bytes) : pieces(bytes);
+    const half = Math.floor(cut.length / 2);
+    cut.slice(0, half).forEach((piece) => ada.send(piece));
+    await ada.barrier();
+    const viewers = await come(ada.key);
+    cut.slice(half).forEach((piece) => ada.send(piece));
+    await ada.barrier();
+    ada.emit('stream:end', { streamKey: ada.key });
+    await ada.next('stream:ended');
+    return { viewers, bytes };
+  },
+};
+
+async function come(key) {
+  const viewers = { bob: await server.viewer(key, 'bob') };
+  for (const ending of ['webm', 'mp4', 'mjpeg', 'jpg']) viewers[ending] = await Get.open(server, `/live/${key}.${ending}`);
+  return viewers;
+}
+
+for (const [door, publish] of Object.entries(DOORS)) {
+  for (const kind of Object.keys(RECIPES)) {
+    test(`${kind} published over ${door} plays where it can and is refused elsewhere`, async (t) => {
+      const key = `${door}-${kind}`.replace(/[^A-Za-z0-9]/g, '-');
+      const { viewers, bytes } = await publish(kind, key, come);
+      const source = kind === 'JPEG' ? undefined : bytes;
+      const { doors, codec } = TABLE[kind];
+
+      await t.test('.webm', () => video('webm', 'video/webm'));
+      await t.test('.mp4', () => video('mp4', 'video/mp4'));
+      async function video(ending, type) {
+        const viewer = viewers[ending];
+        if (!doors.includes(ending)) return refused(viewer, `this stream is ${codec}`);
+        assert.equal(viewer.status, 200, await viewer.text());
+        assert.equal(viewer.type, type);
+        const played = await plays(await viewer.ended, source);
+        assert.ok(played.sounds > 20, `${played.sounds} pieces of sound`);
+      }
+
+      await t.test('.mjpeg', async () => {
+        if (!doors.includes('mjpeg')) return refused(viewers.mjpeg, `this stream is ${codec}`);
+        assert.match(viewers.mjpeg.type, /^multipart\/x-mixed-replace; boundary=/);
+        await plays(await viewers.mjpeg.ended, undefined, 'mpjpeg');
+      });
+
+      await t.test('.jpg', async () => {
+        if (!doors.includes('jpg')) return refused(viewers.jpg, 'not one of pictures');
+        assert.equal(viewers.jpg.type, 'image/jpeg');
+        const played = await probe(await viewers.jpg.ended, 'jpeg_pipe');
+        assert.deepEqual([played.complaints, played.frames], ['', 1]);
+      });
+
+      await t.test('Socket.IO', async () => {
+        const { bob } = viewers;
+        await bob.next('stream:ended');
+        await settled(bob);
+        const frames = [...bob.all('stream:buffer').flatMap(({ frames }) => frames), ...bob.all('stream:data')];
+        assert.ok(bob.all('stream:buffer').length > 0, 'who comes late is shown what there is');
+        if (kind !== 'JPEG') return plays(Buffer.concat(frames.map((frame) => frame.data)), source);
+        assert.ok(frames.length >= 40, `${frames.length} pictures`);
+        for (const frame of [frames.at(0), frames.at(-1)]) {
+          const played = await probe(frame.data, 'jpeg_pipe');
+          assert.deepEqual([played.complaints, played.frames], ['', 1]);
+        }
+      });
+    });
+  }
+}
+
+async function refused(viewer, words) {
+  assert.equal(viewer.status, 406);
+  assert.match(viewer.type, /^text\/plain/);
+  const text = await viewer.text();
+  assert.ok(text.includes(words), text);
+}

@@ -1,0 +1,205 @@
+// What publishes and what watches in these tests: recordings that ffmpeg makes, one long PUT, one long GET, and ffprobe
+// as the judge of all that is received.
+
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import http from 'node:http';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const quiet = ['-hide_banner', '-loglevel', 'error'];
+const picture = ['-f', 'lavfi', '-i', 'testsrc2=size=160x120:rate=30'];
+const tone = ['-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000'];
+const opus = ['-c:a', 'libopus', '-b:a', '32k'];
+const x264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency'];
+const fragments = ['-movflags', 'empty_moov+frag_every_frame+default_base_moof'];
+
+/** How each kind of recording is made. */
+export const RECIPES = {
+  'WebM VP8': [...tone, '-c:v', 'libvpx', '-deadline', 'realtime', '-b:v', '400k', ...opus, '-f', 'webm', '-live', '1'],
+  'WebM VP9': [
+    ...tone, '-c:v', 'libvpx-vp9', '-deadline', 'realtime', '-cpu-used', '8', '-b:v', '400k', ...opus,
+    '-f', 'webm', '-live', '1',
+  ],
+  'WebM AV1': [...tone, '-c:v', 'libsvtav1', '-preset', '12', ...opus, '-f', 'webm', '-live', '1'],
+  'Matroska H.264': [...tone, ...x264, ...opus, '-f', 'matroska', '-live', '1'],
+  'fMP4 H.264': [...tone, ...x264, '-c:a', 'aac', ...fragments, '-f', 'mp4'],
+  JPEG: ['-c:v', 'mjpeg', '-q:v', '6', '-f', 'mpjpeg', '-boundary_tag', 'parts'],
+};
+
+const made = new Map();
+
+/** Three seconds with a keyframe every half second. */
+export async function recording(kind) {
+  if (!made.has(kind)) {
+    const args = [...quiet, ...picture, ...RECIPES[kind], '-t', '3', '-g', '15', 'pipe:1'];
+    made.set(kind, run('ffmpeg', args, { encoding: 'buffer', maxBuffer: 64 << 20 }));
+  }
+  return (await made.get(kind)).stdout;
+}
+
+/** The pictures of a multipart body. */
+export function pictures(body) {
+  const all = [];
+  for (let at = body.indexOf('\r\n\r\n'); at >= 0; at = body.indexOf('\r\n\r\n', at)) {
+    const head = body.subarray(0, at).toString('latin1');
+    const length = Number(head.slice(head.toLowerCase().lastIndexOf('content-length:')).match(/\d+/)?.[0] ?? NaN);
+    if (!(length > 0)) break;
+    all.push(body.subarray(at + 4, at + 4 + length));
+    at += 4 + length;
+  }
+  return all;
+}
+
+/** Cuts where nothing fits. */
+export function pieces(bytes, sizes = [4_001, 13, 2_099, 9_011]) {
+  const cut = [];
+  for (let at = 0, n = 0; at < bytes.length; n++) {
+    const size = sizes[n % sizes.length];
+    cut.push(bytes.subarray(at, at + size));
+    at += size;
+  }
+  return cut;
+}
+
+/** One long request. */
+export class Put {
+  constructor(server, key, { headers = {}, method = 'PUT' } = {}) {
+    const options = { port: server.port, host: '127.0.0.1', path: `/live/${key}`, method, agent: false };
+    this.request = http.request({ ...options, headers: { 'Transfer-Encoding': 'chunked', ...headers } });
+    this.request.on('error', () => {});
+    this.answer = new Promise((resolve, reject) => {
+      this.request.on('response', async (response) => {
+        let text = '';
+        try {
+          for await (const part of response) text += part;
+        } catch {
+          // What was said before the connection was cut is what counts.
+        }
+        resolve({ status: response.statusCode, headers: response.headers, text: text.trim() });
+      });
+      this.request.on('error', reject);
+    });
+    this.answer.catch(() => {});
+    this.request.flushHeaders();
+  }
+
+  async write(bytes) {
+    if (!this.request.write(bytes)) await Promise.race([once(this.request, 'drain'), once(this.request, 'close')]);
+  }
+
+  async end() {
+    this.request.end();
+    return this.answer;
+  }
+
+  cut() {
+    this.request.destroy();
+  }
+}
+
+/** Publishes all of a body at once, and says how it was answered. */
+export async function put(server, key, bytes, options) {
+  const request = new Put(server, key, options);
+  for (const piece of pieces(bytes)) await request.write(piece).catch(() => {});
+  return request.end();
+}
+
+/** One long answer, collected as it comes. */
+export class Get {
+  static async open(server, path) {
+    const get = new Get();
+    const response = await fetch(server.url + path);
+    Object.assign(get, { response, status: response.status, type: response.headers.get('content-type') });
+    get.body = Buffer.alloc(0);
+    get.ended = (async () => {
+      for await (const part of response.body ?? []) get.body = Buffer.concat([get.body, part]);
+      return get.body;
+    })();
+    get.ended.catch(() => {});
+    return get;
+  }
+
+  async text() {
+    return (await this.ended).toString().trim();
+  }
+}
+
+/** What ffprobe says of a recording: its complaints, its codecs, and the pictures that can be decoded. */
+export async function probe(bytes, format) {
+  const from = format ? ['-f', format] : [];
+  const player = spawn('ffprobe', [
+    ...quiet, ...from, '-count_frames', '-show_entries', 'stream=codec_name,codec_type,nb_read_frames:packet=pts_time,flags,codec_type',
+    '-show_packets', '-of', 'json', '-i', 'pipe:0',
+  ]);
+  player.stdin.on('error', () => {});
+  player.stdin.end(bytes);
+  let [out, complaints] = ['', ''];
+  player.stdout.on('data', (text) => (out += text));
+  player.stderr.on('data', (text) => (complaints += text));
+  await once(player, 'close');
+  const { streams = [], packets = [] } = JSON.parse(out || '{}');
+  const of = (type) => streams.find((stream) => stream.codec_type === type);
+  const video = packets.filter((packet) => packet.codec_type === 'video');
+  return {
+    complaints,
+    codecs: streams.map((stream) => stream.codec_name).sort(),
+    frames: Number(of('video')?.nb_read_frames ?? 0),
+    sounds: Number(of('audio')?.nb_read_frames ?? 0),
+    first: video[0]?.flags[0],
+    from: Number(video[0]?.pts_time),
+    packets: video.length,
+  };
+}
+
+/** How many pictures of a recording are shown at `from` or later. */
+export async function framesFrom(bytes, from) {
+  const { stdout } = await run(
+    'ffprobe',
+    [...quiet, '-select_streams', 'v:0', '-show_entries', 'packet=pts_time', '-of', 'json', '-i', await file(bytes)],
+    { maxBuffer: 64 << 20 },
+  );
+  return JSON.parse(stdout).packets.filter((packet) => Number(packet.pts_time) >= from - 0.002).length;
+}
+
+const files = new Map();
+
+async function file(bytes) {
+  const { mkdtemp, writeFile } = await import('node:fs/promises');
+  const { tmpdir } = await import('node:os');
+  const { join } = await import('node:path');
+  if (!files.has(bytes)) {
+    const path = join(await mkdtemp(join(tmpdir(), 'abanico-recording-')), 'recording');
+    await writeFile(path, bytes);
+    files.set(bytes, path);
+  }
+  return files.get(bytes);
+}
+
+/** Removes the recordings that were written for the judge. */
+export async function tidy() {
+  const { rm } = await import('node:fs/promises');
+  const { dirname } = await import('node:path');
+  for (const path of files.values()) await rm(dirname(path), { recursive: true, force: true });
+  files.clear();
+}
+
+/** Waits until the stream is listed as live, with its media known. */
+export async function live(server, key) {
+  await server.until(async () => {
+    const { streams } = await server.json('/streams');
+    return streams.some((stream) => stream.streamKey === key && stream.kind);
+  });
+}
+
+/** That a body can be played from a keyframe to its end, and lacks no frame in between. */
+export async function plays(body, source, format) {
+  const played = await probe(body, format);
+  assert.equal(played.complaints, '');
+  assert.equal(played.first, 'K', 'the first picture is a keyframe');
+  assert.ok(played.frames >= 20, `only ${played.frames} pictures`);
+  assert.equal(played.frames, played.packets, 'every picture is decoded');
+  if (source) assert.equal(played.frames, await framesFrom(source, played.from), 'no picture is missing');
+  return played;
+}
