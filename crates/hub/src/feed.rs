@@ -245,12 +245,14 @@ impl<P: Clone + Send + 'static> Cursor<P> {
             let state = shared.state.lock();
             state.ring.head() <= self.place && state.finished.is_none()
         };
-        // If it cannot be taken back, a courier is about to put something there.
-        let lent = nothing_to_read || !outlet.close();
-        if lent {
-            shared.waiting.leave(&self.waits);
+        if !nothing_to_read && let Some(place) = outlet.close() {
+            // A courier may have been quicker.
+            self.returned(place);
+            return false;
         }
-        lent
+        // If it could not be taken back, a courier is putting something there.
+        shared.waiting.leave(&self.waits);
+        true
     }
 
     /// The outlet is back; the reader got there everything before `place`.

@@ -6,11 +6,12 @@
 
 use abanico_core::ring::Bounds;
 use abanico_hub::budget::Budget;
-use abanico_hub::feed::{Cursor, Feed, Next};
+use abanico_hub::feed::{Cursor, Feed, Next, Offered, Outlet};
 use loom::future::block_on;
 use loom::thread;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 fn feed() -> Feed<u8> {
     Feed::new(Bounds::default(), Arc::new(Budget::new(usize::MAX)))
@@ -56,5 +57,132 @@ fn a_viewer_that_goes_while_a_packet_comes_disturbs_nobody() {
         assert_eq!(read(staying), [1]);
         publisher.join().unwrap();
         leaver.join().unwrap();
+    });
+}
+
+/// An outlet that takes so many packets, then goes back to its owner.
+#[derive(Clone)]
+struct Socket(
+    Arc<loom::sync::Mutex<State>>,
+    Arc<loom::future::AtomicWaker>,
+);
+
+struct State {
+    lent: bool,
+    place: u64,
+    room: u8,
+    got: Vec<u8>,
+}
+
+impl Socket {
+    fn with_room(room: u8) -> Self {
+        let state = State {
+            lent: false,
+            place: 0,
+            room,
+            got: Vec::new(),
+        };
+        Self(
+            Arc::new(loom::sync::Mutex::new(state)),
+            Arc::new(loom::future::AtomicWaker::new()),
+        )
+    }
+}
+
+impl Outlet<u8> for Socket {
+    fn open(&self, place: u64) {
+        let mut state = self.0.lock().unwrap();
+        (state.lent, state.place) = (true, place);
+    }
+
+    fn close(&self) -> Option<u64> {
+        let mut state = self.0.lock().unwrap();
+        std::mem::take(&mut state.lent).then_some(state.place)
+    }
+
+    fn offer(&self, place: u64, packet: &u8) -> Offered {
+        let mut state = self.0.lock().unwrap();
+        if !state.lent || state.place > place {
+            return Offered::Busy;
+        }
+        if state.place < place || state.room == 0 {
+            state.lent = false;
+            drop(state);
+            self.1.wake();
+            return Offered::Busy;
+        }
+        state.room -= 1;
+        state.place += 1;
+        state.got.push(*packet);
+        Offered::Taken
+    }
+
+    fn give_back(&self) {
+        self.0.lock().unwrap().lent = false;
+        self.1.wake();
+    }
+}
+
+/// All that a viewer gets until the end which lends its outlet whenever it has nothing to read.
+fn read_lending(mut cursor: Cursor<u8>, socket: &Socket) -> Vec<u8> {
+    let mut lent = false;
+    loop {
+        let next = block_on(poll_fn(|cx| {
+            if lent {
+                socket.1.register_by_ref(cx.waker());
+                let place = {
+                    let state = socket.0.lock().unwrap();
+                    if state.lent {
+                        return Poll::Pending;
+                    }
+                    state.place
+                };
+                lent = false;
+                cursor.returned(place);
+            }
+            let next = cursor.poll_next(cx);
+            if next.is_pending() {
+                socket.1.register_by_ref(cx.waker());
+                lent = cursor.lend(socket);
+                // Whatever was given back before the waker was seen has woken nobody.
+                if lent && !socket.0.lock().unwrap().lent {
+                    cx.waker().wake_by_ref();
+                }
+            }
+            next
+        }));
+        match next {
+            None => return socket.0.lock().unwrap().got.clone(),
+            Some(Next::Packet(packet)) => socket.0.lock().unwrap().got.push(packet),
+            Some(_) => unreachable!("nobody lags here"),
+        }
+    }
+}
+
+#[test]
+fn a_viewer_that_lends_its_outlet_gets_everything_in_order() {
+    loom::model(|| {
+        let feed = feed();
+        let cursor = feed.cursor();
+        let publisher = thread::spawn(move || {
+            feed.push(1, 1);
+            feed.finish(Some(3));
+        });
+        assert_eq!(read_lending(cursor, &Socket::with_room(9)), [1, 3]);
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn a_viewer_whose_outlet_is_full_reads_on_by_itself() {
+    loom::model(|| {
+        let feed = feed();
+        let cursor = feed.cursor();
+        let publisher = thread::spawn(move || {
+            feed.push(1, 1);
+            feed.finish(Some(3));
+        });
+        assert_eq!(read_lending(cursor, &Socket::with_room(0)), [1, 3]);
+        publisher.join().unwrap();
     });
 }

@@ -40,8 +40,8 @@ impl Outlet {
         self.0.open(place);
     }
 
-    /// Ends the loan if nothing is being put there at this moment, and says whether it did.
-    pub fn close(&self) -> bool {
+    /// Ends the loan if nothing is being put there at this moment, and says which place is next.
+    pub fn close(&self) -> Option<u64> {
         self.0.close()
     }
 

@@ -7,9 +7,7 @@
 //! A courier never waits for an outlet: one that cannot take a packet goes back to its owner, who is woken.
 
 use super::{Feed, Shared};
-use crate::sync::{
-    self, Arc, AtomicBool, AtomicU64, AtomicWaker, Mutex, OnceLock, Ordering,
-};
+use crate::sync::{self, Arc, AtomicBool, AtomicU64, AtomicWaker, Mutex, OnceLock, Ordering};
 use std::future::poll_fn;
 use std::task::Poll;
 
@@ -21,8 +19,8 @@ pub trait Outlet<P>: Send + 'static {
     /// The owner lends it: it takes the packet at `place` next.
     fn open(&self, place: u64);
 
-    /// Takes it back, unless something is being put there at this moment, and says whether it did.
-    fn close(&self) -> bool;
+    /// Takes it back, unless something is being put there at this moment, and says which place it takes next.
+    fn close(&self) -> Option<u64>;
 
     /// Puts the packet at `place` there without waiting, if it is lent and that is the packet that it takes next. What it
     /// cannot take wholly it gives back to its owner, as [`Outlet::give_back`] does.
@@ -143,8 +141,10 @@ impl<P> Couriers<P> {
 
 impl<P> Desk<P> {
     fn wake(&self) {
-        self.is_wanted.store(true, Ordering::Release);
-        self.waker.wake();
+        // Who found it unset wakes; a second one need not.
+        if !self.is_wanted.swap(true, Ordering::AcqRel) {
+            self.waker.wake();
+        }
     }
 
     async fn wanted(&self) {
@@ -183,11 +183,16 @@ async fn run<P: Clone + Send + 'static>(
             return;
         };
         let is_finished = loop {
+            let next = feed.next_for_courier(place);
+            // Only now: whoever lent before this packet came, or before nothing more came, has left its outlet here.
             desk.fetch(&mut list);
-            match feed.next_for_courier(place) {
+            match next {
                 Next::Bring(packet) => {
                     let brought = bring(&mut list, place, packet).await;
-                    feed.0.couriers.unsettled.fetch_add(brought, Ordering::Relaxed);
+                    feed.0
+                        .couriers
+                        .unsettled
+                        .fetch_add(brought, Ordering::Relaxed);
                     place += 1;
                 }
                 Next::Late(head) => {
@@ -207,11 +212,7 @@ async fn run<P: Clone + Send + 'static>(
 }
 
 /// Brings one packet to all, and says to how many.
-async fn bring<P: 'static>(
-    list: &mut [Option<Box<dyn Outlet<P>>>],
-    place: u64,
-    packet: P,
-) -> u64 {
+async fn bring<P: 'static>(list: &mut [Option<Box<dyn Outlet<P>>>], place: u64, packet: P) -> u64 {
     let mut brought = 0;
     for entry in list {
         let Some(outlet) = entry else { continue };
@@ -234,3 +235,6 @@ fn give_all_back<P: 'static>(list: &[Option<Box<dyn Outlet<P>>>]) {
         outlet.give_back();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,11 +32,9 @@ impl Outlet {
         }
     }
 
-    /// Ends the loan if nothing is being put there at this moment, and says whether it did.
-    pub fn close(&self) -> bool {
-        self.line
-            .upgrade()
-            .is_some_and(|line| line.close(self.loan))
+    /// Ends the loan if nothing is being put there at this moment, and says which place is next.
+    pub fn close(&self) -> Option<u64> {
+        self.line.upgrade()?.close(self.loan)
     }
 
     /// Puts a parcel there without waiting, if it is lent and the parcel's `place` is the next one.

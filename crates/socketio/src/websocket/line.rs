@@ -99,16 +99,15 @@ impl Line {
         self.turn.store(turn(loan, state::LENT), Ordering::Release);
     }
 
-    /// Takes it back if nothing is being put there at this moment.
-    pub(crate) fn close(&self, loan: u64) -> bool {
-        self.turn
-            .compare_exchange(
-                turn(loan, state::LENT),
-                turn(loan, state::OWNED),
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            )
-            .is_ok()
+    /// Takes it back if nothing is being put there at this moment, and says which place it takes next.
+    pub(crate) fn close(&self, loan: u64) -> Option<u64> {
+        let closed = self.turn.compare_exchange(
+            turn(loan, state::LENT),
+            turn(loan, state::OWNED),
+            Ordering::Acquire,
+            Ordering::Relaxed,
+        );
+        closed.ok().map(|_| self.place.load(Ordering::Relaxed))
     }
 
     /// Whether the owner has lent it and not yet got it back.
@@ -193,15 +192,15 @@ impl Line {
 
     /// Gives it back to its owner, if it is lent.
     pub(crate) fn give_back(&self, loan: u64) {
-        if self.close(loan) {
+        if self.close(loan).is_some() {
             self.wake();
         }
     }
 
     fn end_write(&self, writing: u64, lent: u64) {
-        let ended =
-            self.turn
-                .compare_exchange(writing, lent, Ordering::Release, Ordering::Relaxed);
+        let ended = self
+            .turn
+            .compare_exchange(writing, lent, Ordering::Release, Ordering::Relaxed);
         if let Err(now) = ended
             && now & state::MASK == state::WANTED
         {
