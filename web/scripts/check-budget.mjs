@@ -1,5 +1,6 @@
 // Checks the built pages against budget.json: what each page makes a visitor fetch, after gzip.
-// A page's cost is its HTML, the assets it names and whatever those import, workers included.
+// A page's cost is its HTML, the assets it names and whatever those import, workers included. The script for other
+// people's pages is one file.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -38,6 +39,7 @@ for (const [page, limit] of Object.entries(budget.pages)) {
   for (const name of reachable(html.toString('utf8'), new Set())) size += packed(assets.get(name));
   report(page, size, limit);
 }
+for (const [name, limit] of Object.entries(budget.scripts)) report(name, packed(readFileSync(join(dist, name))), limit);
 report(
   'all assets',
   [...assets.values()].reduce((sum, bytes) => sum + packed(bytes), 0),

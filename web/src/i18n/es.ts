@@ -142,9 +142,21 @@ export const es = {
   'viewer.quality.unknown': '–',
   'viewer.numbers': 'Números',
   'viewer.numbers.fps': '{value} imágenes/s',
+  'viewer.numbers.shown': '{value} mostradas',
   'viewer.numbers.skipped': '{value} saltadas',
   'viewer.numbers.rate': '{value}',
   'viewer.numbers.buffer': '{value} ms de margen',
+  'viewer.path.webcodecs': 'imágenes sueltas (WebCodecs)',
+  'viewer.path.mse': 'HTTP (MediaSource)',
+  'viewer.path.webm': 'grabación por Socket.IO',
+  'viewer.path.picture': 'imágenes por Socket.IO',
+  'viewer.fallback.codec': 'Se usa un camino más lento: este navegador no sabe descodificar {codec} por su cuenta.',
+  'viewer.fallback.no-webcodecs':
+    'Se usa un camino más lento: el navegador solo da sus descodificadores a direcciones seguras (https), o no los tiene.',
+  'viewer.fallback.no-media-source':
+    'Se usa un camino más lento: este navegador no puede reproducir vídeo en directo por su cuenta.',
+  'viewer.fallback.no-door': 'Se usa un camino más lento: el servidor o algo por el camino no dejó pasar las imágenes.',
+  'viewer.fallback.broken': 'Se usa un camino más lento: el más rápido se rompió.',
   'viewer.share': 'Copiar enlace',
   'viewer.nokey.title': '¿Qué directo?',
   'viewer.nokey.text':

@@ -109,6 +109,7 @@ function watchPage(firstKey: string): void {
     player.addEventListener(event, (e) => then((e as CustomEvent<PlayerEvents[E]>).detail));
   listen('statechange', (state) => badge.setAttribute('state', BADGES[state]));
   listen('stats', (stats: WatchStats) => reception.show(stats));
+  listen('fallback', ({ failure }) => reception.explain(failure));
   listen('stream', ({ stream, streamerUsername }) => {
     viewers = stream.viewerCount;
     showCount();

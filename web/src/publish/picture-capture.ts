@@ -3,6 +3,7 @@
 // Three ways to get at frames, the best that the browser has: a track processor on the page whose stream goes to the
 // worker (Chromium), a track given to the worker (Safari), a video element looked at on a worker's ticks (the rest).
 
+import PictureWorker from './picture.worker.ts?worker&inline';
 import type { FromPictureWorker, PictureLimits, ToPictureWorker } from './picture-messages.ts';
 import { Problem } from './problem.ts';
 import { startTicks } from './ticks.ts';
@@ -28,7 +29,7 @@ type TrackProcessorConstructor = new (init: {
 
 export function startPictureCapture(track: MediaStreamTrack, limits: PictureLimits, host: PictureHost): PictureCapture {
   if (typeof OffscreenCanvas === 'undefined') throw new Problem('no-picture-encoder');
-  const worker = new Worker(new URL('./picture.worker.ts', import.meta.url), { type: 'module' });
+  const worker = new PictureWorker();
   // A track of its own: stopping the capture must not stop the preview, and a track may have one processor only.
   const own = track.clone();
   const send = (message: ToPictureWorker, transfer: Transferable[] = []) => worker.postMessage(message, transfer);

@@ -3,6 +3,7 @@
 // Where the browser has track generators the drawing lives in a worker and goes on in a hidden tab. Elsewhere it is drawn
 // on the page, woken by a worker's timer, because a hidden page's own timers run once a second.
 
+import TestPictureWorker from './test-picture.worker.ts?worker&inline';
 import { drawTestPicture } from './test-picture-drawing.ts';
 import { startTicks } from './ticks.ts';
 
@@ -24,7 +25,7 @@ export function startTestPicture(width: number, height: number, framesPerSecond:
 }
 
 function drawInWorker(track: TrackGenerator, width: number, height: number, framesPerSecond: number): DrawnSource {
-  const worker = new Worker(new URL('./test-picture.worker.ts', import.meta.url), { type: 'module' });
+  const worker = new TestPictureWorker();
   const { writable } = track;
   worker.postMessage({ writable, width, height, framesPerSecond }, [writable]);
   return {

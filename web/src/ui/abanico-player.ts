@@ -67,7 +67,7 @@ export class AbanicoPlayer extends HTMLElement {
   readonly #said = h('p', { class: 'said', attributes: { part: 'message' } });
   readonly #hint = h('p', { class: 'hint', attributes: { part: 'hint' } });
   readonly #play = this.#button('play', 'player.play', () => void this.play(), 'play');
-  readonly #overlay = h(
+  readonly #overlay: HTMLElement = h(
     'div',
     { class: 'overlay', attributes: { role: 'status', part: 'overlay' } },
     h('div', { class: 'spinner', attributes: { 'aria-hidden': 'true', part: 'spinner' } }),
@@ -85,7 +85,7 @@ export class AbanicoPlayer extends HTMLElement {
   });
   readonly #pip = this.#button('pip', 'player.pip', () => void this.#togglePictureInPicture());
   readonly #full = this.#button('fullscreen', 'player.fullscreen', () => void this.#toggleFullscreen());
-  readonly #stage = h(
+  readonly #stage: HTMLElement = h(
     'div',
     { class: 'stage', attributes: { part: 'stage' } },
     this.#surface,

@@ -55,7 +55,7 @@ export class AbanicoPublisher extends HTMLElement {
     this.state === PUBLISHER.paused ? this.resume() : this.pause(),
   );
   readonly #stop = this.#button('stop', 'streamer.stop', () => this.stop());
-  readonly #stage = h(
+  readonly #stage: HTMLElement = h(
     'div',
     { class: 'stage', attributes: { part: 'stage' } },
     this.#video,

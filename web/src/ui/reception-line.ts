@@ -1,6 +1,7 @@
 // How a stream is received, in a line: delay, quality, and the numbers behind them for who wants them.
 
 import { bitrateText, delayText, language, t } from '../i18n/language.ts';
+import type { PathFailure } from '../player/path.ts';
 import type { WatchStats } from '../player/watch-numbers.ts';
 import { icon } from './icon.ts';
 import { h, setText } from './markup.ts';
@@ -10,6 +11,7 @@ export class ReceptionLine extends HTMLElement {
   readonly #delay = h('b', { class: 'digits' }, '–');
   readonly #quality = h('b', { class: 'quality' }, '–');
   readonly #numbers = h('p', { class: 'small quiet digits' });
+  readonly #why = h('p', { class: 'small quiet', attributes: { hidden: true } });
 
   connectedCallback(): void {
     if (this.childElementCount > 0) return;
@@ -26,8 +28,15 @@ export class ReceptionLine extends HTMLElement {
           this.#quality,
         ),
         this.#numbers,
+        this.#why,
       ),
     );
+  }
+
+  /** Says why it does not come the best way. */
+  explain(failure: PathFailure): void {
+    this.#why.hidden = false;
+    setText(this.#why, `viewer.fallback.${failure.kind}`, { codec: failure.kind === 'codec' ? failure.codec : '' });
   }
 
   show(stats: WatchStats): void {
@@ -38,9 +47,10 @@ export class ReceptionLine extends HTMLElement {
     this.#numbers.textContent = [
       t('viewer.numbers.fps', { value: whole(stats.shownPerSecond) }),
       bitrateText(stats.kilobitsPerSecond),
+      t('viewer.numbers.shown', { value: whole(stats.frames) }),
       t('viewer.numbers.skipped', { value: whole(stats.skipped) }),
       t('viewer.numbers.buffer', { value: whole(stats.bufferMs) }),
-      stats.path ?? '',
+      stats.path ? t(`viewer.path.${stats.path}`) : '',
     ]
       .filter((part) => part !== '')
       .join(' · ');
