@@ -68,7 +68,7 @@ export class Put {
   constructor(server, key, { headers = {}, method = 'PUT' } = {}) {
     const options = { port: server.port, host: '127.0.0.1', path: `/live/${key}`, method, agent: false };
     this.request = http.request({ ...options, headers: { 'Transfer-Encoding': 'chunked', ...headers } });
-    this.request.on('error', () => {});
+    this.request.setMaxListeners(0);
     this.answer = new Promise((resolve, reject) => {
       this.request.on('response', async (response) => {
         let text = '';
@@ -86,7 +86,11 @@ export class Put {
   }
 
   async write(bytes) {
-    if (!this.request.write(bytes)) await Promise.race([once(this.request, 'drain'), once(this.request, 'close')]);
+    if (this.request.write(bytes)) return;
+    const either = new AbortController();
+    const { signal } = either;
+    await Promise.race(['drain', 'close'].map((name) => once(this.request, name, { signal })));
+    either.abort();
   }
 
   async end() {

@@ -23,7 +23,10 @@ pub(super) async fn publish(streamhub: &StreamHub, key: &str, request: Request) 
     let (head, body) = request.into_parts();
     let token = match token(&head.headers) {
         Ok(token) => token,
-        Err(sentence) => return unauthorized(sentence),
+        Err(sentence) => {
+            hear_out(body);
+            return unauthorized(sentence);
+        }
     };
     let title = head
         .headers
@@ -31,7 +34,10 @@ pub(super) async fn publish(streamhub: &StreamHub, key: &str, request: Request) 
         .and_then(|name| name.to_str().ok());
     let publisher = match streamhub.publish(key, token.as_deref(), title).await {
         Ok(publisher) => publisher,
-        Err(refusal) => return refuse(refusal),
+        Err(refusal) => {
+            hear_out(body);
+            return refuse(refusal);
+        }
     };
     let mut pushing = Pushing {
         body,
@@ -57,7 +63,19 @@ pub(super) async fn publish(streamhub: &StreamHub, key: &str, request: Request) 
     } else {
         publisher.end().await;
     }
+    if matches!(ended, Ended::Refused(_)) {
+        hear_out(pushing.body);
+    }
     close(ended.answer(frames))
+}
+
+/// Reads on for a moment while the answer goes out. A connection that is closed with bytes unread takes the answer with
+/// it.
+fn hear_out(mut body: Body) {
+    const FOR: Duration = Duration::from_secs(2);
+    tokio::spawn(tokio::time::timeout(FOR, async move {
+        while let Some(Ok(_)) = body.frame().await {}
+    }));
 }
 
 /// How a body ended.

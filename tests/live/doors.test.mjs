@@ -1,0 +1,231 @@
+// The plain HTTP doors: who may publish, what is said to whom, and that what a publisher breaks costs viewers nothing.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import { Server } from '../streamhub/node.mjs';
+import { Get, live, pieces, plays, probe, Put, put, recording, tidy } from './peers.mjs';
+
+const run = promisify(execFile);
+
+let server;
+before(async () => {
+  server = await Server.start({ args: ['--publisher-grace', '2s'] });
+});
+after(async () => {
+  await server.stop();
+  await tidy();
+});
+
+/** A publisher whose stream is live, with half of its recording still to come. */
+async function half(key, options, kind = 'WebM VP8') {
+  const bytes = await recording(kind);
+  const request = new Put(server, key, options);
+  const cut = pieces(bytes);
+  const middle = Math.floor(cut.length / 2);
+  for (const piece of cut.slice(0, middle)) await request.write(piece);
+  await live(server, key);
+  return { request, rest: cut.slice(middle), bytes };
+}
+
+async function finish({ request, rest }) {
+  for (const piece of rest) await request.write(piece);
+  return request.end();
+}
+
+const bearer = (token) => ({ headers: { Authorization: `Bearer ${token}` } });
+const basic = (token) => ({ headers: { Authorization: `Basic ${Buffer.from(`source:${token}`).toString('base64')}` } });
+
+test('a stream that exists is published to with its token only', async () => {
+  const first = await half('seat', bearer('secret'));
+  const viewer = await Get.open(server, '/live/seat.webm');
+  for (const options of [{}, bearer('wrong'), basic('wrong'), { headers: { Authorization: 'Digest x' } }]) {
+    const refused = await put(server, 'seat', Buffer.alloc(10), options);
+    assert.equal(refused.status, 401, refused.text);
+    assert.match(refused.headers['www-authenticate'], /Basic/);
+  }
+  const second = await half('seat', basic('secret'));
+  for (const piece of first.rest) await first.request.write(piece);
+  first.request.request.end();
+  const replaced = await first.request.answer;
+  assert.equal(replaced.status, 409);
+  assert.match(replaced.text, /taken this stream over/);
+  assert.equal((await finish(second)).status, 200);
+  const played = await plays(await viewer.ended);
+  assert.ok(played.frames > 90, 'one viewer sees what both published');
+});
+
+test('a key that is none is refused, and so is one that ended and was not chosen', async () => {
+  for (const key of ['a%20b', 'x'.repeat(65), '%C3%A1']) {
+    assert.equal((await put(server, key, Buffer.alloc(1))).status, 400, key);
+  }
+  const ada = await server.publisher();
+  ada.emit('stream:end', { streamKey: ada.key });
+  await ada.next('stream:ended');
+  assert.equal((await put(server, ada.key, Buffer.alloc(1))).status, 410);
+  assert.equal((await Get.open(server, `/live/${ada.key}.webm`)).status, 410);
+});
+
+test('a key that somebody chose is opened again and again', async () => {
+  for (let round = 0; round < 3; round++) {
+    const answer = await put(server, 'again', await recording('WebM VP8'));
+    assert.equal(answer.status, 200);
+    assert.match(answer.text, /^\d+ frames were published$/);
+    assert.equal((await Get.open(server, '/live/again.webm')).status, 410);
+  }
+});
+
+test('the publisher of a Socket.IO stream can go on over HTTP, with the token', async () => {
+  const bytes = await recording('WebM VP8');
+  const ada = await server.publisher();
+  const bob = await server.viewer(ada.key, 'bob');
+  const request = await half(ada.key, bearer(ada.publishToken));
+  await bob.next('stream:data');
+  await finish(request);
+  await bob.next('stream:ended');
+  await plays(Buffer.concat(bob.all('stream:data').map((frame) => frame.data)), bytes);
+});
+
+test('what is no stream is named', async () => {
+  const file = (await run('ffmpeg', [
+    '-loglevel', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=64x64', '-t', '1', '-f', 'mp4', '-movflags', 'empty_moov',
+    '-frag_duration', '900000000', 'pipe:1',
+  ], { encoding: 'buffer' })).stdout;
+  const whole = Buffer.from(file);
+  const wrong = [
+    ['a text', Buffer.from('hello, I am a text and no stream'), 415, /neither WebM, Matroska nor fragmented MP4/],
+    ['a GIF', Buffer.from('GIF89a....................'), 415, /neither WebM/],
+    ['nothing', Buffer.alloc(0), 422, /no whole frame/],
+    ['the first bytes of a WebM', (await recording('WebM VP8')).subarray(0, 300), 422, /no whole frame/],
+    ['parts without pictures', Buffer.from('--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x--\r\n'), 422, /./],
+    ['a box that is too large', Buffer.from('\0\0\0\x18ftypisom\0\0\0\0isomiso2\x7f\0\0\0moov', 'latin1'), 422, /moov box of \d+ bytes/],
+    ['broken boxes', Buffer.concat([whole.subarray(0, 36), Buffer.alloc(64, 1)]), 422, /box/],
+  ];
+  for (const [name, body, status, words] of wrong) {
+    const answer = await put(server, 'wrong', body);
+    assert.equal(answer.status, status, `${name}: ${answer.text}`);
+    assert.match(answer.text, words, name);
+    assert.match(answer.headers['content-type'], /^text\/plain/);
+  }
+  assert.equal((await server.json('/health')).activeStreams, 0);
+});
+
+test('garbage in the middle costs viewers what it hits and nothing else', async () => {
+  const bytes = await recording('WebM VP8');
+  const at = Math.floor(bytes.length * 0.6);
+  const broken = Buffer.concat([bytes.subarray(0, at), Buffer.alloc(5000, 0x5a), bytes.subarray(at + 700)]);
+  const request = new Put(server, 'garbage');
+  await request.write(broken.subarray(0, at - 9000));
+  await live(server, 'garbage');
+  const viewer = await Get.open(server, '/live/garbage.webm');
+  await request.write(broken.subarray(at - 9000));
+  assert.equal((await request.end()).status, 200);
+  const played = await plays(await viewer.ended);
+  assert.ok(played.frames > 30, `${played.frames}`);
+});
+
+test('a body that breaks for good is answered with what is wrong, and viewers can play what came before', async () => {
+  const bytes = await recording('fMP4 H.264');
+  const request = new Put(server, 'breaks');
+  // Broken between two fragments: what is inside of a frame nobody here can judge.
+  await request.write(bytes.subarray(0, bytes.indexOf('moof', bytes.length / 2) - 4));
+  await live(server, 'breaks');
+  const viewer = await Get.open(server, '/live/breaks.mp4');
+  await request.write(Buffer.alloc(400_000, 1));
+  const answer = await request.answer;
+  assert.equal(answer.status, 422);
+  assert.match(answer.text, /MP4 box/);
+  const played = await probe(await viewer.ended);
+  assert.deepEqual([played.complaints, played.frames], ['', played.packets]);
+  assert.ok(played.frames > 0);
+  assert.equal((await Get.open(server, '/live/breaks.mp4')).status, 410, 'nobody could come back: it showed no token');
+});
+
+test('a publisher that is cut off and shows its token comes back to the same viewers', async () => {
+  const first = await half('returns', bearer('mine'));
+  const viewer = await Get.open(server, '/live/returns.webm');
+  first.request.cut();
+  await server.until(async () => (await server.json('/streams')).streams.some((stream) => stream.streamKey === 'returns'));
+  const second = await half('returns', bearer('mine'));
+  assert.equal((await finish(second)).status, 200);
+  const played = await plays(await viewer.ended);
+  assert.ok(played.frames > 90, `${played.frames} of both`);
+});
+
+test('a publisher that is cut off without a token ends its stream at once', async () => {
+  const { request } = await half('goes', {});
+  const viewer = await Get.open(server, '/live/goes.webm');
+  request.cut();
+  const played = await probe(await viewer.ended);
+  assert.deepEqual([played.complaints, played.first, played.frames > 0], ['', 'K', true]);
+  assert.equal((await Get.open(server, '/live/goes.webm')).status, 410);
+});
+
+test('headers are those that players, pages and caches need', async () => {
+  const publisher = await half('heads', {});
+  const viewer = await Get.open(server, '/live/heads.webm');
+  const of = (response, name) => response.headers.get(name);
+  assert.equal(of(viewer.response, 'access-control-allow-origin'), '*');
+  assert.equal(of(viewer.response, 'cache-control'), 'no-store');
+  const head = await fetch(`${server.url}/live/heads.webm`, { method: 'HEAD' });
+  assert.deepEqual([head.status, of(head, 'content-type')], [200, 'video/webm']);
+  const missing = await fetch(`${server.url}/live/nothing.webm`);
+  assert.deepEqual([missing.status, await missing.text()], [404, 'there is no such stream\n']);
+  assert.equal((await fetch(`${server.url}/live/nothing.jpg`)).status, 404);
+  assert.equal((await fetch(`${server.url}/live/heads.ogg`)).status, 404);
+  const options = await fetch(`${server.url}/live/heads.webm`, { method: 'OPTIONS' });
+  assert.deepEqual([options.status, of(options, 'access-control-allow-methods')], [204, 'GET, HEAD']);
+  assert.equal((await fetch(`${server.url}/live/heads`, { method: 'DELETE' })).status, 405);
+  assert.equal((await server.json('/health')).distribution.totalViewers, 1, 'a viewer over HTTP is counted');
+  await finish(publisher);
+  await viewer.ended;
+  await server.until(async () => (await server.json('/health')).distribution.totalViewers === 0);
+});
+
+test('who comes before the first frame waits for it', async () => {
+  const bytes = await recording('WebM VP8');
+  const request = new Put(server, 'early');
+  await request.write(bytes.subarray(0, 100));
+  await server.until(async () => (await fetch(`${server.url}/live/early.webm`, { method: 'HEAD' })).status === 200);
+  const coming = Get.open(server, '/live/early.webm');
+  await request.write(bytes.subarray(100));
+  const viewer = await coming;
+  assert.equal((await request.end()).status, 200);
+  assert.equal(viewer.status, 200);
+  await viewer.ended;
+});
+
+test('SOURCE and POST publish as PUT does, and 100-continue is answered', async () => {
+  const bytes = await recording('WebM VP8');
+  for (const method of ['SOURCE', 'POST']) {
+    const answer = await put(server, 'methods', bytes, { method });
+    assert.equal(answer.status, 200, `${method}: ${answer.text}`);
+  }
+  const request = new Put(server, 'methods', { headers: { Expect: '100-continue' } });
+  await new Promise((resolve) => request.request.on('continue', resolve));
+  await request.write(bytes);
+  assert.equal((await request.end()).status, 200);
+});
+
+test('bytes of every kind of damage neither end the server nor make it grow', async () => {
+  // Numbers that are the same in every run.
+  let seed = 7;
+  const random = (below) => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) % below;
+  const rss = async () => Number((await run('ps', ['-o', 'rss=', '-p', String(server.child.pid)])).stdout);
+  const before = await rss();
+  for (const kind of ['WebM VP8', 'WebM AV1', 'Matroska H.264', 'fMP4 H.264', 'JPEG']) {
+    const whole = await recording(kind);
+    for (let round = 0; round < 12; round++) {
+      const body = Buffer.from(whole);
+      for (let hit = 0; hit < 1 + random(40); hit++) body[random(body.length)] = random(256);
+      const cut = body.subarray(0, 1 + random(body.length));
+      const answer = await put(server, 'damage', cut);
+      assert.ok([200, 415, 422].includes(answer.status), `${kind}: ${answer.status} ${answer.text}`);
+    }
+  }
+  assert.ok(server.alive());
+  assert.equal((await server.json('/health')).activeStreams, 0);
+  const grown = (await rss()) - before;
+  assert.ok(grown < 60_000, `${grown} kB more`);
+});
