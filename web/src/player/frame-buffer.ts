@@ -21,12 +21,14 @@ export interface Timed {
 export class FrameBuffer<F extends Timed> {
   readonly #delays = new DelayWindow(BOUNDS);
   readonly #release: (frame: F) => void;
+  readonly #isMissed: (frame: F) => boolean;
   #frames: F[] = [];
   #skipped = 0;
 
-  /** `release` is called for each picture that will not be shown. */
-  constructor(release: (frame: F) => void = () => {}) {
+  /** `release` is called for each picture that will not be shown; those that are `missed` count as skipped. */
+  constructor(release: (frame: F) => void = () => {}, isMissed: (frame: F) => boolean = () => true) {
     this.#release = release;
+    this.#isMissed = isMissed;
   }
 
   get bufferMs(): number {
@@ -98,7 +100,7 @@ export class FrameBuffer<F extends Timed> {
 
   #skip(frame: F | undefined): void {
     if (!frame) return;
-    this.#skipped += 1;
+    if (this.#isMissed(frame)) this.#skipped += 1;
     this.#release(frame);
   }
 }

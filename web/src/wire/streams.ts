@@ -32,10 +32,10 @@ export function watchUrl(streamKey: string, server: string = location.origin): s
   return `${server}/watch/${encodeURIComponent(streamKey)}`;
 }
 
-/** The stream key in a share link, a viewer link or typed as it is. */
+/** The stream key in a share link, a viewer link, the address of a stream's door, or typed as it is. */
 export function keyFrom(text: string): string | null {
   const trimmed = text.trim();
-  const found = /(?:\/watch\/|\/live\/|[?&]key=)([^/?#&\s]+)/.exec(trimmed);
+  const found = /(?:\/watch\/|\/live\/|[?&]key=)([^/?#&\s]+?)(?:\.(?:webm|mp4|mjpeg|jpg))?(?:$|[/?#&\s])/.exec(trimmed);
   const key = found?.[1] ? safeDecode(found[1]) : trimmed;
   return /^[\w.-]{1,128}$/.test(key) ? key : null;
 }

@@ -34,7 +34,7 @@ export interface ScreenHost {
 }
 
 /** A page that has just begun is late by its own doing: so long, lateness says nothing about the network. */
-const SETTLE_MS = 500;
+const SETTLE_MS = 1_000;
 
 export class Screen implements Surface {
   readonly #canvas: OffscreenCanvas | HTMLCanvasElement;
@@ -50,10 +50,14 @@ export class Screen implements Surface {
     this.#canvas = canvas;
     this.#context = canvas.getContext('2d', { alpha: false }) as CanvasRenderingContext2D | null;
     this.#host = host;
-    this.#buffer = new FrameBuffer<Picture>(({ image }) => {
-      image.close();
-      host.released();
-    });
+    this.#buffer = new FrameBuffer<Picture>(
+      ({ image }) => {
+        image.close();
+        host.released();
+      },
+      // What was made before this viewer came is no loss.
+      ({ arrival }) => this.#liveSince !== undefined && arrival >= this.#liveSince,
+    );
   }
 
   get waiting(): number {
