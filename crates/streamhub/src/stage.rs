@@ -186,7 +186,9 @@ impl Shared {
             bridge::ensure(room, stream, &mut relay);
         }
         drop(relay);
-        if let Some(old) = instead_of.and_then(|old| self.peer(old)) {
+        // Whoever publishes over another door has this connection for everything else.
+        let replaced = instead_of.filter(|_| !is_door(session));
+        if let Some(old) = replaced.and_then(|old| self.peer(old)) {
             old.socket.leave(&room.name());
         }
         if let Some(peer) = self.peer(session) {
