@@ -152,6 +152,7 @@ export async function prefer(page, choices) {
 }
 
 export const DEMO = { mode: 'demo', quality: '480p', source: 'camera', name: 'Ada' };
+export const LIVE = { mode: 'live', quality: '240p', source: 'camera', name: 'Ada', microphone: 'on' };
 export const VIDEO = { mode: 'low-delay', quality: '240p', source: 'camera', name: 'Ada', microphone: 'on' };
 
 /** Goes from the streamer page to live; answers the link to share. */

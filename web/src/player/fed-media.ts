@@ -3,13 +3,13 @@
 // A publisher may change from pictures to video and back on the same stream. What is too short to be told apart waits.
 
 import { concat, isPicture, mayBeginWebm, SNIFF_BYTES, sniff } from '../wire/payload.ts';
+import { beginsMp4 } from './mp4-init.ts';
 import type { FedPath, Incoming } from './path.ts';
 
 export type FedKind = 'picture' | 'webm';
 
 export interface FedMediaHost {
   open(kind: FedKind): FedPath;
-  cannotPlay(codec: string): void;
 }
 
 export class FedMedia {
@@ -44,11 +44,8 @@ export class FedMedia {
     const bytes = this.#undecided.length > 0 ? concat([...this.#undecided, frame.bytes]) : frame.bytes;
     const content = sniff(bytes);
     if (isPicture(content)) this.#open('picture');
-    else if (content === 'webm') this.#open('webm');
-    else if (content === 'mp4') {
-      this.#host.cannotPlay('MP4');
-      return undefined;
-    } else {
+    else if (content === 'webm' || beginsMp4(bytes)) this.#open('webm');
+    else {
       // Too few bytes to tell, or the middle of something: a recorder's next beginning will tell.
       this.#undecided = mayBeginWebm(bytes) || bytes.length < SNIFF_BYTES ? [bytes] : [];
       return undefined;
@@ -65,7 +62,7 @@ export class FedMedia {
     const bytes = this.#undecided.length > 0 ? concat([...this.#undecided, frame.bytes]) : frame.bytes;
     this.#undecided = mayBeginWebm(bytes) ? [bytes] : [];
     if (this.#undecided.length > 0) return undefined;
-    if (sniff(bytes) === 'webm') this.#open('webm');
+    if (sniff(bytes) === 'webm' || beginsMp4(bytes)) this.#open('webm');
     return { ...frame, bytes };
   }
 

@@ -81,7 +81,6 @@ export class Watch {
     this.#fed = new FedMedia({
       open: (kind) =>
         this.#show(kind === 'picture' ? new PicturePath(this.#pathHost()) : new WebmPath(this.#pathHost())),
-      cannotPlay: (codec) => this.#fail({ kind: 'codec', codec }),
     });
     this.#routes = routesFor(options.transport, {
       hasDoor: usesNativeDoor(),

@@ -1,4 +1,4 @@
-// Plays a recorder's WebM through MediaSource, at the live edge, with sound.
+// Plays a recorder's WebM, or fragmented MP4, through MediaSource, at the live edge, with sound.
 //
 // Everything that comes is appended in order; what a joiner is given begins with an init segment. A recorder that began
 // anew sends another one in the middle: its timeline is put behind what is there. Codecs are read, never guessed.
@@ -6,6 +6,7 @@
 import { concat, mayBeginWebm, sniff } from '../wire/payload.ts';
 import { LiveEdge, type Range, RECORDER_BOUNDS } from './live-edge.ts';
 import { mediaSourceClass, ranges } from './media-source.ts';
+import { beginsMp4, readMp4Init } from './mp4-init.ts';
 import { type FedPath, type Incoming, type PathFailure, type PathHost, type PathStats, setVideoSound } from './path.ts';
 import { type InitTrack, readWebmInit } from './webm-init.ts';
 
@@ -60,7 +61,7 @@ export class WebmPath implements FedPath {
   push(frame: Incoming): void {
     if (this.#isClosed) return;
     const bytes = this.#beginning ? concat([this.#beginning, frame.bytes]) : frame.bytes;
-    const begins = this.#beginning !== undefined || mayBeginWebm(bytes) || sniff(bytes) === 'webm';
+    const begins = this.#beginning !== undefined || mayBeginWebm(bytes) || sniff(bytes) === 'webm' || beginsMp4(bytes);
     this.#beginning = undefined;
     if (begins) {
       this.#begin(bytes);
@@ -98,7 +99,8 @@ export class WebmPath implements FedPath {
 
   /** Reads an init segment as soon as it is whole. */
   #begin(bytes: Uint8Array<ArrayBuffer>): void {
-    const init = mayBeginWebm(bytes) ? { state: 'incomplete' as const } : readWebmInit(bytes);
+    const read = beginsMp4(bytes) ? readMp4Init : readWebmInit;
+    const init = mayBeginWebm(bytes) ? { state: 'incomplete' as const } : read(bytes);
     if (init.state === 'incomplete' && bytes.length < INIT_BYTES_MAX) {
       this.#beginning = bytes;
       return;
