@@ -9,6 +9,7 @@ use crate::packager::{Format, Packager, Unsuitable};
 use crate::pool::Pool;
 use crate::source::{Encoder, Source};
 use crate::watching::Watching;
+use abanico_core::ladder::{self, Ladder};
 use abanico_media::frame::{Codec, Frame, Track};
 use abanico_media::ingest::{self, Timeline};
 use bytes::Bytes;
@@ -27,6 +28,7 @@ struct Shared {
     state: Mutex<State>,
     epoch: Box<str>,
     began: Instant,
+    ladder: ladder::Policy,
     watching: AtomicUsize,
     tracks: watch::Sender<Arc<[Track]>>,
     /// Counts how often the publisher was asked for a keyframe.
@@ -73,6 +75,7 @@ impl Channel {
             state: Mutex::new(state),
             epoch: random_hex().into(),
             began: now(),
+            ladder: pool.bounds.ladder,
             watching: AtomicUsize::new(0),
             tracks: watch::Sender::new(Arc::default()),
             asked: watch::Sender::new(0),
@@ -200,7 +203,15 @@ impl Channel {
             next.filter(|next| first.is_some_and(|first| (first..=state.next).contains(next)));
         drop(state);
         self.0.watching.fetch_add(1, Ordering::Relaxed);
-        Ok(Watching::new(self.clone(), format, id, cursor, next))
+        let ladder = Ladder::new(self.0.ladder);
+        Ok(Watching::new(
+            self.clone(),
+            format,
+            id,
+            cursor,
+            next,
+            ladder,
+        ))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -347,7 +358,7 @@ impl fmt::Debug for Channel {
 }
 
 /// The clock of the runtime, which tests can stop.
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

@@ -4,7 +4,7 @@
 
 use crate::group::Placed;
 use crate::native::{self, HEADER_BYTES, Header};
-use crate::packet::{Content, Packet};
+use crate::packet::{Content, Framed, Packet};
 use crate::pool::Pool;
 use abanico_hub::feed::Feed;
 use abanico_media::codec::opus;
@@ -208,6 +208,7 @@ impl Form {
             payload,
             tail,
             content,
+            framed: Framed::default(),
         };
         match self {
             Self::Native => {

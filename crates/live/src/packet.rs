@@ -1,6 +1,9 @@
 //! One packet of one format: the bytes of the wire, made once and shared by all who watch.
 
 use bytes::Bytes;
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 /// What travels in a format's feed. Cloning it clones handles to shared bytes.
 #[derive(Debug, Clone)]
@@ -13,6 +16,18 @@ pub struct Packet {
     pub tail: &'static [u8],
     /// What it is.
     pub content: Content,
+    /// What a door has made of it.
+    pub(crate) framed: Framed,
+}
+
+/// What a door has made of a packet for its wire, once for all its viewers.
+#[derive(Clone, Default)]
+pub(crate) struct Framed(Arc<OnceLock<Box<dyn Any + Send + Sync>>>);
+
+impl fmt::Debug for Framed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Framed")
+    }
 }
 
 /// What a packet holds.
@@ -43,6 +58,7 @@ impl Packet {
             payload: Bytes::new(),
             tail: &[],
             content: Content::Init { version },
+            framed: Framed::default(),
         }
     }
 
@@ -89,6 +105,16 @@ impl Packet {
         [self.head.clone(), self.payload.clone(), tail]
             .into_iter()
             .filter(|part| !part.is_empty())
+    }
+
+    /// What `frame` makes of it for a door's wire: made once, for whoever asks first, and shared by all. A format's packets
+    /// are framed by one door only; another type than the first one gets its own each time.
+    pub fn framed<T: Clone + Send + Sync + 'static>(&self, frame: impl Fn(&Self) -> T) -> T {
+        let framed = self.framed.0.get_or_init(|| Box::new(frame(self)));
+        match framed.downcast_ref::<T>() {
+            Some(framed) => framed.clone(),
+            None => frame(self),
+        }
     }
 
     /// All of it in one piece. Copies it.

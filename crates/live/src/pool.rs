@@ -1,6 +1,6 @@
 //! What all channels of a node share: their bounds, and the memory that they may hold together.
 
-use abanico_core::ring;
+use abanico_core::{ladder, ring};
 use abanico_hub::budget::Budget;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +19,8 @@ pub struct Bounds {
     pub held_bytes_max: usize,
     /// A group whose newest frame is older than this is not shown to somebody who joins.
     pub backlog_for: Duration,
+    /// What a viewer is given that keeps falling behind.
+    pub ladder: ladder::Policy,
 }
 
 impl Default for Bounds {
@@ -29,6 +31,7 @@ impl Default for Bounds {
             groups_bytes_max: 1 << 30,
             held_bytes_max: 1 << 30,
             backlog_for: Duration::from_secs(10),
+            ladder: ladder::Policy::default(),
         }
     }
 }

@@ -84,7 +84,7 @@ fn given(watching: &mut Watching) -> Vec<Option<Item>> {
 fn short(watching: &mut Watching) -> String {
     let words = given(watching).into_iter().map(|item| match item {
         None => ".".to_owned(),
-        Some(Item::Skipped(frames)) => format!("-{frames}"),
+        Some(Item::Skipped { frames, .. }) => format!("-{frames}"),
         Some(Item::Unsuitable(_)) => "!".to_owned(),
         Some(Item::Packet(packet)) => match packet.content {
             Content::Init { .. } => "i".to_owned(),
@@ -101,7 +101,7 @@ fn packets(watching: &mut Watching) -> Vec<Packet> {
     items
         .filter_map(|item| match item {
             Item::Packet(packet) => Some(packet),
-            Item::Skipped(_) | Item::Unsuitable(_) => None,
+            Item::Skipped { .. } | Item::Unsuitable(_) => None,
         })
         .collect()
 }
@@ -190,6 +190,43 @@ async fn a_viewer_that_lags_within_the_newest_group_misses_nothing() {
         publisher.video(frame * 40, false);
     }
     assert_eq!(short(&mut slow), "v".repeat(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_that_lags_again_and_again_is_given_keyframes_and_then_everything_again() {
+    let channel = channel();
+    let mut publisher = Publisher::new(&channel);
+    let mut at = 0;
+    let mut second = async |publisher: &mut Publisher| {
+        for frame in 0..25 {
+            publisher.video(at, frame == 0);
+            at += 40;
+            tokio::time::advance(Duration::from_millis(40)).await;
+        }
+    };
+    second(&mut publisher).await;
+    let mut slow = channel.watch(Format::Native).unwrap();
+    assert_eq!(short(&mut slow).len(), 26);
+    for lag in 0..3 {
+        for _ in 0..3 {
+            second(&mut publisher).await;
+        }
+        let thin = short(&mut slow);
+        let expected = if lag < 2 { 24 } else { 0 };
+        assert_eq!(thin, format!("-50K{}", "v".repeat(expected)), "lag {lag}");
+    }
+    let mut seen = String::new();
+    for _ in 0..11 {
+        for frame in 0..25 {
+            publisher.video(at, frame == 0);
+            at += 40;
+            seen += &short(&mut slow);
+            tokio::time::advance(Duration::from_millis(40)).await;
+        }
+    }
+    let keyframes = format!("-24K{}", "-24K".repeat(9));
+    assert!(seen.starts_with(&keyframes), "{seen}");
+    assert!(seen.ends_with(&"v".repeat(24)), "{seen}");
 }
 
 #[tokio::test(start_paused = true)]

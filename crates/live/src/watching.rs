@@ -1,12 +1,14 @@
 //! One viewer's place in one format of a channel.
 //!
 //! A viewer that comes is given the init packet, the newest group and then each packet as it comes. One that lags is moved
-//! on to the newest group and told how many frames it missed. What is held for it is its place, never a packet.
+//! on to the newest group and told how many frames it missed. One that lags again and again is given keyframes, then a
+//! still now and then, until it recovers. What is held for it is its place, never a packet.
 
-use crate::channel::{Channel, State};
+use crate::channel::{Channel, State, now};
 use crate::packager::{Format, Unsuitable};
 use crate::packet::{Content, Packet};
-use abanico_hub::feed::{Cursor, Next};
+use abanico_core::ladder::{Ladder, Rung};
+use abanico_hub::feed::{Cursor, Next, Outlet};
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
@@ -15,8 +17,13 @@ use std::task::{Context, Poll, ready};
 pub enum Item {
     /// Bytes of its wire.
     Packet(Packet),
-    /// So many frames are left out here: it goes on at the newest group.
-    Skipped(u64),
+    /// Frames are left out here: it goes on at the newest group.
+    Skipped {
+        /// How many, of all tracks.
+        frames: u64,
+        /// What it is given from now on.
+        receiving: Rung,
+    },
     /// The stream has changed to codecs that cannot travel in this format. Nothing follows.
     Unsuitable(Unsuitable),
 }
@@ -33,6 +40,7 @@ pub struct Watching {
     has: Option<u64>,
     /// The number of the frame after the last one that it was given.
     next: Option<u64>,
+    ladder: Ladder,
     /// Whether it was told why the packets ended.
     told: bool,
 }
@@ -46,6 +54,8 @@ enum Place {
     Group(u64),
     /// At its cursor.
     Live,
+    /// It has the keyframe of the group of this number, and is given no more of it.
+    Thinned(u64),
 }
 
 impl Watching {
@@ -55,6 +65,7 @@ impl Watching {
         packager: u64,
         cursor: Cursor<Packet>,
         next: Option<u64>,
+        ladder: Ladder,
     ) -> Self {
         let mut watching = Self {
             channel,
@@ -64,6 +75,7 @@ impl Watching {
             place: Place::Entering,
             has: None,
             next: None,
+            ladder,
             told: false,
         };
         if next.is_some() {
@@ -86,7 +98,7 @@ impl Watching {
             let found = match self.place {
                 Place::Entering => self.enter(),
                 Place::Group(number) => self.read_group(number),
-                Place::Live => None,
+                Place::Live | Place::Thinned(_) => None,
             };
             if let Some(item) = found {
                 return Poll::Ready(Some(item));
@@ -105,7 +117,11 @@ impl Watching {
                     return Poll::Ready(Some(self.give(packet)));
                 }
                 // Something has come: perhaps it can be begun with.
-                Some(Next::Packet(_)) => {}
+                Some(Next::Packet(packet)) => {
+                    if let Some(item) = self.thinned(&packet) {
+                        return Poll::Ready(Some(item));
+                    }
+                }
                 Some(Next::Lagging(_) | Next::Lost(_)) => self.fall_back(),
             }
         }
@@ -115,6 +131,26 @@ impl Watching {
     pub fn rejoin(&mut self) {
         self.place = Place::Entering;
         self.next = None;
+    }
+
+    /// Lends the viewer's outlet to the channel's courier, who puts there what follows as it comes; see
+    /// [`Cursor::lend`]. Only for a viewer that has everything up to now.
+    pub fn lend(&mut self, outlet: &(impl Outlet<Packet> + Clone)) -> bool {
+        self.place == Place::Live && self.cursor.lend(outlet)
+    }
+
+    /// The outlet is back; everything before `place` was put there, no init packet among it.
+    pub fn returned(&mut self, place: u64) {
+        if place == self.cursor.place() {
+            return;
+        }
+        self.cursor.returned(place);
+        self.cursor.feed().visit_from(place - 1, |packet| {
+            if let Content::Frame { sequence, .. } = packet.content {
+                self.next = Some(sequence + 1);
+            }
+            false
+        });
     }
 
     /// The channel that it watches.
@@ -162,7 +198,12 @@ impl Watching {
         }
         let at = group.partition_point(|packet| packet.sequence() < Some(next.max(first)));
         if let Some(packet) = group.get(at) {
-            return Some(self.give(packet.clone()));
+            let packet = packet.clone();
+            if !self.ladder.gives_all() {
+                self.place = Place::Thinned(state.group.number());
+                self.cursor.move_to(self.cursor.feed().head());
+            }
+            return Some(self.give(packet));
         }
         // Nothing is pushed while the lock is held: the cursor's next packet is the one after the group's last.
         self.cursor.move_to(self.cursor.feed().head());
@@ -187,7 +228,33 @@ impl Watching {
             return None;
         }
         self.next = Some(first);
-        Some(Item::Skipped(missed))
+        Some(Item::Skipped {
+            frames: missed,
+            receiving: self.ladder.rung(now()),
+        })
+    }
+
+    /// A packet has come for a viewer that is given keyframes only: perhaps it is time for one, or for everything again.
+    fn thinned(&mut self, packet: &Packet) -> Option<Item> {
+        let Place::Thinned(number) = self.place else {
+            return None;
+        };
+        let now = now();
+        let all = self.ladder.rung(now) == Rung::All;
+        if !all && (!packet.begins_group() || !self.ladder.keyframe_is_due(now)) {
+            return None;
+        }
+        let state = self.channel.lock();
+        let newest = state.group.number();
+        let first = state
+            .watched(self.format, self.packager)
+            .and_then(|packager| packager.group().first())
+            .and_then(Packet::sequence);
+        drop(state);
+        // Of the group whose keyframe it has, it cannot take up what it was not given.
+        let first = first.filter(|_| newest != number)?;
+        self.place = Place::Group(newest);
+        self.missed(first)
     }
 
     /// It is too far behind to go on at its cursor.
@@ -197,11 +264,22 @@ impl Watching {
             .watched(self.format, self.packager)
             .and_then(|packager| packager.group().first())
             .and_then(Packet::sequence);
-        // What is left of the group that it is in is still there: it misses nothing then.
-        self.place = match (held, self.next) {
-            (Some(first), Some(next)) if next >= first => Place::Group(state.group.number()),
-            _ => Place::Entering,
-        };
+        let number = state.group.number();
+        drop(state);
+        let thinned = matches!(self.place, Place::Thinned(_));
+        match (held, self.next) {
+            // What is left of the group that it is in is still there: it misses nothing then.
+            (Some(first), Some(next)) if next >= first && !thinned => {
+                self.place = Place::Group(number);
+            }
+            _ => {
+                self.ladder.lagged(now());
+                self.cursor.move_to(self.cursor.feed().head());
+                if !thinned {
+                    self.place = Place::Entering;
+                }
+            }
+        }
     }
 
     fn give(&mut self, packet: Packet) -> Item {

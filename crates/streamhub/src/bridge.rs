@@ -88,7 +88,7 @@ fn bring(
             }
             Poll::Ready(None) => return Poll::Ready(Found::End),
             Poll::Ready(Some(Item::Packet(packet))) => pass(stream, relay, &packet),
-            Poll::Ready(Some(Item::Skipped(_))) => {}
+            Poll::Ready(Some(Item::Skipped { .. })) => {}
             Poll::Ready(Some(Item::Unsuitable(_))) => {
                 // Another codec: what was sent is no beginning for what comes.
                 relay.forget();

@@ -40,6 +40,7 @@ impl Config {
                 groups_bytes_max: streams.all_held_bytes_max.0,
                 held_bytes_max: streams.all_held_bytes_max.0,
                 backlog_for: streams.backlog_max.0,
+                ladder: self.ladder(),
             },
             limits: Limits {
                 name_chars_max: clients.name_chars_max.0,
@@ -56,13 +57,7 @@ impl Config {
                 backlog_for: streams.backlog_max.0,
                 group_bytes_max: streams.group_bytes_max.0,
                 keyframe_gap_max: streams.keyframe_gap_max.0,
-                ladder: ladder::Policy {
-                    lags_max: u32::try_from(streams.lags_max.0).unwrap_or(u32::MAX),
-                    within: streams.lags_within.0,
-                    recover_after: streams.recover_after.0,
-                    keyframe_every: streams.keyframe_every.0,
-                    still_every: streams.still_every.0,
-                },
+                ladder: self.ladder(),
             },
             rates: Rates {
                 chat: rate(clients.chat_rate),
@@ -81,6 +76,17 @@ impl Config {
             held_for_max: streams.held_max.0,
             lag_bytes_max: streams.lag_bytes_max.0,
             lag_for_max: streams.lag_max.0,
+        }
+    }
+
+    fn ladder(&self) -> ladder::Policy {
+        let streams = &self.streams;
+        ladder::Policy {
+            lags_max: u32::try_from(streams.lags_max.0).unwrap_or(u32::MAX),
+            within: streams.lags_within.0,
+            recover_after: streams.recover_after.0,
+            keyframe_every: streams.keyframe_every.0,
+            still_every: streams.still_every.0,
         }
     }
 

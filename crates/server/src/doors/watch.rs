@@ -163,7 +163,7 @@ impl HttpBody for Playing {
             match ready!(self.watching.poll_next(cx)) {
                 Some(Item::Packet(packet)) if self.take(&packet) => {}
                 // The timeline has a gap, the bytes have none.
-                Some(Item::Skipped(_)) => {}
+                Some(Item::Skipped { .. }) => {}
                 None | Some(Item::Packet(_) | Item::Unsuitable(_)) => return Poll::Ready(None),
             }
         }

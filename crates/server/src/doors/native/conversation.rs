@@ -1,0 +1,103 @@
+//! A WebSocket session as a future that reads messages one after the other.
+
+use super::words::Closing;
+use abanico_socketio::DisconnectReason;
+use abanico_socketio::engine::{Driver, Inbound, Malformed, Parcel, Session};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::mpsc;
+
+/// Messages that may wait for a conversation. When they are reached the client is read no further.
+const INBOX_MESSAGES: usize = 32;
+
+/// The driver of one session: hands its messages to the conversation, and carries out how that ends.
+pub(super) struct Conversation {
+    session: Session,
+    /// Dropped when nothing more can come.
+    inbox: Option<mpsc::Sender<Inbound>>,
+    /// `None` when it is over.
+    running: Option<Pin<Box<dyn Future<Output = Closing> + Send>>>,
+}
+
+/// What the client says, in order. `None` when it has gone.
+pub(super) struct Inbox(mpsc::Receiver<Inbound>);
+
+impl Conversation {
+    pub(super) fn new<F>(session: Session, begin: impl FnOnce(Session, Inbox) -> F) -> Self
+    where
+        F: Future<Output = Closing> + Send + 'static,
+    {
+        let (inbox, messages) = mpsc::channel(INBOX_MESSAGES);
+        let running = begin(session.clone(), Inbox(messages));
+        Self {
+            session,
+            inbox: Some(inbox),
+            running: Some(Box::pin(running)),
+        }
+    }
+}
+
+impl Inbox {
+    /// The next message. Cancelling it loses nothing.
+    pub(super) async fn next(&mut self) -> Option<Inbound> {
+        self.0.recv().await
+    }
+
+    /// The next message, if it comes in time; `Err` if it does not.
+    pub(super) async fn next_within(&mut self, time: Duration) -> Result<Option<Inbound>, ()> {
+        tokio::time::timeout(time, self.next()).await.map_err(drop)
+    }
+}
+
+impl Driver for Conversation {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(running) = &mut self.running else {
+            return Poll::Ready(());
+        };
+        let Poll::Ready(closing) = AssertUnwindSafe(running).catch_unwind().poll_unpin(cx) else {
+            return Poll::Pending;
+        };
+        self.running = None;
+        match closing {
+            Ok(closing) => {
+                if let Some(words) = closing.words {
+                    // A client that cannot take it is closed all the same.
+                    let _ = self.session.send(Parcel::plain_text(&words));
+                }
+                self.session.close_with(closing.code, closing.reason);
+            }
+            Err(_) => self.session.close(DisconnectReason::HandlerPanic),
+        }
+        Poll::Ready(())
+    }
+
+    fn accepts(&self) -> bool {
+        // After its end a conversation takes everything and looks at nothing.
+        self.running.is_none() || self.inbox.as_ref().is_some_and(|inbox| inbox.capacity() > 0)
+    }
+
+    fn message(&mut self, message: Inbound) -> Result<(), Malformed> {
+        if let Some(inbox) = &self.inbox {
+            // There is room, or the conversation has ended.
+            let _ = inbox.try_send(message);
+        }
+        Ok(())
+    }
+
+    fn poll_close(&mut self, _reason: DisconnectReason, cx: &mut Context<'_>) -> Poll<()> {
+        self.inbox = None;
+        let Some(running) = &mut self.running else {
+            return Poll::Ready(());
+        };
+        // It ends because its inbox has. What it would still say is heard by nobody.
+        let ended = AssertUnwindSafe(running).catch_unwind().poll_unpin(cx);
+        if ended.is_ready() {
+            self.running = None;
+        }
+        ended.map(drop)
+    }
+}

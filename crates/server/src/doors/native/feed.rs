@@ -1,0 +1,98 @@
+//! What one native viewer's socket pulls from.
+
+use abanico_hub::feed as hub;
+use abanico_live::{Item, Packet, Watching};
+use abanico_socketio::engine::{self, Outlet, Parcel};
+use std::task::{Context, Poll, ready};
+use tokio::sync::oneshot;
+
+/// A viewer's place in a stream, as its socket sees it.
+pub(super) struct NativeFeed {
+    watching: Watching,
+    /// Dropped when the viewer was told that the stream has ended.
+    ended: Option<oneshot::Sender<()>>,
+}
+
+impl NativeFeed {
+    /// A feed, and what is told when it has come to the stream's end.
+    pub(super) fn new(watching: Watching) -> (Self, oneshot::Receiver<()>) {
+        let (ended, told) = oneshot::channel();
+        let feed = Self {
+            watching,
+            ended: Some(ended),
+        };
+        (feed, told)
+    }
+}
+
+/// A packet as the WebSocket carries it: made once for all viewers.
+fn parcel(packet: &Packet) -> Parcel {
+    packet.framed(|packet| {
+        if packet.is_init() {
+            Parcel::plain_text(&String::from_utf8_lossy(&packet.head))
+        } else {
+            Parcel::plain_binary(packet.parts())
+        }
+    })
+}
+
+impl engine::Feed for NativeFeed {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Parcel>> {
+        if self.ended.is_none() {
+            return Poll::Ready(None);
+        }
+        let parcel = match ready!(self.watching.poll_next(cx)) {
+            Some(Item::Packet(packet)) => parcel(&packet),
+            Some(Item::Skipped(frames)) => Parcel::plain_text(&format!(
+                r#"{{"type":"skipped","frames":{frames},"receiving":"all"}}"#
+            )),
+            Some(Item::Unsuitable(_)) | None => {
+                if let Some(ended) = self.ended.take() {
+                    // Whoever waits for it may have gone.
+                    let _ = ended.send(());
+                }
+                Parcel::plain_text(r#"{"type":"ended"}"#)
+            }
+        };
+        Poll::Ready(Some(parcel))
+    }
+
+    fn lend(&mut self, outlet: Outlet) -> bool {
+        self.ended.is_some() && self.watching.lend(&Direct(outlet))
+    }
+
+    fn returned(&mut self, place: u64) {
+        self.watching.returned(place);
+    }
+}
+
+/// A viewer's socket as the stream's courier has it.
+#[derive(Clone)]
+struct Direct(Outlet);
+
+impl hub::Outlet<Packet> for Direct {
+    fn open(&self, place: u64) {
+        self.0.open(place);
+    }
+
+    fn close(&self) -> Option<u64> {
+        self.0.close()
+    }
+
+    fn offer(&self, place: u64, packet: &Packet) -> hub::Offered {
+        if packet.is_init() {
+            // The viewer's own feed must know what it has been given.
+            self.0.give_back();
+            return hub::Offered::Busy;
+        }
+        match self.0.offer(place, &parcel(packet)) {
+            engine::Offered::Taken => hub::Offered::Taken,
+            engine::Offered::Busy => hub::Offered::Busy,
+            engine::Offered::Gone => hub::Offered::Gone,
+        }
+    }
+
+    fn give_back(&self) {
+        self.0.give_back();
+    }
+}

@@ -1,0 +1,174 @@
+//! A viewer's conversation.
+
+use super::FIRST_WORD_WITHIN;
+use super::conversation::Inbox;
+use super::feed::NativeFeed;
+use super::words::{self, COUNT_EVERY, Closing, Word};
+use abanico_live::{Channel, Format, Watching};
+use abanico_socketio::engine::{Inbound, Session};
+use abanico_streamhub::StreamHub;
+use abanico_streamhub::door::News;
+use serde_json::json;
+use std::future::pending;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+/// Talks with a viewer of the stream `key` until one of them has enough.
+pub(super) async fn converse(
+    session: Session,
+    mut inbox: Inbox,
+    streamhub: StreamHub,
+    key: String,
+) -> Closing {
+    let resume = match inbox.next_within(FIRST_WORD_WITHIN).await {
+        Ok(None) => return Closing::gone(),
+        Ok(Some(Inbound::Text(text))) => match words::read(&text) {
+            Ok(Word::Watch { resume }) => resume,
+            Ok(_) => return Closing::silent(r#"{"type":"watch"}"#),
+            Err(closing) => return closing,
+        },
+        Ok(Some(Inbound::Binary(_))) | Err(()) => return Closing::silent(r#"{"type":"watch"}"#),
+    };
+    let viewer = match streamhub.watch(&key).await {
+        Ok(viewer) => viewer,
+        Err(refusal) => return Closing::no_watching(refusal),
+    };
+    let mut news = viewer.news();
+    let known = *news.borrow_and_update();
+    let channel = viewer.channel();
+    words::tell(
+        &session,
+        &json!({
+            "type": "welcome",
+            "streamKey": key,
+            "epoch": channel.epoch(),
+            "now": words::now(),
+            "paused": known.paused,
+            "publisherPresent": known.publisher.is_some(),
+            "viewers": known.viewers,
+        }),
+    );
+    let watching = match resume {
+        Some(resume) => channel.resume(&resume.epoch, resume.sequence),
+        None => match whole(channel) {
+            Ok(watching) => watching,
+            Err(closing) => return closing,
+        },
+    };
+    channel.want_keyframe();
+    let mut talk = Talk {
+        session,
+        told: known,
+        count_at: None,
+        media: None,
+    };
+    talk.play(watching);
+    loop {
+        let word = tokio::select! {
+            said = inbox.next() => match said {
+                None => return Closing::gone(),
+                // A viewer has no frames to send.
+                Some(Inbound::Binary(_)) => return Closing::malformed("a viewer sends texts only"),
+                Some(Inbound::Text(text)) => match words::read(&text) {
+                    Ok(word) => word,
+                    Err(closing) => return closing,
+                },
+            },
+            changed = news.changed() => {
+                let now = *news.borrow_and_update();
+                talk.hear(now);
+                // Who is held, or has nothing left to be told by its feed, is told here.
+                if changed.is_err() || now.ended && talk.media.is_none() {
+                    return Closing::ended(Some(r#"{"type":"ended"}"#.to_owned()));
+                }
+                continue;
+            }
+            () = talk.ended() => return Closing::ended(None),
+            () = talk.count_is_due() => {
+                talk.tell_count();
+                continue;
+            }
+        };
+        match word {
+            Word::Clock { id } => words::tell_time(&talk.session, &id),
+            Word::Keyframe => channel.want_keyframe(),
+            Word::Hold => talk.hold(),
+            Word::Resume if talk.media.is_none() => match whole(channel) {
+                Ok(watching) => {
+                    channel.want_keyframe();
+                    talk.play(watching);
+                }
+                Err(closing) => return closing,
+            },
+            _ => {}
+        }
+    }
+}
+
+/// The newest group and all that follows.
+fn whole(channel: &Channel) -> Result<Watching, Closing> {
+    channel
+        .watch(Format::Native)
+        .map_err(|unsuitable| Closing::malformed(&unsuitable.to_string()))
+}
+
+/// What stands between a viewer and its stream.
+struct Talk {
+    session: Session,
+    /// What it was told last.
+    told: News,
+    /// When it may be told a new count.
+    count_at: Option<Instant>,
+    /// The feed that its socket pulls from, and what tells of its end; `None` while it is held.
+    media: Option<(u64, oneshot::Receiver<()>)>,
+}
+
+impl Talk {
+    fn play(&mut self, watching: Watching) {
+        let (feed, ended) = NativeFeed::new(watching);
+        self.media = Some((self.session.attach(feed), ended));
+    }
+
+    fn hold(&mut self) {
+        if let Some((feed, _)) = self.media.take() {
+            self.session.detach(feed);
+        }
+    }
+
+    /// The feed has told the viewer that the stream is over.
+    async fn ended(&mut self) {
+        match &mut self.media {
+            // A feed that is gone without a word went with its session.
+            Some((_, ended)) => {
+                if ended.await.is_err() {
+                    pending().await
+                }
+            }
+            None => pending().await,
+        }
+    }
+
+    /// Tells what has changed, but for the count, which waits for its time.
+    fn hear(&mut self, now: News) {
+        if now.paused != self.told.paused {
+            words::tell(
+                &self.session,
+                &json!({"type": "paused", "paused": now.paused}),
+            );
+        }
+        let (present, was_present) = (now.publisher.is_some(), self.told.publisher.is_some());
+        if present != was_present && !now.ended {
+            let mut words = json!({"type": "publisher", "present": present});
+            if let Some(grace) = now.grace.filter(|_| !present) {
+                words["graceMs"] = json!(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
+            }
+            words::tell(&self.session, &words);
+        }
+        if now.viewers != self.told.viewers {
+            self.count_at.get_or_insert_with(|| Instant::now() + COUNT_EVERY);
+        }
+        let viewers = self.told.viewers;
+        self.told = News { viewers, ..now };
+        self.next_count = now.viewers;
+    }
+}

@@ -1,0 +1,159 @@
+//! What is said at the native door beside frames: JSON texts, close codes, the time.
+
+use abanico_socketio::engine::{Parcel, Session};
+use abanico_streamhub::door::{PublishRefusal, WatchRefusal};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
+
+/// Why a conversation ends: the last words, the close code, its reason.
+pub(super) struct Closing {
+    pub(super) words: Option<String>,
+    pub(super) code: u16,
+    pub(super) reason: &'static str,
+}
+
+/// Close codes of the door.
+pub(super) mod code {
+    pub(in super::super) const NORMAL: u16 = 1000;
+    pub(in super::super) const MALFORMED: u16 = 4400;
+    pub(in super::super) const TOKEN: u16 = 4401;
+    pub(in super::super) const NO_STREAM: u16 = 4404;
+    pub(in super::super) const REPLACED: u16 = 4409;
+    pub(in super::super) const ENDED: u16 = 4410;
+    pub(in super::super) const NO_ROOM: u16 = 4503;
+}
+
+impl Closing {
+    /// The client has gone.
+    pub(super) fn gone() -> Self {
+        Self {
+            words: None,
+            code: code::NORMAL,
+            reason: "",
+        }
+    }
+
+    /// The stream is over, and the client was or will be told.
+    pub(super) fn ended(words: Option<String>) -> Self {
+        Self {
+            words,
+            code: code::NORMAL,
+            reason: "the stream has ended",
+        }
+    }
+
+    /// Something was wrong. `word` is for programs, `message` for people.
+    pub(super) fn error(code: u16, word: &'static str, message: &str) -> Self {
+        Self {
+            words: Some(json!({"type": "error", "code": word, "message": message}).to_string()),
+            code,
+            reason: word,
+        }
+    }
+
+    /// The client did not say what it wants.
+    pub(super) fn silent(expected: &str) -> Self {
+        let message = format!("the first message must be {expected}, within ten seconds");
+        Self::error(code::MALFORMED, "malformed", &message)
+    }
+
+    pub(super) fn malformed(message: &str) -> Self {
+        Self::error(code::MALFORMED, "malformed", message)
+    }
+
+    pub(super) fn no_watching(refusal: WatchRefusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            WatchRefusal::Unknown => Self::error(code::NO_STREAM, "no-stream", &message),
+            WatchRefusal::Ended => Self::error(code::ENDED, "ended", &message),
+            WatchRefusal::Full { retry_after } => Self::full(&message, retry_after),
+        }
+    }
+
+    pub(super) fn no_publishing(refusal: PublishRefusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            PublishRefusal::BadKey | PublishRefusal::BadToken => {
+                Self::error(code::MALFORMED, "malformed", &message)
+            }
+            PublishRefusal::TokenMissing | PublishRefusal::TokenWrong => {
+                Self::error(code::TOKEN, "token", &message)
+            }
+            PublishRefusal::Ended => Self::error(code::ENDED, "ended", &message),
+            PublishRefusal::Full { .. } => Self::full(&message, Duration::from_secs(5)),
+        }
+    }
+
+    fn full(message: &str, retry_after: Duration) -> Self {
+        let millis = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+        let words = json!({"type": "error", "code": "full", "message": message, "retryAfterMs": millis});
+        Self {
+            words: Some(words.to_string()),
+            code: code::NO_ROOM,
+            reason: "full",
+        }
+    }
+}
+
+/// What a client says in text, as far as the door knows it.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub(super) enum Word {
+    /// The first word of a viewer.
+    Watch { resume: Option<Resume> },
+    /// The first word of a publisher.
+    Publish {
+        token: Option<String>,
+        title: Option<String>,
+    },
+    /// What the frames from now on are. Read again as a whole by `live`.
+    Tracks,
+    Clock {
+        #[serde(default)]
+        id: Value,
+    },
+    Keyframe,
+    Hold,
+    Resume,
+    Pause { paused: bool },
+    End,
+    /// Something of a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a viewer has that comes back.
+#[derive(Debug, Deserialize)]
+pub(super) struct Resume {
+    pub(super) epoch: String,
+    pub(super) sequence: u32,
+}
+
+/// Reads a text.
+pub(super) fn read(text: &str) -> Result<Word, Closing> {
+    serde_json::from_str(text)
+        .map_err(|error| Closing::malformed(&format!("this text cannot be read: {error}")))
+}
+
+/// Says something. A client that takes nothing is closed by its session.
+pub(super) fn tell(session: &Session, words: &Value) {
+    let _ = session.send(Parcel::plain_text(&words.to_string()));
+}
+
+/// Answers a question for the time.
+pub(super) fn tell_time(session: &Session, id: &Value) {
+    tell(session, &json!({"type": "clock", "id": id, "now": now()}));
+}
+
+/// Microseconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()
+        .and_then(|since| u64::try_from(since.as_micros()).ok())
+        .unwrap_or_default()
+}
+
+/// How often a count may change on the wire.
+pub(super) const COUNT_EVERY: Duration = Duration::from_millis(500);
