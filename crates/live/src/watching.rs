@@ -134,9 +134,9 @@ impl Watching {
     }
 
     /// Lends the viewer's outlet to the channel's courier, who puts there what follows as it comes; see
-    /// [`Cursor::lend`]. Only for a viewer that has everything up to now.
+    /// [`Cursor::lend`]. Only for a viewer that has everything up to now and is given everything.
     pub fn lend(&mut self, outlet: &(impl Outlet<Packet> + Clone)) -> bool {
-        self.place == Place::Live && self.cursor.lend(outlet)
+        self.place == Place::Live && self.ladder.gives_all() && self.cursor.lend(outlet)
     }
 
     /// The outlet is back; everything before `place` was put there, no init packet among it.

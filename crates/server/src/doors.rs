@@ -3,12 +3,14 @@
 //!
 //! Says in status and sentence what went wrong; what a stream is, and who may do what, is `streamhub`'s to know.
 
+mod native;
 mod publish;
 mod watch;
 
 use abanico_live::Format;
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::WatchRefusal;
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
@@ -18,6 +20,8 @@ use http::header::{
 };
 use http::{HeaderValue, Method, Response, StatusCode};
 use std::time::Duration;
+
+pub(crate) use native::Native;
 
 /// What stands behind the dot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +33,13 @@ enum Ending {
 /// Anything that is asked of `/live/{name}`.
 pub(crate) async fn live(
     State(streamhub): State<StreamHub>,
+    Extension(native): Extension<Native>,
     Path(name): Path<String>,
     request: Request,
 ) -> Response<Body> {
+    if Native::is_for(&request) {
+        return native.open(&streamhub, &name, request);
+    }
     let (key, ending) = split(&name);
     match (request.method(), ending) {
         (&Method::GET | &Method::HEAD, Some(Ending::Stream(format))) => {

@@ -2,13 +2,14 @@
 //!
 //! No logic lives here: the streams' words are `streamhub`'s, the sessions' `socketio`'s, the files' [`assets`]'s.
 
-use crate::{assets, doors};
+use crate::assets;
+use crate::doors::{self, Native};
 use abanico_streamhub::StreamHub;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Json};
 use axum::routing::{any, get};
+use axum::{Extension, Router};
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     X_CONTENT_TYPE_OPTIONS,
@@ -17,7 +18,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use serde_json::json;
 
 /// The routes of StreamHub and of our pages.
-pub(crate) fn router(streamhub: StreamHub) -> Router {
+pub(crate) fn router(streamhub: StreamHub, native: Native) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/watch/{key}", get(watch))
@@ -29,6 +30,7 @@ pub(crate) fn router(streamhub: StreamHub) -> Router {
         .route("/socket.io/{*name}", any(socketio_client))
         .fallback(file)
         .method_not_allowed_fallback(missing)
+        .layer(Extension(native))
         .with_state(streamhub)
 }
 

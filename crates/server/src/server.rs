@@ -2,6 +2,7 @@
 
 use crate::banner::banner;
 use crate::config::{Config, Count};
+use crate::doors::Native;
 use crate::shutdown::Signals;
 use crate::store::{DataDirectory, Store, Writer};
 use crate::{accept, listener, logs, open_files, reserves, routes};
@@ -109,6 +110,7 @@ impl Server {
 /// The parts of a server that is serving.
 struct Running {
     streamhub: StreamHub,
+    native: Native,
     connections: TaskTracker,
     accepting: JoinHandle<()>,
     stop_connections: CancellationToken,
@@ -120,9 +122,10 @@ impl Running {
     fn start(config: &Config, listener: TcpListener, streamhub: StreamHub, writer: Writer) -> Self {
         let (stop_connections, stop_writing) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
+        let native = Native::new();
         let accepting = tokio::spawn(accept::run(
             listener,
-            routes::router(streamhub.clone()),
+            routes::router(streamhub.clone(), native.clone()),
             streamhub.socketio().clone(),
             config.connections.clone(),
             stop_connections.clone(),
@@ -132,6 +135,7 @@ impl Running {
         tokio::spawn(reserves::watch(streamhub.clone(), stop_connections.clone()));
         Self {
             streamhub,
+            native,
             connections,
             accepting,
             stop_connections,
@@ -146,7 +150,7 @@ impl Running {
         if self.streamhub.socketio().sessions() > 0 {
             tokio::time::sleep(FAREWELL_TIME).await;
         }
-        self.streamhub.socketio().shutdown().await;
+        tokio::join!(self.streamhub.socketio().shutdown(), self.native.shutdown());
         self.stop_connections.cancel();
         // The loop itself cannot fail; a panic in it has been reported already.
         let _ = self.accepting.await;

@@ -1,4 +1,5 @@
-//! Engine.IO v4 by itself: sessions that carry messages of text and bytes over polling or WebSocket.
+//! Engine.IO v4 by itself: sessions that carry messages of text and bytes over polling or WebSocket. [`WebSockets`] are the
+//! same sessions without Engine.IO.
 //!
 //! Socket.IO is one [`Service`] on top of it; a program of its own can be another. Each session is one task, which reads,
 //! drives the service's [`Driver`] and writes, so that none of the three can hold up the others.
@@ -55,12 +56,14 @@ mod intake;
 mod link;
 mod outbox;
 pub(crate) mod outlet;
+mod plain;
 mod polling;
 mod probe;
 mod task;
 
 pub use outlet::Outlet;
 pub use parcel::Parcel;
+pub use plain::WebSockets;
 pub use server::Server;
 pub use service::{Driver, Feed, Inbound, Malformed, Service};
 pub use session::{SendError, Session};

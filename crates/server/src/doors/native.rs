@@ -4,6 +4,7 @@
 //! through a viewer's conversation: its socket pulls from the stream's feed, or a courier puts frames there.
 
 mod conversation;
+mod count;
 mod feed;
 mod publish;
 mod watch;
@@ -52,7 +53,12 @@ impl Native {
     }
 
     /// Answers a request for a WebSocket at the stream `key`.
-    pub(crate) fn open(&self, streamhub: &StreamHub, key: &str, request: Request) -> Response<Body> {
+    pub(crate) fn open(
+        &self,
+        streamhub: &StreamHub,
+        key: &str,
+        request: Request,
+    ) -> Response<Body> {
         let (streamhub, key) = (streamhub.clone(), key.to_owned());
         let response = match WebSockets::subprotocol(&request, &[WATCH, PUBLISH]) {
             Some(WATCH) => self.sockets.accept(request, Some(WATCH), |session| {

@@ -40,6 +40,17 @@ impl Ending {
         };
         Self { reason, farewell }
     }
+
+    /// The same, with a close code and a reason of the application's choice.
+    pub(crate) fn with(self, farewell: Option<(u16, &'static str)>) -> Self {
+        match farewell {
+            Some((code, reason)) => Self {
+                farewell: Farewell::AfterQueue(code, reason),
+                ..self
+            },
+            None => self,
+        }
+    }
 }
 
 impl From<LinkEnd> for Ending {

@@ -11,11 +11,23 @@ pub(crate) struct Intake<'a, D> {
     pub(crate) driver: &'a mut D,
     pub(crate) has_message: bool,
     pub(crate) has_pong: bool,
+    /// There are no packets: each message is the driver's.
+    is_plain: bool,
 }
 
-impl<D: Driver> Intake<'_, D> {
+impl<'a, D: Driver> Intake<'a, D> {
+    pub(crate) fn new(driver: &'a mut D, is_plain: bool) -> Self {
+        Self {
+            driver,
+            has_message: false,
+            has_pong: false,
+            is_plain,
+        }
+    }
+
     pub(crate) fn data(&mut self, data: Data) -> Next<Ending> {
         let packet = match data {
+            Data::Text(text) if self.is_plain => Packet::Message(text),
             Data::Binary(bytes) => Packet::Binary(bytes),
             Data::Text(text) => match Packet::decode(&text) {
                 Ok(packet) => packet,

@@ -24,6 +24,8 @@ pub(crate) struct Link {
     /// Bytes that were read but not yet decoded.
     unread: Bytes,
     pong: Option<Bytes>,
+    /// A pong of the WebSocket itself has come.
+    heard_pong: bool,
     goodbye: Goodbye,
     /// The socket is lent to a feed, or was and has not been taken back.
     is_lent: bool,
@@ -83,6 +85,7 @@ impl Link {
             decoder: Decoder::new(limits),
             unread,
             pong: None,
+            heard_pong: false,
             goodbye: Goodbye::Unsaid,
             is_lent: false,
         }
@@ -148,7 +151,10 @@ impl Link {
                     self.pong = Some(payload);
                     continue;
                 }
-                Incoming::Pong(_) => continue,
+                Incoming::Pong(_) => {
+                    self.heard_pong = true;
+                    continue;
+                }
                 Incoming::Close { code } => return Err(LinkEnd::Closed(code).into()),
             };
             match take(data) {
@@ -196,6 +202,11 @@ impl Link {
             outbox.push_begun(parcel, written);
         }
         Poll::Ready(Some(returned.place))
+    }
+
+    /// Whether a pong of the WebSocket itself has come since this was last asked.
+    pub(crate) fn take_heard_pong(&mut self) -> bool {
+        std::mem::take(&mut self.heard_pong)
     }
 
     /// A WebSocket ping is to be answered.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -65,39 +66,14 @@ impl<S: Service> Server<S> {
 
     /// How many sessions are open.
     pub fn sessions(&self) -> usize {
-        self.inner.registry.sessions.lock().open.len()
+        self.inner.registry.open()
     }
 
     /// Refuses new sessions and ends the open ones: what is queued is written within [`Config::close_timeout`],
     /// WebSockets are closed with 1001, polls are answered. Returns when all have ended, or after twice that time.
     pub async fn shutdown(&self) {
-        let registry = &self.inner.registry;
-        let open: Vec<_> = {
-            let mut sessions = registry.sessions.lock();
-            sessions.is_closed = true;
-            sessions.open.values().cloned().collect()
-        };
-        for session in open {
-            session.close(DisconnectReason::ServerShutdown);
-        }
-        let all_ended = async {
-            loop {
-                let ended = registry.ended.notified();
-                if registry.sessions.lock().tasks == 0 {
-                    return;
-                }
-                ended.await;
-            }
-        };
-        if tokio::time::timeout(2 * self.inner.config.close_timeout, all_ended)
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                sessions = registry.sessions.lock().tasks,
-                "sessions did not end in time"
-            );
-        }
+        let within = 2 * self.inner.config.close_timeout;
+        self.inner.registry.shutdown(within).await;
     }
 
     pub(crate) fn service(&self) -> &S {
@@ -167,7 +143,7 @@ impl<S: Service> Server<S> {
                     ticket,
                     driver,
                     upgrade,
-                    Parcel::open(&open),
+                    Some(Parcel::open(&open)),
                 ));
                 Ok(response)
             }
@@ -248,7 +224,41 @@ struct Sessions {
 }
 
 impl Registry {
-    fn enter(self: &Arc<Self>, shared: &Arc<Shared>, max: usize) -> Result<Ticket, Refused> {
+    /// How many sessions are open.
+    pub(crate) fn open(&self) -> usize {
+        self.sessions.lock().open.len()
+    }
+
+    /// Refuses new sessions, ends the open ones and waits for them.
+    pub(crate) async fn shutdown(&self, within: Duration) {
+        let open: Vec<_> = {
+            let mut sessions = self.sessions.lock();
+            sessions.is_closed = true;
+            sessions.open.values().cloned().collect()
+        };
+        for session in open {
+            session.close(DisconnectReason::ServerShutdown);
+        }
+        let all_ended = async {
+            loop {
+                let ended = self.ended.notified();
+                if self.sessions.lock().tasks == 0 {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        if tokio::time::timeout(within, all_ended).await.is_err() {
+            let sessions = self.sessions.lock().tasks;
+            tracing::warn!(sessions, "sessions did not end in time");
+        }
+    }
+
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        max: usize,
+    ) -> Result<Ticket, Refused> {
         let mut sessions = self.sessions.lock();
         if sessions.is_closed || sessions.tasks >= max {
             return Err(Refused::Unavailable);

@@ -81,6 +81,16 @@ impl Session {
         self.0.close(reason);
     }
 
+    /// Ends a plain session after what is queued, with this close code and reason.
+    pub fn close_with(&self, code: u16, reason: &'static str) {
+        let mut state = self.0.state.lock();
+        if state.phase == Phase::Open {
+            state.farewell = Some((code, reason));
+        }
+        drop(state);
+        self.0.close(DisconnectReason::ServerDisconnect);
+    }
+
     /// Whether the session can still take messages.
     pub fn is_open(&self) -> bool {
         self.0.state.lock().phase == Phase::Open
@@ -135,11 +145,15 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) handshake: Handshake,
     pub(crate) is_websocket: AtomicBool,
+    /// Messages are those of the WebSocket, without Engine.IO.
+    pub(crate) is_plain: bool,
     pub(crate) state: Mutex<State>,
 }
 
 pub(crate) struct State {
     pub(crate) phase: Phase,
+    /// The close code with which the application ends a plain session, and why.
+    pub(crate) farewell: Option<(u16, &'static str)>,
     /// The task's. Kept, not taken when it is used: a task's waker does not change.
     pub(crate) waker: Option<Waker>,
     /// Somebody wants the driver to be polled.
@@ -236,6 +250,20 @@ impl Shared {
     }
 
     pub(crate) fn new(config: Arc<Config>, handshake: Handshake, is_websocket: bool) -> Arc<Self> {
+        Self::build(config, handshake, is_websocket, false)
+    }
+
+    /// A session without Engine.IO.
+    pub(crate) fn plain(config: Arc<Config>, handshake: Handshake) -> Arc<Self> {
+        Self::build(config, handshake, true, true)
+    }
+
+    fn build(
+        config: Arc<Config>,
+        handshake: Handshake,
+        is_websocket: bool,
+        is_plain: bool,
+    ) -> Arc<Self> {
         let dead_at =
             Instant::from_std(handshake.opened_at()) + config.ping_interval + config.ping_timeout;
         Arc::new(Self {
@@ -243,8 +271,10 @@ impl Shared {
             config,
             handshake,
             is_websocket: AtomicBool::new(is_websocket),
+            is_plain,
             state: Mutex::new(State {
                 phase: Phase::Open,
+                farewell: None,
                 waker: None,
                 is_driver_wanted: false,
                 queue: VecDeque::new(),

@@ -75,10 +75,12 @@ impl<D: Driver> Task<D> {
         ticket: Ticket,
         driver: D,
         upgrade: OnUpgrade,
-        open: Parcel,
+        open: Option<Parcel>,
     ) -> Self {
         let mut task = Self::new(ticket, driver, Carrier::Opening(upgrade));
-        task.outbox.push(open);
+        if let Some(open) = open {
+            task.outbox.push(open);
+        }
         task
     }
 
@@ -119,11 +121,7 @@ impl<D: Driver> Task<D> {
         let Carrier::WebSocket(link) = &mut self.carrier else {
             return None;
         };
-        let mut intake = Intake {
-            driver: &mut self.driver,
-            has_message: false,
-            has_pong: false,
-        };
+        let mut intake = Intake::new(&mut self.driver, self.ticket.shared.is_plain);
         link.receive_rest(|data| intake.data(data)).err()
     }
 
@@ -133,7 +131,7 @@ impl<D: Driver> Task<D> {
         state.remember(cx.waker());
         self.is_driver_busy |= std::mem::take(&mut state.is_driver_wanted);
         if let Phase::Closing(reason) = state.phase {
-            return Err(Ending::of(reason));
+            return Err(Ending::of(reason).with(state.farewell));
         }
         if let Some(upgrade) = state.polling.upgrade.take() {
             drop(state);
@@ -207,11 +205,7 @@ impl<D: Driver> Task<D> {
             let upgraded = upgraded.map_err(|_| Ending::from(LinkEnd::Eof))?;
             self.carrier = Carrier::WebSocket(Box::new(Link::new(upgraded, limits(shared))));
         }
-        let mut intake = Intake {
-            driver: &mut self.driver,
-            has_message: false,
-            has_pong: false,
-        };
+        let mut intake = Intake::new(&mut self.driver, shared.is_plain);
         let progress = if let Some(payload) = self.payloads.front_mut() {
             if intake.payload(payload)? {
                 self.payloads.pop_front();
@@ -234,7 +228,13 @@ impl<D: Driver> Task<D> {
             }
         };
         self.is_driver_busy |= intake.has_message;
-        if intake.has_pong {
+        let mut has_pong = intake.has_pong;
+        if shared.is_plain
+            && let Carrier::WebSocket(link) = &mut self.carrier
+        {
+            has_pong |= link.take_heard_pong();
+        }
+        if has_pong {
             self.heartbeat.pong(Instant::now());
             // The alarm rings earlier than it need; it is set anew then.
             self.publish_death();
@@ -364,7 +364,11 @@ impl<D: Driver> Task<D> {
         has_room: impl Fn(&Outbox) -> bool,
     ) -> Result<bool, Ending> {
         if std::mem::take(&mut self.ping_due) {
-            self.outbox.push(Parcel::ping());
+            self.outbox.push(if self.ticket.shared.is_plain {
+                Parcel::plain_ping()
+            } else {
+                Parcel::ping()
+            });
         }
         {
             let mut state = self.ticket.shared.state.lock();

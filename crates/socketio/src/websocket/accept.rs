@@ -11,6 +11,17 @@ pub(crate) fn is_upgrade<B>(request: &Request<B>) -> bool {
     has_token(request.headers(), header::UPGRADE, "websocket")
 }
 
+/// The first subprotocol of those that the client offers, in its order, which `known` knows.
+pub(crate) fn subprotocol<'a, B>(request: &Request<B>, known: &[&'a str]) -> Option<&'a str> {
+    request
+        .headers()
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .find_map(|offered| known.iter().find(|one| **one == offered.trim()).copied())
+}
+
 /// The answer that accepts the upgrade. `None` if the request is not as RFC 6455 wants it.
 pub(crate) fn accept<B>(request: &Request<B>) -> Option<Response<Body>> {
     let headers = request.headers();

@@ -424,6 +424,8 @@ pub enum Outgoing {
     Text,
     /// A whole binary message.
     Binary,
+    /// Asks for a pong.
+    Ping,
     /// The answer to a ping.
     Pong,
     /// Goodbye.
@@ -441,6 +443,7 @@ pub fn header(kind: Outgoing, len: usize) -> ([u8; SERVER_HEADER_BYTES_MAX], usi
             Outgoing::Text => 1,
             Outgoing::Binary => 2,
             Outgoing::Close => 8,
+            Outgoing::Ping => 9,
             Outgoing::Pong => 10,
         };
     if let Ok(short @ 0..=125) = u8::try_from(len) {

@@ -77,7 +77,11 @@ impl Driver for Conversation {
 
     fn accepts(&self) -> bool {
         // After its end a conversation takes everything and looks at nothing.
-        self.running.is_none() || self.inbox.as_ref().is_some_and(|inbox| inbox.capacity() > 0)
+        self.running.is_none()
+            || self
+                .inbox
+                .as_ref()
+                .is_some_and(|inbox| inbox.capacity() > 0)
     }
 
     fn message(&mut self, message: Inbound) -> Result<(), Malformed> {

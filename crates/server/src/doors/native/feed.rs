@@ -1,5 +1,6 @@
 //! What one native viewer's socket pulls from.
 
+use abanico_core::ladder::Rung;
 use abanico_hub::feed as hub;
 use abanico_live::{Item, Packet, Watching};
 use abanico_socketio::engine::{self, Outlet, Parcel};
@@ -43,9 +44,16 @@ impl engine::Feed for NativeFeed {
         }
         let parcel = match ready!(self.watching.poll_next(cx)) {
             Some(Item::Packet(packet)) => parcel(&packet),
-            Some(Item::Skipped(frames)) => Parcel::plain_text(&format!(
-                r#"{{"type":"skipped","frames":{frames},"receiving":"all"}}"#
-            )),
+            Some(Item::Skipped { frames, receiving }) => {
+                let receiving = match receiving {
+                    Rung::All => "all",
+                    Rung::Keyframes => "keyframes",
+                    Rung::Stills => "stills",
+                };
+                Parcel::plain_text(&format!(
+                    r#"{{"type":"skipped","frames":{frames},"receiving":"{receiving}"}}"#
+                ))
+            }
             Some(Item::Unsuitable(_)) | None => {
                 if let Some(ended) = self.ended.take() {
                     // Whoever waits for it may have gone.

@@ -2,8 +2,9 @@
 
 use super::FIRST_WORD_WITHIN;
 use super::conversation::Inbox;
+use super::count::Count;
 use super::feed::NativeFeed;
-use super::words::{self, COUNT_EVERY, Closing, Word};
+use super::words::{self, Closing, Word};
 use abanico_live::{Channel, Format, Watching};
 use abanico_socketio::engine::{Inbound, Session};
 use abanico_streamhub::StreamHub;
@@ -11,7 +12,6 @@ use abanico_streamhub::door::News;
 use serde_json::json;
 use std::future::pending;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
 
 /// Talks with a viewer of the stream `key` until one of them has enough.
 pub(super) async fn converse(
@@ -59,7 +59,7 @@ pub(super) async fn converse(
     let mut talk = Talk {
         session,
         told: known,
-        count_at: None,
+        count: Count::new(known.viewers),
         media: None,
     };
     talk.play(watching);
@@ -83,9 +83,9 @@ pub(super) async fn converse(
                 }
                 continue;
             }
-            () = talk.ended() => return Closing::ended(None),
-            () = talk.count_is_due() => {
-                talk.tell_count();
+            () = ended(&mut talk.media) => return Closing::ended(None),
+            () = talk.count.due() => {
+                talk.count.tell(&talk.session);
                 continue;
             }
         };
@@ -117,10 +117,23 @@ struct Talk {
     session: Session,
     /// What it was told last.
     told: News,
-    /// When it may be told a new count.
-    count_at: Option<Instant>,
-    /// The feed that its socket pulls from, and what tells of its end; `None` while it is held.
-    media: Option<(u64, oneshot::Receiver<()>)>,
+    count: Count,
+    /// `None` while it is held.
+    media: Option<Media>,
+}
+
+/// The feed that a viewer's socket pulls from, and what tells of its end.
+type Media = (u64, oneshot::Receiver<()>);
+
+/// Waits until the feed has told the viewer that the stream is over.
+async fn ended(media: &mut Option<Media>) {
+    if let Some((_, ended)) = media
+        && ended.await.is_ok()
+    {
+        return;
+    }
+    // A feed that is gone without a word went with its session.
+    pending().await
 }
 
 impl Talk {
@@ -132,19 +145,6 @@ impl Talk {
     fn hold(&mut self) {
         if let Some((feed, _)) = self.media.take() {
             self.session.detach(feed);
-        }
-    }
-
-    /// The feed has told the viewer that the stream is over.
-    async fn ended(&mut self) {
-        match &mut self.media {
-            // A feed that is gone without a word went with its session.
-            Some((_, ended)) => {
-                if ended.await.is_err() {
-                    pending().await
-                }
-            }
-            None => pending().await,
         }
     }
 
@@ -164,11 +164,7 @@ impl Talk {
             }
             words::tell(&self.session, &words);
         }
-        if now.viewers != self.told.viewers {
-            self.count_at.get_or_insert_with(|| Instant::now() + COUNT_EVERY);
-        }
-        let viewers = self.told.viewers;
-        self.told = News { viewers, ..now };
-        self.next_count = now.viewers;
+        self.count.set(now.viewers);
+        self.told = now;
     }
 }

@@ -87,7 +87,8 @@ impl Closing {
 
     fn full(message: &str, retry_after: Duration) -> Self {
         let millis = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
-        let words = json!({"type": "error", "code": "full", "message": message, "retryAfterMs": millis});
+        let words =
+            json!({"type": "error", "code": "full", "message": message, "retryAfterMs": millis});
         Self {
             words: Some(words.to_string()),
             code: code::NO_ROOM,
@@ -101,7 +102,9 @@ impl Closing {
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(super) enum Word {
     /// The first word of a viewer.
-    Watch { resume: Option<Resume> },
+    Watch {
+        resume: Option<Resume>,
+    },
     /// The first word of a publisher.
     Publish {
         token: Option<String>,
@@ -116,7 +119,9 @@ pub(super) enum Word {
     Keyframe,
     Hold,
     Resume,
-    Pause { paused: bool },
+    Pause {
+        paused: bool,
+    },
     End,
     /// Something of a later version.
     #[serde(other)]
@@ -154,6 +159,3 @@ pub(super) fn now() -> u64 {
         .and_then(|since| u64::try_from(since.as_micros()).ok())
         .unwrap_or_default()
 }
-
-/// How often a count may change on the wire.
-pub(super) const COUNT_EVERY: Duration = Duration::from_millis(500);

@@ -1,0 +1,3 @@
+//! What the frame path costs.
+
+mod allocations;

@@ -1,0 +1,170 @@
+//! A publisher's conversation.
+
+use super::FIRST_WORD_WITHIN;
+use super::conversation::Inbox;
+use super::count::Count;
+use super::words::{self, Closing, Word, code};
+use abanico_live::native::{Header, parse_tracks};
+use abanico_live::{Encoder, SourceError};
+use abanico_socketio::engine::{Inbound, Session};
+use abanico_streamhub::StreamHub;
+use abanico_streamhub::door::Publisher;
+use bytes::Bytes;
+use serde_json::json;
+use tracing::debug;
+
+/// Talks with a publisher of the stream `key` until one of them has enough.
+pub(super) async fn converse(
+    session: Session,
+    mut inbox: Inbox,
+    streamhub: StreamHub,
+    key: String,
+) -> Closing {
+    let (token, title) = match inbox.next_within(FIRST_WORD_WITHIN).await {
+        Ok(None) => return Closing::gone(),
+        Ok(Some(Inbound::Text(text))) => match words::read(&text) {
+            Ok(Word::Publish { token, title }) => (token, title),
+            Ok(_) => return Closing::silent(r#"{"type":"publish"}"#),
+            Err(closing) => return closing,
+        },
+        Ok(Some(Inbound::Binary(_))) | Err(()) => {
+            return Closing::silent(r#"{"type":"publish"}"#);
+        }
+    };
+    let publisher = match streamhub
+        .publish(&key, token.as_deref(), title.as_deref())
+        .await
+    {
+        Ok(publisher) => publisher,
+        Err(refusal) => return Closing::no_publishing(refusal),
+    };
+    let mut news = publisher.news();
+    let known = *news.borrow_and_update();
+    let mut ready = json!({
+        "type": "ready",
+        "streamKey": key,
+        "epoch": publisher.channel().epoch(),
+        "now": words::now(),
+        "viewers": known.viewers,
+    });
+    if let Some(token) = publisher.token() {
+        ready["token"] = json!(token);
+    }
+    words::tell(&session, &ready);
+    let mut keyframes = publisher.channel().keyframes_wanted();
+    keyframes.mark_unchanged();
+    let mut talk = Talk {
+        count: Count::new(known.viewers),
+        encoder: publisher.channel().encoder(),
+        publisher,
+        session,
+        live: false,
+        warned: false,
+    };
+    loop {
+        tokio::select! {
+            said = inbox.next() => match said {
+                None => return Closing::gone(),
+                Some(Inbound::Binary(message)) => {
+                    if let Err(closing) = talk.frame(&message).await {
+                        return closing;
+                    }
+                }
+                Some(Inbound::Text(text)) => match talk.text(&text).await {
+                    Ok(Said::GoOn) => {}
+                    Ok(Said::End) => {
+                        talk.publisher.end().await;
+                        return Closing::ended(Some(r#"{"type":"ended"}"#.to_owned()));
+                    }
+                    Err(closing) => return closing,
+                },
+            },
+            changed = news.changed() => {
+                let now = *news.borrow_and_update();
+                talk.count.set(now.viewers);
+                if changed.is_err() || now.ended {
+                    return Closing::ended(Some(r#"{"type":"ended"}"#.to_owned()));
+                }
+                if !talk.publisher.has_seat() {
+                    return replaced();
+                }
+            }
+            asked = keyframes.changed() => {
+                if asked.is_ok() {
+                    keyframes.mark_unchanged();
+                    words::tell(&talk.session, &json!({"type": "keyframe"}));
+                }
+            }
+            () = talk.count.due() => talk.count.tell(&talk.session),
+        }
+    }
+}
+
+fn replaced() -> Closing {
+    let message = "another connection showed the stream's token and publishes now";
+    Closing::error(code::REPLACED, "replaced", message)
+}
+
+/// What stands between a publisher and its stream.
+struct Talk {
+    session: Session,
+    publisher: Publisher,
+    encoder: Encoder,
+    count: Count,
+    /// It has sent its first frame.
+    live: bool,
+    /// It was told that frames are left out.
+    warned: bool,
+}
+
+/// What follows from a text.
+enum Said {
+    GoOn,
+    End,
+}
+
+impl Talk {
+    async fn frame(&mut self, message: &Bytes) -> Result<(), Closing> {
+        let split =
+            Header::split(message).map_err(|error| Closing::malformed(&error.to_string()))?;
+        let Some((header, payload)) = split else {
+            return Ok(());
+        };
+        let taken = self.encoder.push(&header, payload).map_err(refused)?;
+        if let Some(fault) = taken.faults.first() {
+            debug!(key = self.publisher.key(), %fault, "left out");
+            if !std::mem::replace(&mut self.warned, true) {
+                let words =
+                    json!({"type": "warning", "code": "left-out", "message": fault.to_string()});
+                words::tell(&self.session, &words);
+            }
+        }
+        if taken.frames > 0 && !std::mem::replace(&mut self.live, true) {
+            self.publisher.start().await;
+        }
+        Ok(())
+    }
+
+    async fn text(&mut self, text: &str) -> Result<Said, Closing> {
+        match words::read(text)? {
+            Word::Tracks => {
+                let tracks =
+                    parse_tracks(text).map_err(|error| Closing::malformed(&error.to_string()))?;
+                self.encoder.tracks(tracks).map_err(refused)?;
+            }
+            Word::Clock { id } => words::tell_time(&self.session, &id),
+            Word::Pause { paused } => self.publisher.pause(paused).await,
+            Word::End => return Ok(Said::End),
+            _ => {}
+        }
+        Ok(Said::GoOn)
+    }
+}
+
+fn refused(error: SourceError) -> Closing {
+    match error {
+        SourceError::Replaced => replaced(),
+        SourceError::Ended => Closing::ended(Some(r#"{"type":"ended"}"#.to_owned())),
+        error => Closing::malformed(&error.to_string()),
+    }
+}

@@ -1,0 +1,100 @@
+//! Sessions over plain WebSockets, without Engine.IO: each message is the driver's, pings are those of the WebSocket.
+//!
+//! The same task carries them, so that they are read, written, bounded and lent as all others are.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+
+use crate::body::Body;
+use crate::config::Config;
+use crate::engine::answer::Refused;
+use crate::engine::server::Registry;
+use crate::engine::service::Driver;
+use crate::engine::session::{Session, Shared};
+use crate::engine::task::Task;
+use crate::handshake::Handshake;
+use crate::websocket::accept;
+
+/// The plain WebSocket sessions of a server. Clones are the same.
+#[derive(Clone)]
+pub struct WebSockets {
+    config: Arc<Config>,
+    registry: Arc<Registry>,
+}
+
+impl WebSockets {
+    /// No sessions yet. Of the configuration counts what concerns WebSockets.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config: Arc::new(config),
+            registry: Arc::default(),
+        }
+    }
+
+    /// Whether the request asks for a WebSocket at all.
+    pub fn is_upgrade<B>(request: &Request<B>) -> bool {
+        accept::is_upgrade(request)
+    }
+
+    /// The first subprotocol that the client offers and `known` has.
+    pub fn subprotocol<'a, B>(request: &Request<B>, known: &[&'a str]) -> Option<&'a str> {
+        accept::subprotocol(request, known)
+    }
+
+    /// Answers a request for a WebSocket, with the subprotocol chosen. `open` makes the driver of the session.
+    ///
+    /// The connection must be served `with_upgrades`, inside of a tokio runtime.
+    pub fn accept<B, D: Driver>(
+        &self,
+        mut request: Request<B>,
+        subprotocol: Option<&'static str>,
+        open: impl FnOnce(Session) -> D,
+    ) -> Response<Body> {
+        let Some(mut response) = accept::accept(&request) else {
+            return sentence(http::StatusCode::BAD_REQUEST, "not a WebSocket handshake");
+        };
+        if let Some(subprotocol) = subprotocol {
+            response.headers_mut().insert(
+                header::SEC_WEBSOCKET_PROTOCOL,
+                HeaderValue::from_static(subprotocol),
+            );
+        }
+        let shared = Shared::plain(Arc::clone(&self.config), Handshake::of(&request));
+        let ticket = match self.registry.enter(&shared, self.config.sessions_max) {
+            Ok(ticket) => ticket,
+            Err(refused) => return Refused::response(refused),
+        };
+        let driver = open(Session(shared));
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(Task::over_websocket(ticket, driver, upgrade, None));
+        response
+    }
+
+    /// How many sessions are open.
+    pub fn sessions(&self) -> usize {
+        self.registry.open()
+    }
+
+    /// Refuses new sessions and ends the open ones: what is queued is written within [`Config::close_timeout`], and they
+    /// are closed with 1001. Returns when all have ended, or after twice that time.
+    pub async fn shutdown(&self) {
+        self.registry.shutdown(2 * self.config.close_timeout).await;
+    }
+}
+
+impl fmt::Debug for WebSockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSockets")
+            .field("sessions", &self.sessions())
+            .finish()
+    }
+}
+
+fn sentence(status: http::StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    response
+}
