@@ -41,14 +41,17 @@ export function paintedCamera({ width, height, framesPerSecond }) {
     if (!video) throw new DOMException(`no microphone here ${audio}`, 'NotFoundError');
     const stream = canvas.captureStream(0);
     const [track] = stream.getVideoTracks();
+    // At animation frames, because a canvas is only captured there: painted at another time, a picture would wait for one,
+    // which no camera does.
     const every = 1_000 / framesPerSecond;
-    let next = performance.now();
-    const tick = () => {
+    let next = 0;
+    const tick = (now) => {
+      requestAnimationFrame(tick);
+      if (now < next - 4) return;
+      next = Math.max(next + every, now);
       paint(track);
-      next = Math.max(next + every, performance.now());
-      setTimeout(tick, next - performance.now());
     };
-    tick();
+    requestAnimationFrame(tick);
     return stream;
   };
 }

@@ -315,12 +315,12 @@ export class PublishSession {
         stats: (stats) => this.#framesStats(stats),
         bitrate: (change, kilobits) => this.#host.notice({ kind: `bitrate-${change}`, kilobits }),
         warning: (code, message) => this.#host.notice({ kind: 'warning', code, message }),
+        still: (jpeg) => this.#sendPoster(jpeg),
         ended: () => this.#finish(),
         refused: (reason, message, isFinal) => this.#doorRefused(reason, message, isFinal),
         unable: (message) => this.#fallBack(message),
       });
     }
-    this.#makePosters();
   }
 
   #linkChanged(state: LinkState): void {
@@ -375,13 +375,15 @@ export class PublishSession {
     return true;
   }
 
+  #sendPoster(data: ArrayBuffer): void {
+    if (data.byteLength <= POSTER_BYTES_MAX) this.#sendControl('stream:poster', { data });
+  }
+
   #makePosters(): void {
     try {
       this.#poster = startPictureCapture(this.#source.video, POSTER_LIMITS, {
         mayGo: () => this.#mayMakePicture(),
-        picture: (data) => {
-          if (data.byteLength <= POSTER_BYTES_MAX) this.#sendControl('stream:poster', { data });
-        },
+        picture: (data) => this.#sendPoster(data),
         dropped: () => {},
       });
     } catch {

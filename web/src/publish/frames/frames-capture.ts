@@ -13,6 +13,8 @@ export interface FramesHost {
   stats(stats: FramesStats): void;
   bitrate(change: 'lowered' | 'raised', kilobits: number): void;
   warning(code: string, message: string): void;
+  /** A small JPEG of the picture, now and then. */
+  still(jpeg: ArrayBuffer): void;
   ended(): void;
   refused(reason: Refusal, message: string, isFinal: boolean): void;
   /** This browser cannot: another way must be taken. */
@@ -109,6 +111,9 @@ export class FramesCapture {
         break;
       case 'warning':
         host.warning(message.code, message.message);
+        break;
+      case 'still':
+        host.still(message.jpeg);
         break;
       case 'ended':
         host.ended();

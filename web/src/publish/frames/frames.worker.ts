@@ -7,6 +7,7 @@ import { PublishDoor } from '../../native/publish-door.ts';
 import { AudioEncoding } from './audio-encoding.ts';
 import type { FramesSource, FromFramesWorker, ToFramesWorker } from './messages.ts';
 import { RateController } from './rate-controller.ts';
+import { Stills } from './still.ts';
 import { Timeline } from './timeline.ts';
 import { VideoEncoding } from './video-encoding.ts';
 
@@ -26,6 +27,9 @@ let bytes = 0;
 let rate = new RateController(1);
 let encoding: VideoEncoding | undefined;
 const tracks = new Map<number, Track>();
+const stills = new Stills((jpeg) =>
+  self.postMessage({ type: 'still', jpeg } satisfies FromFramesWorker, { transfer: [jpeg] }),
+);
 
 self.onmessage = ({ data }: MessageEvent<ToFramesWorker>) => {
   switch (data.type) {
@@ -94,6 +98,7 @@ function take(source: FramesSource): void {
       return;
     }
     videoTimeline.observe(frame.timestamp, now * 1_000);
+    stills.look(frame, now);
     if (!video.take(frame, now)) dropped += 1;
   });
   const audio = takeAudio();

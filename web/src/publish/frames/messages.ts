@@ -40,6 +40,7 @@ export type FromFramesWorker =
   | { type: 'viewers'; count: number }
   | { type: 'bitrate'; change: 'lowered' | 'raised'; kilobits: number }
   | { type: 'warning'; code: string; message: string }
+  | { type: 'still'; jpeg: ArrayBuffer }
   | { type: 'ended' }
   | { type: 'refused'; reason: Refusal; message: string; isFinal: boolean }
   /** Frames cannot be had in this browser: another way must be taken. */

@@ -1,0 +1,235 @@
+// The native door, end to end: frames from the camera to the canvas, and what happens when something is in the way.
+
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { test } from 'node:test';
+import {
+  DEMO,
+  goLive,
+  isMoving,
+  LIVE,
+  moreFrames,
+  openPage,
+  player,
+  startBrowser,
+  startServer,
+  startWire,
+  TEST_MAX,
+  untilState,
+  VIDEO,
+} from './house.mjs';
+import { startRawBrowser } from './raw-browser.mjs';
+
+/** Long enough for a throttled timer (one tick a second) to show. */
+const PICTURES = 60;
+const FRAMES = `Number(document.querySelector('abanico-player')?.dataset.frames)`;
+
+test(
+  'frames go from a camera to a canvas with little delay, and a late joiner is live at once',
+  TEST_MAX,
+  async (t) => {
+    const server = await startServer(t);
+    const publisher = await openPage(await startBrowser(t));
+    const link = await goLive(publisher, server.origin, LIVE);
+    await publisher.locator('live-numbers[data-way="frames"][data-codec]').waitFor();
+    const audience = await startBrowser(t);
+    const viewer = await openPage(audience);
+    await viewer.goto(link);
+    await untilState(viewer, 'playing');
+    assert.equal((await player(viewer)).path, 'webcodecs');
+    assert.ok(await isMoving(viewer), 'the picture stands still');
+
+    const late = await openPage(audience);
+    await late.goto(link);
+    await untilState(late, 'playing');
+    await moreFrames(late, 20);
+    const { firstPictureMs, delayMs, bufferMs } = await player(late);
+    t.diagnostic(`first picture after ${firstPictureMs} ms, ${delayMs} ms behind, ${bufferMs} ms of it buffer`);
+    assert.ok(Number(delayMs) < 1_000, `${delayMs} ms behind`);
+    await publisher.locator('live-numbers[data-viewers="2"]').waitFor();
+    for (const page of [publisher, viewer, late]) assert.deepEqual(page.complaints, []);
+  },
+);
+
+test('sound is turned on, and the picture goes on with it', TEST_MAX, async (t) => {
+  const server = await startServer(t);
+  const browser = await startBrowser(t);
+  const link = await goLive(await openPage(browser), server.origin, LIVE);
+  const viewer = await openPage(browser);
+  await viewer.goto(link);
+  await untilState(viewer, 'playing');
+  await viewer.getByRole('button', { name: 'Turn on sound' }).first().click();
+  await viewer.locator('abanico-player').evaluate(
+    (element) =>
+      new Promise((done) => {
+        const heard = () => !element.muted && done();
+        element.addEventListener('volumechange', heard);
+        heard();
+      }),
+  );
+  assert.ok(await isMoving(viewer), 'the picture stands still');
+  assert.equal(await viewer.locator('abanico-player').evaluate((element) => element.muted), false);
+  assert.deepEqual(viewer.complaints, []);
+});
+
+test('a hidden tab goes on sending frames at full rate', TEST_MAX, async (t) => {
+  const server = await startServer(t);
+  const studio = await startRawBrowser(t);
+  const first = await studio.open(server.origin);
+  await first.until(`document.querySelector('#go-live')`);
+  await first.evaluate(
+    `for (const [name, value] of Object.entries(${JSON.stringify(LIVE)})) localStorage.setItem('abanico.' + name, value)`,
+  );
+  const tab = await studio.open(`${server.origin}/streamer.html`);
+  await tab.until(`document.querySelector('#start')`);
+  await tab.evaluate(`document.querySelector('#start').click()`);
+  await tab.until(`Number(document.querySelector('live-numbers')?.dataset.sent) > 0`);
+  const link = await tab.evaluate(`document.querySelector('share-card').dataset.url`);
+  const viewer = await openPage(await startBrowser(t));
+  await viewer.goto(link);
+  await untilState(viewer, 'playing');
+  await first.bringToFront();
+  await tab.until('document.hidden');
+  const from = Date.now();
+  await moreFrames(viewer, PICTURES);
+  const took = Date.now() - from;
+  t.diagnostic(`${PICTURES} pictures from a hidden tab in ${took} ms`);
+  assert.ok(await tab.evaluate('document.hidden'), 'the tab did not stay hidden');
+  assert.ok(took < PICTURES * 250, `it took ${took} ms`);
+});
+
+test('a viewer that nobody sees asks for no media, and comes back live', TEST_MAX, async (t) => {
+  const server = await startServer(t);
+  const publisher = await openPage(await startBrowser(t));
+  const link = await goLive(publisher, server.origin, LIVE);
+  const audience = await startRawBrowser(t);
+  const viewer = await audience.open(link);
+  await viewer.until(`document.querySelector('abanico-player[state="playing"]')`);
+  await audience.open('about:blank');
+  await viewer.until('document.hidden');
+  const shown = await viewer.evaluate(FRAMES);
+  const sent = Number(await publisher.locator('live-numbers').getAttribute('data-sent'));
+  await publisher.waitForFunction(
+    (wanted) => Number(document.querySelector('live-numbers').dataset.sent) >= wanted,
+    sent + PICTURES,
+  );
+  await viewer.bringToFront();
+  await viewer.until(`!document.hidden && ${FRAMES} >= ${shown + 5}`);
+  assert.ok((await viewer.evaluate(FRAMES)) < shown + PICTURES, 'the backlog is played out');
+});
+
+for (const who of ['viewer', 'publisher']) {
+  test(`a ${who} who is cut off comes back by itself, on the same stream`, TEST_MAX, async (t) => {
+    const server = await startServer(t, ['--publisher-grace', '60s']);
+    const wire = await startWire(t, server.port);
+    const browser = await startBrowser(t);
+    const publisher = await openPage(browser);
+    const link = await goLive(publisher, who === 'publisher' ? wire.origin : server.origin, LIVE);
+    const viewer = await openPage(browser);
+    const near = who === 'viewer' ? wire.origin : server.origin;
+    await viewer.goto(near + new URL(link).pathname);
+    await untilState(viewer, 'playing');
+    wire.cut();
+    await untilState(viewer, who === 'viewer' ? 'reconnecting' : 'lost');
+    wire.mend();
+    await untilState(viewer, 'playing');
+    assert.ok(await isMoving(viewer), 'the picture stands still');
+    assert.equal((await player(viewer)).path, 'webcodecs');
+    assert.equal(await publisher.locator('share-card').getAttribute('data-url'), link);
+  });
+}
+
+test(
+  'without a safe address there is no WebCodecs: MediaSource over HTTP is taken, and why is said',
+  TEST_MAX,
+  async (t) => {
+    const server = await startServer(t, [], '0.0.0.0:0');
+    const link = await goLive(await openPage(await startBrowser(t)), server.origin, LIVE);
+    // A name that is not localhost, as in a LAN; resolved to this machine.
+    const browser = await startBrowser(t, ['--host-resolver-rules=MAP lan.test 127.0.0.1']);
+    const viewer = await openPage(browser);
+    await viewer.goto(`http://lan.test:${server.port}${new URL(link).pathname}`);
+    await viewer.locator('abanico-player[state="playing"][data-path="mse"]').waitFor();
+    assert.ok(await isMoving(viewer), 'the picture stands still');
+    assert.equal((await player(viewer)).fallback, 'no-webcodecs');
+    await viewer.locator('reception-line summary').click();
+    await viewer.getByText('only to safe addresses').waitFor();
+    assert.deepEqual(viewer.complaints, []);
+  },
+);
+
+for (const [name, choices] of [
+  ['a recorder’s video', VIDEO],
+  ['pictures', DEMO],
+]) {
+  test(`${name} over Socket.IO come as single frames`, TEST_MAX, async (t) => {
+    const server = await startServer(t);
+    const browser = await startBrowser(t);
+    const link = await goLive(await openPage(browser), server.origin, choices);
+    const viewer = await openPage(browser);
+    await viewer.goto(link);
+    await viewer.locator('abanico-player[state="playing"][data-path="webcodecs"]').waitFor();
+    assert.ok(await isMoving(viewer), 'the picture stands still');
+    assert.deepEqual(viewer.complaints, []);
+  });
+}
+
+test('pause, resume and end are told', TEST_MAX, async (t) => {
+  const server = await startServer(t);
+  const browser = await startBrowser(t);
+  const publisher = await openPage(browser);
+  const link = await goLive(publisher, server.origin, LIVE);
+  const viewer = await openPage(browser);
+  await viewer.goto(link);
+  await untilState(viewer, 'playing');
+  await publisher.locator('#pause').click();
+  await untilState(viewer, 'paused');
+  await publisher.locator('#pause').click();
+  await untilState(viewer, 'playing');
+  assert.ok(await isMoving(viewer), 'the picture stands still');
+  await publisher.locator('#stop').click();
+  await publisher.locator('#stop').click();
+  await untilState(viewer, 'ended');
+  for (const page of [publisher, viewer]) assert.deepEqual(page.complaints, []);
+});
+
+test('in anybody’s page one script tag publishes and plays, with events and methods', TEST_MAX, async (t) => {
+  const server = await startServer(t);
+  const site = http.createServer((request, response) => {
+    const body = request.url === '/studio' ? STUDIO : WINDOW.replace('KEY', request.url.slice(1));
+    response.setHeader('content-type', 'text/html; charset=utf-8');
+    response.end(`<!doctype html><script src="${server.origin}/abanico.js"></script>${body}`);
+  });
+  await new Promise((ready) => site.listen(0, '127.0.0.1', ready));
+  t.after(() => site.close());
+  const origin = `http://127.0.0.1:${site.address().port}`;
+  const browser = await startBrowser(t);
+  const studio = await openPage(browser);
+  await studio.goto(`${origin}/studio`);
+  await studio.locator('abanico-publisher[state="live"][data-way="frames"]').waitFor();
+  const key = await studio.locator('abanico-publisher').evaluate((element) => element.streamKey);
+
+  const viewer = await openPage(browser);
+  await viewer.goto(`${origin}/${key}`);
+  await viewer.locator('abanico-player[state="playing"][data-path="webcodecs"]').waitFor();
+  assert.ok(await isMoving(viewer), 'the picture stands still');
+  await viewer.locator('abanico-player').evaluate((element) => element.pause());
+  await untilState(viewer, 'idle');
+  await viewer.locator('abanico-player').evaluate((element) => element.play());
+  await untilState(viewer, 'playing');
+  await studio.locator('abanico-publisher').evaluate((element) => element.stop());
+  await untilState(viewer, 'ended');
+  const heard = await viewer.evaluate(() => window.heard);
+  for (const event of ['resize', 'playing', 'pause', 'play', 'ended']) {
+    assert.ok(heard.includes(event), `no ${event} among ${heard}`);
+  }
+  for (const page of [studio, viewer]) assert.deepEqual(page.complaints, []);
+});
+
+const STUDIO = '<abanico-publisher source="test" quality="240p" name="Foreign" autostart controls></abanico-publisher>';
+const WINDOW = `<abanico-player stream-key="KEY" autoplay muted controls></abanico-player><script>
+  window.heard = [];
+  for (const event of ['resize', 'playing', 'pause', 'play', 'ended']) {
+    document.querySelector('abanico-player').addEventListener(event, () => window.heard.push(event));
+  }
+</script>`;
