@@ -65,6 +65,12 @@ export class FrameBuffer<F extends Timed> {
     if (this.#frames.length > FRAMES_MAX) this.#skip(this.#frames.shift());
   }
 
+  /** How long until the next picture is due, ms: not above zero if it is; undefined if none waits. */
+  untilDue(now: number, heard: number = now - this.dueOffset): number | undefined {
+    const first = this.#frames[0];
+    return first && first.time - heard;
+  }
+
   /** The newest picture that is due, if any is; `heard` is the time of the sound that is heard now, if there is any. */
   take(now: number, heard: number = now - this.dueOffset): F | undefined {
     let due = -1;

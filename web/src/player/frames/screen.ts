@@ -1,8 +1,10 @@
-// Draws decoded pictures when they are due: at each animation frame the newest due one, the others are skipped.
+// Draws decoded pictures when they are due: the newest due one, the others are skipped.
 //
-// Runs wherever there is a canvas, on a page or in a worker. The first picture, and the first after a rest, is drawn at
-// once. Local times are ms since 1970, so that page and worker mean the same.
+// A picture is drawn at its time and not at the animation frame after it: it reaches the screen with the same frame, and
+// whatever looks at the canvas in that frame sees it. The first picture, and the first after a rest, is drawn at once.
+// Runs wherever there is a canvas, on a page or in a worker. Local times are ms since 1970, so that both mean the same.
 
+import { localNow } from '../../native/link.ts';
 import { FrameBuffer } from '../frame-buffer.ts';
 import { CatchUp } from './catch-up.ts';
 import type { Picture } from './messages.ts';
@@ -42,7 +44,7 @@ export class Screen implements Surface {
   readonly #host: ScreenHost;
   readonly #catchUp = new CatchUp();
   readonly #buffer: FrameBuffer<Picture>;
-  #animation = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #isFresh = true;
   #liveSince: number | undefined;
 
@@ -93,7 +95,7 @@ export class Screen implements Surface {
       return;
     }
     this.#buffer.push(picture);
-    this.#schedule();
+    this.#turn();
   }
 
   restart(): void {
@@ -113,15 +115,15 @@ export class Screen implements Surface {
     return this.#liveSince !== undefined && now - this.#liveSince > SETTLE_MS;
   }
 
-  #schedule(): void {
-    if (this.#animation !== 0) return;
-    this.#animation = requestAnimationFrame((frameTime) => {
-      this.#animation = 0;
-      const now = performance.timeOrigin + frameTime;
-      const picture = this.#buffer.take(now, this.#host.heard(now));
-      if (picture) this.#draw(picture);
-      if (this.#buffer.waiting > 0) this.#schedule();
-    });
+  /** Draws what is due, and comes back when the next one is. */
+  #turn(): void {
+    clearTimeout(this.#timer);
+    const now = localNow();
+    const heard = this.#host.heard(now);
+    const picture = this.#buffer.take(now, heard);
+    if (picture) this.#draw(picture);
+    const wait = this.#buffer.untilDue(now, heard);
+    if (wait !== undefined) this.#timer = setTimeout(() => this.#turn(), wait);
   }
 
   #draw(picture: Picture): void {
