@@ -3,7 +3,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { io } from 'socket.io-client';
-import { isMoving, openPage, player, startBrowser, startServer, TEST_MAX, untilState } from './house.mjs';
+import {
+  isMoving,
+  openPage,
+  player,
+  prefer,
+  SOCKETIO,
+  startBrowser,
+  startServer,
+  TEST_MAX,
+  untilState,
+} from './house.mjs';
 
 /** A client as anybody would write it from StreamHub's contract: no token, no capture time. */
 async function foreignPublisher(t, origin) {
@@ -69,26 +79,36 @@ for (const kind of ['pictures', 'recording']) {
     ['bare base64', bare],
     ['binary', (dataUrl) => Buffer.from(bare(dataUrl), 'base64')],
   ]) {
-    test(`${kind} as ${form}: an early viewer and a late one see them move`, TEST_MAX, async (t) => {
-      const server = await startServer(t);
-      const publisher = await foreignPublisher(t, server.origin);
-      const browser = await startBrowser(t);
-      const early = await openPage(browser);
-      await early.goto(`${server.origin}/viewer.html?key=${publisher.streamKey}`);
-      await untilState(early, 'waiting');
+    test(
+      `${kind} as ${form}: an early viewer, a late one and one of single frames see them move`,
+      TEST_MAX,
+      async (t) => {
+        const server = await startServer(t);
+        const publisher = await foreignPublisher(t, server.origin);
+        const browser = await startBrowser(t);
+        const early = await openPage(browser);
+        await prefer(early, SOCKETIO);
+        await early.goto(`${server.origin}/viewer.html?key=${publisher.streamKey}`);
+        await untilState(early, 'waiting');
 
-      const studio = await openPage(await startBrowser(t));
-      await studio.exposeFunction('made', (dataUrl) => publisher.send(shape(dataUrl)));
-      await studio.evaluate(draw, kind);
-      await untilState(early, 'playing');
-      assert.ok(await isMoving(early), 'the picture stands still');
-      assert.equal((await player(early)).path, kind === 'pictures' ? 'picture' : 'webm');
+        const studio = await openPage(await startBrowser(t));
+        await studio.exposeFunction('made', (dataUrl) => publisher.send(shape(dataUrl)));
+        await studio.evaluate(draw, kind);
+        await untilState(early, 'playing');
+        assert.ok(await isMoving(early), 'the picture stands still');
+        assert.equal((await player(early)).path, kind === 'pictures' ? 'picture' : 'webm');
 
-      const late = await openPage(browser);
-      await late.goto(`${server.origin}/watch/${publisher.streamKey}`);
-      await untilState(late, 'playing');
-      assert.ok(await isMoving(late), 'the picture stands still');
-      for (const page of [early, late]) assert.deepEqual(page.complaints, []);
-    });
+        const late = await openPage(browser);
+        await prefer(late, SOCKETIO);
+        await late.goto(`${server.origin}/watch/${publisher.streamKey}`);
+        await untilState(late, 'playing');
+        assert.ok(await isMoving(late), 'the picture stands still');
+        const frames = await openPage(browser);
+        await frames.goto(`${server.origin}/watch/${publisher.streamKey}`);
+        await frames.locator('abanico-player[state="playing"][data-path="webcodecs"]').waitFor();
+        assert.ok(await isMoving(frames), 'the picture stands still');
+        for (const page of [early, late, frames]) assert.deepEqual(page.complaints, []);
+      },
+    );
   }
 }

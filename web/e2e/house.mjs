@@ -151,6 +151,9 @@ export async function prefer(page, choices) {
   }, choices);
 }
 
+/** Media over Socket.IO in place of the native door. */
+export const SOCKETIO = { native: 'off' };
+
 export const DEMO = { mode: 'demo', quality: '480p', source: 'camera', name: 'Ada' };
 export const LIVE = { mode: 'live', quality: '240p', source: 'camera', name: 'Ada', microphone: 'on' };
 export const VIDEO = { mode: 'low-delay', quality: '240p', source: 'camera', name: 'Ada', microphone: 'on' };

@@ -5,10 +5,12 @@ import { test } from 'node:test';
 import {
   DEMO,
   isMoving,
+  LIVE,
   openPage,
   player,
   prefer,
   pressGoLive,
+  SOCKETIO,
   startBrowser,
   startServer,
   TEST_MAX,
@@ -18,9 +20,10 @@ import {
 
 const LATE_JOINER_MAX_MS = 1_000;
 
-for (const [name, choices, path] of [
-  ['pictures', DEMO, 'picture'],
-  ['video with sound', VIDEO, 'webm'],
+for (const [name, choices, path, way] of [
+  ['pictures', DEMO, 'picture', SOCKETIO],
+  ['video with sound', VIDEO, 'webm', SOCKETIO],
+  ['frames with sound', LIVE, 'webcodecs', {}],
 ]) {
   test(
     `${name}: from home to live, three viewers see the picture move, a late joiner sees it within a second`,
@@ -41,6 +44,7 @@ for (const [name, choices, path] of [
       const viewers = [];
       for (let i = 0; i < 3; i++) {
         const viewer = i === 0 ? home : await openPage(home.context().browser());
+        await prefer(viewer, way);
         if (i === 0) {
           await viewer.goto(server.origin);
           const card = viewer.locator('stream-card a');
@@ -58,6 +62,7 @@ for (const [name, choices, path] of [
       await viewers[2].locator('#viewer-count[data-count="3"]').waitFor();
 
       const late = await openPage(home.context().browser());
+      await prefer(late, way);
       const from = Date.now();
       await late.goto(link, { waitUntil: 'commit' });
       await untilState(late, 'playing');

@@ -8,6 +8,8 @@ import {
   isMoving,
   openPage,
   player,
+  prefer,
+  SOCKETIO,
   startBrowser,
   startServer,
   startWire,
@@ -27,6 +29,7 @@ for (const [name, choices] of [
     const publisher = await openPage(browser);
     const link = await goLive(publisher, server.origin, choices);
     const viewer = await openPage(browser);
+    await prefer(viewer, SOCKETIO);
     await viewer.goto(link.replace(server.origin, wire.origin));
     await untilState(viewer, 'playing');
     wire.cut();

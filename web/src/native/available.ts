@@ -3,7 +3,7 @@
 
 import { preference } from '../wire/identity.ts';
 
-const IS_USUAL = false;
+const IS_USUAL = true;
 
 export function usesNativeDoor(): boolean {
   const wish = preference.get('native');

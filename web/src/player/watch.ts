@@ -232,8 +232,11 @@ export class Watch {
   #ended(): void {
     this.#change({ hasEnded: true });
     this.#closePath();
-    // Nobody else would tell that it starts again.
+    // Nobody else would tell that it starts again; and of a next stream is told who watched here or asks after the end.
     if (!this.#connection) this.#knockAgain();
+    else if (this.#route !== 'socketio') {
+      this.#connection.send('stream:join', { streamKey: this.streamKey, media: false });
+    }
   }
 
   #knockAgain(): void {
