@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Server } from '../streamhub/node.mjs';
@@ -196,23 +198,88 @@ test('who comes before the first frame waits for it', async () => {
   await viewer.ended;
 });
 
-test('SOURCE and POST publish as PUT does, and 100-continue is answered', async () => {
+test('POST publishes as PUT does, and 100-continue is answered', async () => {
   const bytes = await recording('WebM VP8');
-  for (const method of ['SOURCE', 'POST']) {
-    const answer = await put(server, 'methods', bytes, { method });
-    assert.equal(answer.status, 200, `${method}: ${answer.text}`);
-  }
+  const answer = await put(server, 'methods', bytes, { method: 'POST' });
+  assert.equal(answer.status, 200, answer.text);
   const request = new Put(server, 'methods', { headers: { Expect: '100-continue' } });
   await new Promise((resolve) => request.request.on('continue', resolve));
   await request.write(bytes);
   assert.equal((await request.end()).status, 200);
 });
 
+test('Icecast sources publish, whose body ends with their connection', async () => {
+  for (const legacy of ['0', '1']) {
+    const source = run('ffmpeg', [
+      '-loglevel', 'error', '-re', '-f', 'lavfi', '-i', 'testsrc2=size=64x64', '-t', '3', '-c:v', 'libvpx', '-g', '15', '-f', 'webm',
+      '-cluster_time_limit', '200', '-content_type', 'video/webm', '-ice_name', 'Radio Ada', '-legacy_icecast', legacy,
+      `icecast://source:secret@127.0.0.1:${server.port}/live/ice`,
+    ]);
+    await live(server, 'ice');
+    const { streams } = await server.json('/streams');
+    assert.equal(streams.find((stream) => stream.streamKey === 'ice').streamerUsername, 'Radio Ada');
+    const viewer = await Get.open(server, '/live/ice.webm');
+    assert.equal((await put(server, 'ice', Buffer.alloc(1))).status, 401);
+    await source;
+    await plays(await viewer.ended);
+  }
+});
+
+test('an Icecast source of the old kind has its answer before it sends', async () => {
+  const socket = net.connect(server.port, '127.0.0.1');
+  socket.write('SOURCE /live/old HTTP/1.0\r\nContent-Type: video/webm\r\n\r\n');
+  const [answer] = await once(socket, 'data');
+  assert.match(answer.toString(), /^HTTP\/1\.[01] 200 /);
+  const bytes = await recording('WebM VP8');
+  socket.write(bytes.subarray(0, bytes.length / 2));
+  await live(server, 'old');
+  const viewer = await Get.open(server, '/live/old.webm');
+  socket.end(bytes.subarray(bytes.length / 2));
+  await plays(await viewer.ended, bytes);
+});
+
+test('a publisher that is replaced or ended hears of it, also while it sends nothing', async () => {
+  const first = await half('silent', bearer('mine'));
+  const second = await half('silent', bearer('mine'));
+  assert.equal((await first.request.answer).status, 409);
+  const ada = await server.user('ada', 'STREAMER');
+  ada.emit('stream:end', { streamKey: 'silent', publishToken: 'mine' });
+  assert.equal((await second.request.answer).status, 410);
+});
+
+test('a viewer that stops reading costs its connection and nothing else', async () => {
+  const bytes = await recording('WebM VP8');
+  const request = new Put(server, 'stalled', bearer('mine'));
+  await request.write(bytes.subarray(0, bytes.length / 2));
+  await live(server, 'stalled');
+  const stalled = Array.from({ length: 20 }, () => {
+    const socket = net.connect(server.port, '127.0.0.1');
+    socket.write('GET /live/stalled.webm HTTP/1.1\r\nHost: x\r\n\r\n');
+    socket.pause();
+    return socket;
+  });
+  await server.until(async () => (await server.json('/health')).distribution.totalViewers === 20);
+  const quick = await Get.open(server, '/live/stalled.webm');
+  const before = await rss();
+  await request.write(bytes.subarray(bytes.length / 2));
+  // The recorder starts again and again: 30 MB in all, none of which the others read.
+  for (let round = 0; round < 30_000_000 / bytes.length; round++) await request.write(bytes);
+  assert.equal((await request.end()).status, 200);
+  await plays(await quick.ended);
+  const grown = (await rss()) - before;
+  assert.ok(grown < 40_000, `${grown} kB more`);
+  for (const socket of stalled) socket.destroy();
+});
+
+/** The server's memory in kB. */
+async function rss() {
+  return Number((await run('ps', ['-o', 'rss=', '-p', String(server.child.pid)])).stdout);
+}
+
 test('bytes of every kind of damage neither end the server nor make it grow', async () => {
   // Numbers that are the same in every run.
   let seed = 7;
   const random = (below) => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) % below;
-  const rss = async () => Number((await run('ps', ['-o', 'rss=', '-p', String(server.child.pid)])).stdout);
   const before = await rss();
   for (const kind of ['WebM VP8', 'WebM AV1', 'Matroska H.264', 'fMP4 H.264', 'JPEG']) {
     const whole = await recording(kind);

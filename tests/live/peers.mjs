@@ -71,6 +71,7 @@ export class Put {
     this.request.setMaxListeners(0);
     this.answer = new Promise((resolve, reject) => {
       this.request.on('response', async (response) => {
+        this.answered = true;
         let text = '';
         try {
           for await (const part of response) text += part;
@@ -86,10 +87,12 @@ export class Put {
   }
 
   async write(bytes) {
-    if (this.request.write(bytes)) return;
+    // What was answered already is read no further.
+    if (this.answered || this.request.closed || this.request.write(bytes)) return;
     const either = new AbortController();
     const { signal } = either;
-    await Promise.race(['drain', 'close'].map((name) => once(this.request, name, { signal })));
+    const events = ['drain', 'close', 'response'].map((name) => once(this.request, name, { signal }));
+    await Promise.race(events).catch(() => {});
     either.abort();
   }
 
@@ -116,10 +119,10 @@ export class Get {
     const get = new Get();
     const response = await fetch(server.url + path);
     Object.assign(get, { response, status: response.status, type: response.headers.get('content-type') });
-    get.body = Buffer.alloc(0);
     get.ended = (async () => {
-      for await (const part of response.body ?? []) get.body = Buffer.concat([get.body, part]);
-      return get.body;
+      const parts = [];
+      for await (const part of response.body ?? []) parts.push(part);
+      return Buffer.concat(parts);
     })();
     get.ended.catch(() => {});
     return get;

@@ -46,6 +46,7 @@ pub(crate) async fn run(
     let mut house_is_full = false;
     let mut exhausted = false;
     let builder = Arc::new(connection::builder(&limits));
+    let limits = Arc::new(limits);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -90,8 +91,9 @@ pub(crate) async fn run(
         }
         let counted = Counted::new(&serving);
         let (builder, router, stop) = (Arc::clone(&builder), router.clone(), stop.clone());
+        let limits = Arc::clone(&limits);
         tasks.spawn(async move {
-            connection::serve(&builder, stream, peer, router, stop).await;
+            connection::serve(&builder, stream, peer, router, &limits, stop).await;
             drop(counted);
         });
     }

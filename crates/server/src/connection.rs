@@ -1,6 +1,7 @@
 //! Serves one accepted connection: HTTP/1.1 through hyper, with upgrades, until it ends or the server stops.
 
 use crate::config::Connections;
+use crate::icecast::{self, Opening, UntilClosed};
 use abanico_socketio::PeerAddr;
 use axum::Router;
 use hyper::body::Incoming;
@@ -9,6 +10,7 @@ use hyper_util::server::conn::auto;
 use std::net::SocketAddr;
 use std::pin::pin;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -36,14 +38,47 @@ pub(crate) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
+    limits: &Connections,
     stop: CancellationToken,
 ) {
+    let looked = tokio::select! {
+        looked = timeout(limits.header_timeout.0, icecast::look(stream, limits.header_bytes_max.0)) => looked,
+        () = stop.cancelled() => return,
+    };
+    match looked {
+        Ok(Ok(Opening::Plain(stream))) => {
+            answer(builder, TokioIo::new(stream), peer, router, false, stop).await;
+        }
+        Ok(Ok(Opening::Publisher {
+            stream,
+            until_closed,
+        })) => {
+            let io = TokioIo::new(stream);
+            answer(builder, io, peer, router, until_closed, stop).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "connection ended before a request"),
+        Err(_) => tracing::debug!(%peer, "connection ended: no request came in time"),
+    }
+}
+
+async fn answer<I>(
+    builder: &auto::Builder<TokioExecutor>,
+    io: I,
+    peer: SocketAddr,
+    router: Router,
+    until_closed: bool,
+    stop: CancellationToken,
+) where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
     let service = hyper::service::service_fn(|mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(PeerAddr(peer));
+        if until_closed {
+            request.extensions_mut().insert(UntilClosed);
+        }
         router.clone().oneshot(request)
     });
-    let mut connection =
-        pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {

@@ -11,6 +11,7 @@ mod assets;
 mod banner;
 mod connection;
 mod doors;
+mod icecast;
 mod listener;
 mod logs;
 mod open_files;

@@ -300,6 +300,12 @@ impl Publisher {
         self.room.news.subscribe()
     }
 
+    /// Waits until it has the seat no longer.
+    pub async fn seat_lost(&self) {
+        let mut news = self.news();
+        while self.has_seat() && news.changed().await.is_ok() {}
+    }
+
     /// Makes the stream live, if it is not: with the first frame.
     pub async fn start(&self) {
         if self.stream.status().phase == Phase::Waiting {

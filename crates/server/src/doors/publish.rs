@@ -4,12 +4,14 @@
 //! however a body ends, viewers keep what was whole.
 
 use super::{say, say_later};
+use crate::icecast::UntilClosed;
 use abanico_live::{Channel, Source, SourceError};
 use abanico_media::ingest::IngestError;
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::{PublishRefusal, Publisher};
 use axum::body::Body;
 use axum::extract::Request;
+use axum::response::IntoResponse;
 use base64_simd::STANDARD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
@@ -40,6 +42,7 @@ pub(super) async fn publish(streamhub: &StreamHub, key: &str, request: Request) 
         }
     };
     let mut pushing = Pushing {
+        until_closed: head.extensions.get::<UntilClosed>().is_some(),
         body,
         boundary: boundary(&head.headers),
         source: None,
@@ -47,22 +50,13 @@ pub(super) async fn publish(streamhub: &StreamHub, key: &str, request: Request) 
         frames: 0,
         bytes: 0,
     };
-    let ended = pushing.run(&publisher).await;
-    let (frames, bytes) = (pushing.frames, pushing.bytes);
-    info!(
-        key = publisher.key(),
-        frames,
-        bytes,
-        ?ended,
-        "body of a publisher ended"
-    );
-    let lost = publisher.has_seat() && matches!(ended, Ended::Broken(_));
-    if lost && token.is_some() && frames > 0 {
-        // It can come back: the seat waits for it.
-        drop(publisher);
-    } else {
-        publisher.end().await;
+    if head.method.as_str() == "SOURCE" {
+        // Such a source sends nothing before it has its answer.
+        tokio::spawn(async move { pushing.publish(publisher, token.is_some()).await });
+        return StatusCode::OK.into_response();
     }
+    let ended = pushing.publish(publisher, token.is_some()).await;
+    let frames = pushing.frames;
     if matches!(ended, Ended::Refused(_)) {
         hear_out(pushing.body);
     }
@@ -91,6 +85,8 @@ enum Ended {
 
 struct Pushing {
     body: Body,
+    /// Whether the end of the connection is the end of the body.
+    until_closed: bool,
     /// Of a multipart body, if the request names it.
     boundary: Option<String>,
     source: Option<Source>,
@@ -101,22 +97,44 @@ struct Pushing {
 }
 
 impl Pushing {
+    /// Publishes the body to its end, and leaves the seat as that end asks for.
+    async fn publish(&mut self, publisher: Publisher, showed_token: bool) -> Ended {
+        let ended = self.run(&publisher).await;
+        let (key, frames, bytes) = (publisher.key(), self.frames, self.bytes);
+        info!(key, frames, bytes, ?ended, "body of a publisher ended");
+        let is_lost = publisher.has_seat() && matches!(ended, Ended::Broken(_));
+        if is_lost && showed_token && frames > 0 {
+            // It can come back: the seat waits for it.
+            drop(publisher);
+        } else {
+            publisher.end().await;
+        }
+        ended
+    }
+
     async fn run(&mut self, publisher: &Publisher) -> Ended {
-        while let Some(frame) = self.body.frame().await {
-            let data = match frame.map(http_body::Frame::into_data) {
-                Ok(Ok(data)) => data,
-                // Trailers say nothing of the media.
-                Ok(Err(_)) => continue,
-                Err(error) => return Ended::Broken(error.to_string()),
+        loop {
+            // Also a publisher that sends nothing hears of it at once.
+            let frame = tokio::select! {
+                biased;
+                () = publisher.seat_lost() => {
+                    let over = publisher.channel().has_ended();
+                    return Ended::Refused(if over {
+                        SourceError::Ended
+                    } else {
+                        SourceError::Replaced
+                    });
+                }
+                frame = self.body.frame() => frame,
             };
-            if !publisher.has_seat() {
-                let over = publisher.channel().has_ended();
-                return Ended::Refused(if over {
-                    SourceError::Ended
-                } else {
-                    SourceError::Replaced
-                });
-            }
+            let data = match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
+                Some(Ok(Ok(data))) => data,
+                // Trailers say nothing of the media.
+                Some(Ok(Err(_))) => continue,
+                Some(Err(_)) if self.until_closed => return Ended::Whole,
+                Some(Err(error)) => return Ended::Broken(error.to_string()),
+                None => return Ended::Whole,
+            };
             self.bytes += data.len() as u64;
             let Some(data) = self.begin(publisher.channel(), data) else {
                 continue;
@@ -137,7 +155,6 @@ impl Pushing {
                 publisher.start().await;
             }
         }
-        Ended::Whole
     }
 
     /// Opens a source for what the first bytes are. `None` while they are too few to tell.
