@@ -15,13 +15,25 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// Where the frames come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From publishers of our own.
+    Ours,
+    /// From somebody else, into the stream with this key.
+    Theirs(String),
+    /// From the bare sender: WebSockets begin without a handshake.
+    Floor,
+    /// From nowhere: viewers connect and register, and join nothing.
+    Nowhere,
+}
+
 /// What all clients of a run share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) server: SocketAddr,
     pub(crate) door: Door,
-    /// The receivers of the bare sender shake no hands.
-    pub(crate) bare: bool,
+    pub(crate) origin: Origin,
     /// The streams; known when all publishers have begun.
     pub(crate) streams: OnceLock<Vec<String>>,
     /// How many frames of each stream have been sent.

@@ -1,11 +1,13 @@
 //! The command line of `abanico bench`, with every bound on what it may ask for.
 
 use crate::chart;
+use crate::client::Origin;
 use crate::compare::{self, Compare};
 use crate::door::Door;
 use crate::floor::{self, Sender};
+use crate::habit::Habit;
 use crate::publisher::Material;
-use crate::quantity::{Size, Span};
+use crate::quantity::{Key, Size, Span};
 use crate::report::{Limits, Report};
 use crate::run::{Outcome, Plan, Receivers, execute};
 use anyhow::{Context, bail, ensure};
@@ -22,6 +24,8 @@ Examples:
   abanico bench                                  100 viewers of one stream, 10 pictures of 30 kB a second
   abanico bench --viewers 1000 --pid $(pidof abanico) --max-p99 100ms --max-lost 0
   abanico bench --viewers 80 --stalled 10 --slow 10 --duration 60s
+  abanico bench --door native --key demo         watch a stream that is there already
+  abanico bench --viewers 10000 --idle --pid $(pidof abanico)
   abanico bench floor --viewers 1000             what the kernel alone takes for the same bytes
   abanico bench compare                          server and floor by turns, and their ratio";
 
@@ -56,6 +60,12 @@ struct Load {
     /// How viewers watch
     #[arg(long, value_enum, default_value = "socketio")]
     door: Door,
+    /// Watch this stream, which somebody else publishes, instead of streams of our own
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["idle", "file"])]
+    key: Option<Key>,
+    /// Viewers connect and register, and join nothing: what does a viewer cost that is only there?
+    #[arg(long, conflicts_with = "file")]
+    idle: bool,
     /// Streams, each with its own publisher
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     streams: usize,
@@ -194,14 +204,18 @@ impl Load {
             Span(DURATION_MAX)
         );
         ensure!(
-            self.pid.is_some()
-                || self.limits.max_cpu_per_message.is_none() && self.limits.max_memory.is_none(),
-            "--max-cpu-per-message and --max-memory need the server's process: --pid"
+            self.pid.is_some() || !self.limits.need_process(),
+            "limits of processor time and memory need the server's process: --pid"
         );
+        self.check_door(hostile)?;
         let plan = Plan {
             server: target(&self.url)?,
             door: self.door,
-            bare: false,
+            origin: match &self.key {
+                Some(key) => Origin::Theirs(key.0.clone()),
+                None if self.idle => Origin::Nowhere,
+                None => Origin::Ours,
+            },
             streams: self.streams,
             viewers: self.viewers,
             hostile,
@@ -214,15 +228,37 @@ impl Load {
             is_told: true,
         };
         let outcome = execute(&plan)?;
-        let title = format!(
-            "{}: {} streams × {} viewers × {}/s × {}",
-            plan.door.name(),
-            plan.streams,
-            plan.viewers,
-            plan.rate,
-            self.size
-        );
+        let (door, viewers) = (plan.door.name(), plan.viewers);
+        let title = match &plan.origin {
+            Origin::Theirs(key) => format!("{door}: {viewers} viewers of {key}"),
+            Origin::Nowhere => format!("{door}: {viewers} idle viewers"),
+            Origin::Ours | Origin::Floor => format!(
+                "{door}: {} streams × {viewers} viewers × {}/s × {}",
+                plan.streams, plan.rate, self.size
+            ),
+        };
         self.output.tell(&title, &plan, &outcome, &self.limits)
+    }
+
+    /// Refuses what a door cannot do.
+    fn check_door(&self, hostile: [usize; Habit::HOSTILE.len()]) -> anyhow::Result<()> {
+        ensure!(
+            self.door != Door::Http || self.hostile.fragments == 0,
+            "--fragments needs a door over which viewers speak more than once"
+        );
+        ensure!(
+            self.key.is_none() || self.streams == 1,
+            "--key names one stream: leave --streams away"
+        );
+        ensure!(
+            !self.idle || matches!(self.door, Door::SocketIo | Door::SocketIoBinary),
+            "--idle viewers join nothing, which only Socket.IO knows: --door socketio"
+        );
+        ensure!(
+            !self.idle || hostile.iter().all(|count| *count == 0),
+            "--idle goes without hostile clients"
+        );
+        Ok(())
     }
 
     fn material(&self) -> anyhow::Result<Material> {
@@ -239,7 +275,7 @@ impl Load {
         };
         let file = read().with_context(|| format!("{} cannot be published", path.display()))?;
         ensure!(
-            self.door != Door::Polling,
+            !matches!(self.door, Door::Polling | Door::Http),
             "--file goes with the WebSocket doors only"
         );
         Ok(Material::Recording(Arc::from(file), self.size.0))

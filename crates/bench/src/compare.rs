@@ -1,5 +1,6 @@
 //! Server and floor by turns, on the same cores and with the same receivers: the ratio is what a reader can repeat.
 
+use crate::client::Origin;
 use crate::command::check;
 use crate::door::Door;
 use crate::floor::{self, Sender};
@@ -32,7 +33,7 @@ pub(crate) struct Compare {
         long,
         value_enum,
         value_delimiter = ',',
-        default_value = "socketio,socketio-binary"
+        default_value = "socketio,socketio-binary,native,http"
     )]
     pub(crate) doors: Vec<Door>,
     /// Loads to compare, each as VIEWERSxRATExSIZE
@@ -196,7 +197,7 @@ fn server(compare: &Compare, load: Shape, door: Door) -> anyhow::Result<Report> 
     let plan = Plan {
         server: server.address,
         door,
-        bare: false,
+        origin: Origin::Ours,
         streams: 1,
         viewers: load.viewers,
         hostile: Default::default(),

@@ -15,13 +15,17 @@ pub(crate) enum Door {
     SocketIoBinary,
     /// Socket.IO over HTTP long polling, pictures as data URLs
     Polling,
+    /// Our own frames over a WebSocket at /live/KEY
+    Native,
+    /// Multipart pictures in one HTTP answer: GET /live/KEY.mjpeg
+    Http,
 }
 
 impl Door {
-    /// Whether pictures go as attachments rather than as text.
+    /// Whether pictures go as bytes rather than as text, from the publisher too.
     pub(crate) fn is_binary(self) -> bool {
         match self {
-            Self::SocketIoBinary => true,
+            Self::SocketIoBinary | Self::Native | Self::Http => true,
             Self::SocketIo | Self::Polling => false,
         }
     }
@@ -32,6 +36,8 @@ impl Door {
             Self::SocketIo => "socketio",
             Self::SocketIoBinary => "socketio-binary",
             Self::Polling => "polling",
+            Self::Native => "native",
+            Self::Http => "http",
         }
     }
 }

@@ -5,6 +5,8 @@
 //! peer that has spoken in another way, and at the sender's cost, than for one that only listens. The sender is a process
 //! of its own, which lives as long as its standard input is open.
 
+use crate::body;
+use crate::client::Origin;
 use crate::door::Door;
 use crate::machine::{self, now_us};
 use crate::material::{Stamp, Template};
@@ -17,7 +19,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -54,7 +56,7 @@ pub(crate) fn measure(
     let plan = Plan {
         server: running.address,
         door: sender.door,
-        bare: true,
+        origin: Origin::Floor,
         streams: 1,
         viewers: sender.viewers,
         hostile: Default::default(),
@@ -123,11 +125,21 @@ struct Receiver {
 const WAITING_MAX: usize = 64;
 /// The listener's queue.
 const QUEUE_MAX: i32 = 4096;
-/// A ping of Engine.IO in a WebSocket frame.
-const GREETING: &[u8] = b"\x81\x012";
-/// What a viewer answers: a pong in a masked frame.
-const ANSWER_BYTES: usize = 7;
-/// How long it may take.
+/// How a viewer is let in, so that it has spoken as it would have to the server.
+#[derive(Debug, Clone, Copy)]
+enum Greeting {
+    /// A ping, and the length of the pong in its masked frame.
+    Ping(&'static [u8], usize),
+    /// It has asked for something; this is the answer.
+    Answer,
+}
+
+/// What is answered: the beginning of an answer in chunks, and the first of them.
+const ANSWER_HEAD: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=abanico\r\nTransfer-Encoding: chunked\r\n\r\n";
+/// The longest request.
+const REQUEST_BYTES_MAX: usize = 1024;
+/// How long a viewer may take to speak.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// How often the sender looks whether it is still wanted.
 const LOOK_EVERY_US: u64 = 50_000;
@@ -139,10 +151,11 @@ pub(crate) fn send_bare(sender: &Sender) -> anyhow::Result<()> {
         machine::stay_on(core)?;
     }
     let listener = listen()?;
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     writeln!(out, "{}", listener.local_addr()?)?;
     out.flush()?;
     let input = Input::watch()?;
+    let greeting = Greeting::of(sender.door);
 
     let mut receivers = Vec::with_capacity(sender.viewers);
     listener.set_nonblocking(true)?;
@@ -152,28 +165,58 @@ pub(crate) fn send_bare(sender: &Sender) -> anyhow::Result<()> {
                 socket.set_nonblocking(false)?;
                 socket.set_nodelay(true)?;
                 socket.set_read_timeout(Some(ANSWER_TIME))?;
-                socket.write_all(GREETING)?;
+                if let Greeting::Ping(ping, _) = greeting {
+                    socket.write_all(ping)?;
+                }
                 receivers.push(Receiver {
                     socket,
                     waiting: VecDeque::new(),
                     offset: 0,
                 });
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 std::thread::sleep(Duration::from_millis(1));
             }
             Err(error) => return Err(error).context("no further viewer can be accepted"),
         }
     }
     for receiver in &mut receivers {
-        let mut answer = [0; ANSWER_BYTES];
-        receiver
-            .socket
-            .read_exact(&mut answer)
+        greeting
+            .finish(&mut receiver.socket)
             .context("a viewer does not answer")?;
         receiver.socket.set_nonblocking(true)?;
     }
     Fan::new(receivers)?.run(sender, &input)
+}
+
+impl Greeting {
+    fn of(door: Door) -> Self {
+        match door {
+            Door::SocketIo | Door::SocketIoBinary | Door::Polling => Self::Ping(b"\x81\x012", 7),
+            Door::Native => Self::Ping(b"\x89\x00", 6),
+            Door::Http => Self::Answer,
+        }
+    }
+
+    /// Hears what the viewer has to say.
+    fn finish(self, socket: &mut TcpStream) -> io::Result<()> {
+        let mut heard = [0; REQUEST_BYTES_MAX];
+        match self {
+            Self::Ping(_, pong_len) => socket.read_exact(&mut heard[..pong_len]),
+            Self::Answer => {
+                let mut len = 0;
+                while !heard[..len].ends_with(b"\r\n\r\n") {
+                    match socket.read(&mut heard[len..])? {
+                        0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                        count => len += count,
+                    }
+                }
+                let mut answer = ANSWER_HEAD.to_vec();
+                body::chunk(&mut answer, body::FIRST_LINE);
+                socket.write_all(&answer)
+            }
+        }
+    }
 }
 
 fn listen() -> anyhow::Result<TcpListener> {
@@ -190,12 +233,7 @@ impl Input {
     fn watch() -> anyhow::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         // A file cannot be watched; then the sender ends when it is killed.
-        let _ = epoll::add(
-            &epoll,
-            std::io::stdin(),
-            EventData::new_u64(0),
-            EventFlags::IN,
-        );
+        let _ = epoll::add(&epoll, io::stdin(), EventData::new_u64(0), EventFlags::IN);
         Ok(Self(epoll))
     }
 
@@ -228,7 +266,7 @@ impl Fan {
 
     fn run(mut self, sender: &Sender, input: &Input) -> anyhow::Result<()> {
         const KEY: &str = "0123456789abcdef0123456789abcdef";
-        let mut template = Template::delivered(KEY, sender.size.0, sender.door.is_binary());
+        let mut template = Template::delivered(KEY, sender.size.0, sender.door);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

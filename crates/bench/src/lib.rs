@@ -16,13 +16,18 @@ mod run;
 
 mod client;
 mod crowd;
+mod habit;
+mod hearing;
 mod poller;
 mod publisher;
 mod viewer;
 mod watch;
 
+mod body;
+mod handshake;
 mod link;
 mod material;
+mod native;
 mod words;
 
 mod chart;

@@ -40,6 +40,9 @@ pub(crate) enum LinkError {
     /// The system says so.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// The server says no.
+    #[error("{0}")]
+    Refused(String),
     /// Something came that is no server's frame.
     #[error("not a frame of a server")]
     NoFrame,
@@ -102,6 +105,13 @@ impl Link {
             out: Vec::new(),
             sent: 0,
         })
+    }
+
+    /// Lets the system hold little for this socket. A client that does not read holds its backlog elsewhere, not in the
+    /// memory of the machine that is measured.
+    pub(crate) fn hold_little(&self) -> io::Result<()> {
+        const RECEIVE_BYTES: usize = 64 * 1024;
+        self.socket.set_recv_buffer_size(RECEIVE_BYTES)
     }
 
     /// Whether connecting has worked.

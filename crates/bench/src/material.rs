@@ -3,6 +3,9 @@
 //! A picture begins with a comment in which [`Stamp`] stands, so that a viewer needs the first bytes of a message only.
 //! The frame around it is built once; for each sending the stamp alone is written anew.
 
+use crate::body;
+use crate::door::Door;
+use crate::native;
 use crate::words::{self, opcode};
 use base64_simd::STANDARD;
 
@@ -22,6 +25,10 @@ const BEGINNING_TEXT: &[u8] = b"/9j//gAa";
 const STAMP_BYTES: usize = 24;
 const STAMP_CHARS: usize = 32;
 const MAGIC: [u8; 8] = *b"abanico\n";
+/// A frame header that says 640 × 480, grey: how large a picture is must be known to be passed on over some doors.
+const DIMENSIONS: [u8; 13] = [
+    0xff, 0xc0, 0x00, 0x0b, 0x08, 0x01, 0xe0, 0x02, 0x80, 0x01, 0x01, 0x11, 0x00,
+];
 /// The smallest picture that can be made.
 pub(crate) const PICTURE_BYTES_MIN: usize = 64;
 /// The mask of everything that our clients send. It guards against proxies, and there is none on this machine.
@@ -63,13 +70,14 @@ impl Stamp {
     }
 }
 
-/// A JPEG of nothing but comments: recognised as a picture by its first bytes, ended as one by its last.
+/// A JPEG of nothing but its size and comments: recognised as a picture by its first bytes, ended as one by its last.
 fn picture(size: usize) -> Vec<u8> {
     const COMMENT_BYTES_MAX: usize = 65_000;
     let size = size.max(PICTURE_BYTES_MIN);
     let mut picture = Vec::with_capacity(size);
     picture.extend_from_slice(&BEGINNING);
     picture.extend_from_slice(&[0; STAMP_BYTES]);
+    picture.extend_from_slice(&DIMENSIONS);
     let mut noise = 0x2545_f491_4f6c_dd1du64;
     while picture.len() + 2 < size {
         // A comment is at least its marker and its length; what is too little for one more goes into this.
@@ -114,10 +122,40 @@ impl Template {
         Self::build(&head, "}]", size, binary, Some(MASK))
     }
 
-    /// What a server sends to a viewer, in the same number of bytes as ours does.
-    pub(crate) fn delivered(key: &str, size: usize, binary: bool) -> Self {
-        let head = format!(r#"["stream:data",{{"streamKey":"{key}","data":"#);
-        Self::build(&head, r#","timestamp":1767225600000}]"#, size, binary, None)
+    /// What a server sends to a viewer over a door, in the same number of bytes as ours does.
+    pub(crate) fn delivered(key: &str, size: usize, door: Door) -> Self {
+        match door {
+            Door::SocketIo | Door::SocketIoBinary | Door::Polling => {
+                let head = format!(r#"["stream:data",{{"streamKey":"{key}","data":"#);
+                let tail = r#","timestamp":1767225600000}]"#;
+                Self::build(&head, tail, size, door.is_binary(), None)
+            }
+            Door::Native => {
+                let mut payload = native::frame_head().to_vec();
+                payload.extend_from_slice(&picture(size));
+                let mut bytes = Vec::new();
+                let payload_at = words::frame(&mut bytes, opcode::BINARY, &payload, None);
+                Self::plain(bytes, payload_at + native::FRAME_HEAD_BYTES)
+            }
+            Door::Http => {
+                let picture = picture(size);
+                let mut bytes = Vec::new();
+                body::chunk(&mut bytes, body::part_head(picture.len()).as_bytes());
+                let picture_at = body::chunk(&mut bytes, &picture);
+                body::chunk(&mut bytes, body::PART_TAIL);
+                Self::plain(bytes, picture_at)
+            }
+        }
+    }
+
+    /// With a picture as it is at a place.
+    fn plain(bytes: Vec<u8>, picture_at: usize) -> Self {
+        Self {
+            bytes,
+            stamp_at: picture_at + BEGINNING.len(),
+            stamp_is_text: false,
+            mask: [0; 4],
+        }
     }
 
     fn build(head: &str, tail: &str, size: usize, binary: bool, mask: Option<[u8; 4]>) -> Self {
@@ -198,7 +236,12 @@ pub(crate) fn say(out: &mut Vec<u8>, text: &str) {
     words::frame(out, opcode::TEXT, text.as_bytes(), Some(MASK));
 }
 
-/// Appends the same in fragments of one byte each.
+/// Appends the answer to a ping of the WebSocket.
+pub(crate) fn answer_ping(out: &mut Vec<u8>, payload: &[u8]) {
+    words::frame(out, opcode::PONG, payload, Some(MASK));
+}
+
+/// Appends a text in fragments of one byte each.
 pub(crate) fn say_in_bytes(out: &mut Vec<u8>, text: &str) {
     for (at, byte) in text.bytes().enumerate() {
         let opcode = if at == 0 {
@@ -218,6 +261,7 @@ pub(crate) fn say_in_bytes(out: &mut Vec<u8>, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use abanico_media::jpeg;
 
     /// The payload of the last frame in `bytes`, unmasked.
     fn payload(bytes: &[u8], len: usize, masked: bool) -> Vec<u8> {
@@ -248,9 +292,11 @@ mod tests {
             let binary = payload(binary.stamped(stamp), 3_000, true);
             assert_eq!(Stamp::of_binary(&binary), Some(stamp));
 
-            let mut delivered = Template::delivered(key, 3_000, true);
-            let delivered = payload(delivered.stamped(stamp), 3_000, false);
-            assert_eq!(Stamp::of_binary(&delivered), Some(stamp));
+            for door in [Door::SocketIoBinary, Door::Native] {
+                let mut delivered = Template::delivered(key, 3_000, door);
+                let delivered = payload(delivered.stamped(stamp), 3_000, false);
+                assert_eq!(Stamp::of_binary(&delivered), Some(stamp), "{door:?}");
+            }
         }
         assert_eq!(Stamp::of_text(b"no picture at all"), None);
     }
@@ -261,6 +307,8 @@ mod tests {
             let picture = picture(size);
             assert_eq!(picture.len(), size);
             assert!(picture.starts_with(&BEGINNING) && picture.ends_with(&[0xff, 0xd9]));
+            let size = jpeg::dimensions(&picture).unwrap();
+            assert_eq!((size.width, size.height), (640, 480));
         }
     }
 

@@ -138,8 +138,7 @@ impl Poller {
                 crowd.tally.joined += 1;
             }
             Packet::Refused | Packet::Error if self.stage != Stage::Watching => {
-                crowd.tally.reason.get_or_insert(words::refusal(bytes));
-                return Err(LinkError::Closed);
+                return Err(LinkError::Refused(words::refusal(bytes)));
             }
             Packet::Closed => return Err(LinkError::Closed),
             packet => {
@@ -206,7 +205,7 @@ fn answer(bytes: &[u8]) -> Result<Option<(usize, usize)>, LinkError> {
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap_or_default();
     if !status.starts_with("HTTP/1.1 200") {
-        return Err(LinkError::Io(std::io::Error::other(status.to_owned())));
+        return Err(LinkError::Refused(status.to_owned()));
     }
     let len: usize = lines
         .filter_map(|line| line.split_once(':'))

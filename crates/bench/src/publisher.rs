@@ -4,6 +4,7 @@
 //! the time when it is sent, and its lateness is told apart from the server's.
 
 use crate::client::Crowded;
+use crate::handshake::answered;
 use crate::link::{Keep, Link, LinkError};
 use crate::machine::now_us;
 use crate::material::{Stamp, Template, piece, say};
@@ -118,20 +119,9 @@ impl Publisher {
                 return crowd.watch_for(&*link, EventFlags::IN);
             }
             Stage::Upgrading => {
-                link.read(KEEP.head)?;
-                let Some(end) = memchr::memmem::find(link.unread(), b"\r\n\r\n") else {
+                if answered(link, "101")?.is_none() {
                     return Ok(());
-                };
-                if !link.unread().starts_with(b"HTTP/1.1 101") {
-                    let line = link
-                        .unread()
-                        .split(|byte| *byte == b'\r')
-                        .next()
-                        .unwrap_or_default();
-                    let line = String::from_utf8_lossy(line).into_owned();
-                    return Err(LinkError::Io(std::io::Error::other(line)));
                 }
-                link.consume(end + 4);
                 self.stage = Stage::Opening;
             }
             _ => {}
@@ -194,7 +184,7 @@ impl Publisher {
                 }
                 Packet::Refused | Packet::Error => {
                     let reason = words::refusal(heard.payload);
-                    return Err(LinkError::Io(std::io::Error::other(reason)));
+                    return Err(LinkError::Refused(reason));
                 }
                 Packet::Closed => return Err(LinkError::Closed),
                 _ => {}

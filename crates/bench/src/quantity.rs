@@ -79,6 +79,25 @@ fn fraction(bytes: usize, unit: usize) -> String {
     }
 }
 
+/// The key of a stream, as it may stand in a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key(pub(crate) String);
+
+impl FromStr for Key {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        const BYTES_MAX: usize = 64;
+        let is_legal = (1..=BYTES_MAX).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        is_legal
+            .then(|| Self(text.to_owned()))
+            .ok_or_else(|| QuantityError::Key(text.to_owned()))
+    }
+}
+
 /// Why a value cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -86,6 +105,9 @@ pub(crate) enum QuantityError {
     /// A length of time.
     #[error("`{0}` is no length of time: write it with its unit, such as 20s, 100ms or 12us")]
     Span(String),
+    /// A key.
+    #[error("`{0}` is no key of a stream: 1 to 64 letters, digits, - and _")]
+    Key(String),
     /// A size.
     #[error("`{0}` is no size: write it with its unit, such as 30kB, 64KiB or 1MB")]
     Size(String),
@@ -105,6 +127,14 @@ mod tests {
         assert_eq!(read("much"), Err(QuantityError::Size("much".to_owned())));
         assert_eq!(Size(10_400).to_string(), "10.4 kB");
         assert_eq!(Size(30_000).to_string(), "30 kB");
+    }
+
+    #[test]
+    fn a_key_has_nothing_that_means_something_in_a_path() {
+        assert_eq!("demo-1_A".parse(), Ok(Key("demo-1_A".to_owned())));
+        for text in ["", "a/b", "a b", "a\r\n", "é", &"a".repeat(65)] {
+            assert!(text.parse::<Key>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What a run tells in the end: a table, JSON, and the verdict against the limits that were given.
 
+use crate::client::Origin;
+use crate::habit::Habit;
 use crate::quantity::{Size, Span};
 use crate::run::{Outcome, Plan};
 use crate::tally::Times;
-use crate::viewer::Habit;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,6 +14,8 @@ use std::fmt::Write;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
     pub(crate) door: &'static str,
+    /// Whether viewers joined nothing.
+    pub(crate) idle: bool,
     pub(crate) streams: usize,
     pub(crate) viewers: usize,
     pub(crate) rate: f64,
@@ -34,6 +37,9 @@ pub(crate) struct Report {
     pub(crate) hostile: BTreeMap<&'static str, Hostile>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) server: Option<Cost>,
+    /// How much the server's memory has grown for each viewer since before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) memory_per_viewer_bytes: Option<u64>,
     pub(crate) bench: Cost,
     pub(crate) verdict: Vec<Judged>,
 }
@@ -98,6 +104,22 @@ pub(crate) struct Limits {
     /// Most memory of the server at any time (needs --pid)
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_memory: Option<Size>,
+    /// Most that the server's memory may have grown at the end for each viewer (needs --pid)
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_memory_per_viewer: Option<Size>,
+    /// Most of a core that the server may have used, in per cent (needs --pid)
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) max_cpu: Option<f64>,
+}
+
+impl Limits {
+    /// Whether the server's process must be known to judge.
+    pub(crate) fn need_process(&self) -> bool {
+        self.max_cpu_per_message.is_some()
+            || self.max_memory.is_some()
+            || self.max_memory_per_viewer.is_some()
+            || self.max_cpu.is_some()
+    }
 }
 
 impl Spread {
@@ -153,8 +175,18 @@ impl Report {
                 (habit.name(), hostile)
             })
             .collect();
+        let clients = plan.streams * plan.viewers + plan.hostile.iter().sum::<usize>();
+        let memory_per_viewer_bytes =
+            outcome
+                .server
+                .zip(outcome.server_alone)
+                .map(|((_, after), alone)| {
+                    after.resident_bytes.saturating_sub(alone.resident_bytes)
+                        / clients.max(1) as u64
+                });
         let mut report = Self {
             door: plan.door.name(),
+            idle: plan.origin == Origin::Nowhere,
             streams: plan.streams,
             viewers: plan.streams * plan.viewers,
             rate: plan.rate,
@@ -174,6 +206,7 @@ impl Report {
             publisher_late_ms: Spread::of(&tally.lateness),
             hostile,
             server: outcome.server.map(cost),
+            memory_per_viewer_bytes,
             bench: cost(outcome.own),
             verdict: Vec::new(),
         };
@@ -233,12 +266,23 @@ impl Report {
             );
         }
         if let Some(limit) = limits.max_memory {
-            let was = self.server.map_or(0, |server| server.peak_bytes);
-            let was = usize::try_from(was).unwrap_or(usize::MAX);
+            let was = size(self.server.map_or(0, |server| server.peak_bytes));
+            judge(format!("memory ≤ {limit}"), was.to_string(), was <= limit);
+        }
+        if let Some(limit) = limits.max_memory_per_viewer {
+            let was = size(self.memory_per_viewer_bytes.unwrap_or_default());
             judge(
-                format!("memory ≤ {limit}"),
-                Size(was).to_string(),
-                was <= limit.0,
+                format!("memory for each viewer ≤ {limit}"),
+                was.to_string(),
+                was <= limit,
+            );
+        }
+        if let Some(limit) = limits.max_cpu {
+            let was = self.server.map_or(0.0, |server| server.cpu_percent);
+            judge(
+                format!("processor time ≤ {limit} % of a core"),
+                format!("{was:.2} %"),
+                was <= limit,
             );
         }
         if !verdict.is_empty() {
@@ -257,23 +301,8 @@ impl Report {
         verdict
     }
 
-    /// The table for people.
-    pub(crate) fn table(&self) -> String {
-        let mut out = String::new();
-        let mut row = |name: &str, value: String| {
-            // Writing to a String does not fail.
-            let _ = writeln!(out, "  {name:<18} {value}");
-        };
-        let viewers = match (self.refused, self.broken) {
-            (0, 0) => format!("{} of {}", self.joined, self.viewers),
-            (refused, broken) => {
-                format!(
-                    "{} of {}; {refused} not let in, {broken} cut off",
-                    self.joined, self.viewers
-                )
-            }
-        };
-        row("viewers", viewers);
+    /// The rows on frames, where there were any to come.
+    fn media_rows(&self, row: &mut impl FnMut(&str, String)) {
         row(
             "messages",
             format!(
@@ -293,6 +322,29 @@ impl Report {
         if self.publisher_late_ms.count > 0 {
             row("publishers late", self.publisher_late_ms.line());
         }
+    }
+
+    /// The table for people.
+    pub(crate) fn table(&self) -> String {
+        let mut out = String::new();
+        let mut row = |name: &str, value: String| {
+            // Writing to a String does not fail.
+            let _ = writeln!(out, "  {name:<18} {value}");
+        };
+        let viewers = match (self.refused, self.broken) {
+            (0, 0) => format!("{} of {}", self.joined, self.viewers),
+            (refused, broken) => {
+                format!(
+                    "{} of {}; {refused} not let in, {broken} cut off",
+                    self.joined, self.viewers
+                )
+            }
+        };
+        row("viewers", viewers);
+        let has_media = !self.idle;
+        if has_media {
+            self.media_rows(&mut row);
+        }
         for (name, hostile) in &self.hostile {
             row(
                 name,
@@ -303,9 +355,12 @@ impl Report {
             );
         }
         if let Some(server) = &self.server {
-            row("server", server.line());
+            row("server", server.line(has_media));
         }
-        row("this load tester", self.bench.line());
+        if let Some(bytes) = self.memory_per_viewer_bytes {
+            row("memory a viewer", format!("{} more", size(bytes)));
+        }
+        row("this load tester", self.bench.line(has_media));
         if let Some(reason) = &self.reason {
             row("first trouble", reason.clone());
         }
@@ -318,12 +373,20 @@ impl Report {
 }
 
 impl Cost {
-    fn line(&self) -> String {
-        let resident = Size(usize::try_from(self.resident_bytes).unwrap_or(usize::MAX));
-        let peak = Size(usize::try_from(self.peak_bytes).unwrap_or(usize::MAX));
+    fn line(&self, has_media: bool) -> String {
+        let (resident, peak) = (size(self.resident_bytes), size(self.peak_bytes));
+        let per_message = if has_media {
+            format!("{:.2} µs a message, ", self.cpu_us_per_message)
+        } else {
+            String::new()
+        };
         format!(
-            "{:.2} µs a message, {:.1} % of a core, {resident} of memory (at most {peak})",
-            self.cpu_us_per_message, self.cpu_percent
+            "{per_message}{:.2} % of a core, {resident} of memory (at most {peak})",
+            self.cpu_percent
         )
     }
+}
+
+fn size(bytes: u64) -> Size {
+    Size(usize::try_from(bytes).unwrap_or(usize::MAX))
 }

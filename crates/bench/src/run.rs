@@ -1,14 +1,15 @@
 //! One run from the first connection to the last frame: who is started when, and what is measured in between.
 
-use crate::client::{Client, Recording, Shared};
+use crate::client::{Client, Origin, Recording, Shared};
 use crate::crowd;
 use crate::door::Door;
+use crate::habit::Habit;
 use crate::machine::{self, Usage, now_us};
 use crate::poller::Poller;
 use crate::publisher::{Material, Publisher};
 use crate::quantity::Span;
 use crate::tally::{Tally, Times};
-use crate::viewer::{Habit, Viewer};
+use crate::viewer::Viewer;
 use anyhow::{Context, bail};
 use parking_lot::Mutex;
 use std::io::{IsTerminal, Write};
@@ -24,8 +25,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub(crate) struct Plan {
     pub(crate) server: SocketAddr,
     pub(crate) door: Door,
-    /// Against the bare sender: no publishers, no handshakes.
-    pub(crate) bare: bool,
+    pub(crate) origin: Origin,
     pub(crate) streams: usize,
     /// Honest viewers of each stream.
     pub(crate) viewers: usize,
@@ -76,6 +76,8 @@ pub(crate) struct Outcome {
     pub(crate) measured: Duration,
     /// The server before and after.
     pub(crate) server: Option<(Usage, Usage)>,
+    /// The server before the first viewer.
+    pub(crate) server_alone: Option<Usage>,
     /// Ourselves.
     pub(crate) own: (Usage, Usage),
 }
@@ -98,19 +100,20 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
     let honest = plan.streams * plan.viewers;
     let hostile: usize = plan.hostile.iter().sum();
     machine::allow_sockets(plan.streams + honest + hostile)?;
-    if let Some(pid) = plan.pid {
-        Usage::of(pid)?;
-    }
+    // Asked before anything else, to end here if there is no such process.
+    let mut server_alone = plan.pid.map(Usage::of).transpose()?;
     if let Some(core) = plan.receivers.core {
         machine::stay_on(core)?;
     }
     let shared = Arc::new(shared(plan)?);
     let mut live = Live::new(&shared, plan.is_told);
     let mut threads = Vec::new();
-    if plan.bare {
-        shared
-            .streams
-            .get_or_init(|| vec![String::new(); plan.streams]);
+    if plan.origin != Origin::Ours {
+        let key = match &plan.origin {
+            Origin::Theirs(key) => key.clone(),
+            Origin::Ours | Origin::Floor | Origin::Nowhere => String::new(),
+        };
+        shared.streams.get_or_init(|| vec![key; plan.streams]);
     } else {
         let (told, telling) = channel();
         #[expect(
@@ -141,6 +144,9 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
                 move || hear_publishers(&shared, &telling)
             })
             .context("no further thread can be started")?;
+    }
+    if let Some(pid) = plan.pid {
+        server_alone = Some(Usage::of(pid)?);
     }
     for (at, crowd) in crowds(plan).into_iter().enumerate() {
         threads.push(crowd::start(
@@ -176,6 +182,7 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
         tally,
         measured: plan.duration,
         server: before.0.zip(after.0),
+        server_alone,
         own: (before.1, after.1),
     })
 }
@@ -191,11 +198,14 @@ fn shared(plan: &Plan) -> anyhow::Result<Shared> {
             Some(Recording::new(plan.streams, epoch_ms))
         }
     };
-    let counted = if plan.bare { 0 } else { plan.streams };
+    let counted = match plan.origin {
+        Origin::Ours => plan.streams,
+        Origin::Theirs(_) | Origin::Floor | Origin::Nowhere => 0,
+    };
     Ok(Shared {
         server: plan.server,
         door: plan.door,
-        bare: plan.bare,
+        origin: plan.origin.clone(),
         streams: OnceLock::new(),
         sent: (0..counted).map(|_| AtomicU64::new(0)).collect(),
         recording,
@@ -212,7 +222,7 @@ fn crowds(plan: &Plan) -> Vec<Vec<(u64, Client)>> {
     let honest = (0..plan.streams * plan.viewers).map(|number| {
         let stream = number % plan.streams;
         match plan.door {
-            Door::SocketIo | Door::SocketIoBinary => {
+            Door::SocketIo | Door::SocketIoBinary | Door::Native | Door::Http => {
                 Client::Viewer(Viewer::new(stream, Habit::Honest))
             }
             Door::Polling => Client::Poller(Poller::new(stream)),

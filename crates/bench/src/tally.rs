@@ -1,6 +1,6 @@
 //! What the clients count, each thread for itself, and the sum of it.
 
-use crate::viewer::Habit;
+use crate::habit::Habit;
 use hdrhistogram::Histogram;
 
 /// A distribution of times in microseconds, to three digits, up to a minute.

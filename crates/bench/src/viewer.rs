@@ -1,74 +1,22 @@
-//! A viewer over a WebSocket: an honest one that checks what it gets, or one with a bad habit.
+//! A viewer: an honest one that checks what it gets, or one with a bad habit.
+//!
+//! It speaks over a WebSocket, or asks once and reads the answer, as its door wants it. Long polling is another client.
 //!
 //! Invariant: an honest viewer answers every ping and reads all that there is; what it misses is the server's doing.
 
-use crate::client::{Crowded, Shared};
+use crate::body::Body;
+use crate::client::{Crowded, Origin, Shared};
+use crate::door::Door;
+use crate::habit::Habit;
+use crate::handshake::answered;
+use crate::hearing::{Hearing, Stage, leave_and_join};
 use crate::link::{Keep, Link, LinkError};
 use crate::material::{say, say_in_bytes};
+use crate::native;
 use crate::tally::Tally;
 use crate::watch::Watch;
-use crate::words::{self, Packet, opcode};
+use crate::words;
 use rustix::event::epoll::EventFlags;
-
-/// How a viewer behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Habit {
-    /// As it should.
-    Honest,
-    /// Joins and never reads again.
-    Stalled,
-    /// Reads 1 kB/s.
-    Slow,
-    /// Sends half a request and waits.
-    HalfOpen,
-    /// Connects and joins once a second, at the same moment as all of its kind.
-    Storm,
-    /// Sends what it says in fragments of one byte.
-    Fragments,
-    /// Joins, leaves, joins again, goes, and comes again.
-    Churn,
-}
-
-impl Habit {
-    /// The bad ones, in the order in which they are told.
-    pub(crate) const HOSTILE: [Self; 6] = [
-        Self::Stalled,
-        Self::Slow,
-        Self::HalfOpen,
-        Self::Storm,
-        Self::Fragments,
-        Self::Churn,
-    ];
-
-    /// In a word.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Honest => "honest",
-            Self::Stalled => "stalled",
-            Self::Slow => "slow",
-            Self::HalfOpen => "half-open",
-            Self::Storm => "storm",
-            Self::Fragments => "fragments",
-            Self::Churn => "churn",
-        }
-    }
-
-    fn place(self) -> Option<usize> {
-        Self::HOSTILE.iter().position(|habit| *habit == self)
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Idle,
-    Connecting,
-    Upgrading,
-    Opening,
-    Joining,
-    Watching,
-    Left,
-    Over,
-}
 
 /// A viewer.
 #[derive(Debug)]
@@ -77,7 +25,8 @@ pub(crate) struct Viewer {
     habit: Habit,
     stage: Stage,
     link: Option<Link>,
-    began_us: u64,
+    /// Of the answer that it watches, where that is how it watches.
+    body: Option<Body>,
     /// Counts connections and joins, so that no two clients do the same at the same time for ever.
     rounds: u64,
     /// Which alarms still mean something: those of this connection.
@@ -118,7 +67,7 @@ impl Viewer {
             habit,
             stage: Stage::Idle,
             link: None,
-            began_us: 0,
+            body: None,
             rounds: 0,
             life: 0,
             watch: Watch::new(stream, habit == Habit::Honest, 0),
@@ -163,7 +112,7 @@ impl Viewer {
 
     fn connect(&mut self, crowd: &mut Crowded<'_>) -> Result<(), LinkError> {
         self.life += 1;
-        self.began_us = crowd.now_us;
+        self.body = None;
         self.watch = Watch::new(self.stream, self.habit == Habit::Honest, crowd.now_us);
         if let Some(place) = self.habit.place() {
             crowd.tally.hostile[place].opened += 1;
@@ -173,6 +122,9 @@ impl Viewer {
             crowd.call_at(next, self.life);
         }
         let link = Link::connect(crowd.shared.server, keep(crowd.shared))?;
+        if self.habit == Habit::Stalled {
+            link.hold_little()?;
+        }
         crowd.watch(&link)?;
         self.link = Some(link);
         self.stage = Stage::Connecting;
@@ -185,27 +137,27 @@ impl Viewer {
         };
         if self.stage == Stage::Connecting {
             link.connected()?;
-            if crowd.shared.bare {
-                self.stage = Stage::Watching;
-                crowd.tally.joined += u64::from(self.habit == Habit::Honest);
-                return crowd.watch_for(link, EventFlags::IN);
+            // The bare sender shakes hands where the server would answer a request, and nowhere else.
+            if crowd.shared.origin == Origin::Floor && crowd.shared.door != Door::Http {
+                crowd.watch_for(link, EventFlags::IN)?;
+                return self.begin_watching(crowd);
             }
-            let request = words::upgrade(&crowd.shared.host());
+            let request = request(crowd.shared, self.stream);
             let len = if self.habit == Habit::HalfOpen {
                 request.len() / 2
             } else {
                 request.len()
             };
             link.send(&request.as_bytes()[..len])?;
-            self.stage = Stage::Upgrading;
+            self.stage = Stage::Asking;
             return crowd.watch_for(link, EventFlags::IN);
         }
         if flags.intersects(EventFlags::HUP | EventFlags::ERR) && !flags.contains(EventFlags::IN) {
             link.connected()?;
             return Err(LinkError::Closed);
         }
-        if self.stage == Stage::Upgrading {
-            return self.upgraded(crowd);
+        if self.stage == Stage::Asking {
+            return self.asked(crowd);
         }
         if flags.contains(EventFlags::IN) {
             self.listen(crowd)?;
@@ -213,28 +165,27 @@ impl Viewer {
         self.flush(crowd, flags)
     }
 
-    /// Reads the answer to the handshake.
-    fn upgraded(&mut self, crowd: &mut Crowded<'_>) -> Result<(), LinkError> {
-        const ANSWER_BYTES_MAX: usize = 4096;
+    /// Reads the answer to the first request.
+    fn asked(&mut self, crowd: &mut Crowded<'_>) -> Result<(), LinkError> {
         let Some(link) = &mut self.link else {
             return Ok(());
         };
-        link.read(ANSWER_BYTES_MAX)?;
-        let Some(end) = memchr::memmem::find(link.unread(), b"\r\n\r\n") else {
+        let door = crowd.shared.door;
+        let wanted = if door == Door::Http { "200" } else { "101" };
+        let Some(answer) = answered(link, wanted)? else {
             return Ok(());
         };
-        if !link.unread().starts_with(b"HTTP/1.1 101") {
-            let line = link
-                .unread()
-                .split(|byte| *byte == b'\r')
-                .next()
-                .unwrap_or_default();
-            let line = String::from_utf8_lossy(line).into_owned();
-            self.refuse(crowd, line);
-            return Err(LinkError::Closed);
+        match door {
+            Door::SocketIo | Door::SocketIoBinary | Door::Polling => self.stage = Stage::Opening,
+            Door::Native => {
+                say(link.out(), native::WATCH);
+                self.stage = Stage::Joining;
+            }
+            Door::Http => {
+                self.body = Some(Body::new(answer.chunked));
+                self.begin_watching(crowd)?;
+            }
         }
-        link.consume(end + 4);
-        self.stage = Stage::Opening;
         self.listen(crowd)?;
         self.flush(crowd, EventFlags::empty())
     }
@@ -242,6 +193,7 @@ impl Viewer {
     fn listen(&mut self, crowd: &mut Crowded<'_>) -> Result<(), LinkError> {
         let Self {
             link: Some(link),
+            body,
             watch,
             stage,
             habit,
@@ -250,57 +202,45 @@ impl Viewer {
         else {
             return Ok(());
         };
-        let Crowded {
-            shared,
-            tally,
-            scratch,
-            now_us,
-            number,
-            ..
-        } = crowd;
+        let (shared, now_us) = (crowd.shared, crowd.now_us);
+        if let Some(body) = body {
+            let tally = &mut *crowd.tally;
+            return body.receive(link, crowd.scratch, |picture| {
+                watch.picture(shared, tally, picture.head, picture.wire_bytes, now_us);
+            });
+        }
         let before = *stage;
-        link.receive(scratch, |out, heard| {
-            let packet = match heard.opcode {
-                opcode::TEXT => Packet::of(heard.payload),
-                opcode::BINARY => {
-                    watch.attached(shared, tally, &heard, *now_us);
-                    return Ok(());
-                }
-                opcode::CLOSE => return Err(LinkError::Closed),
-                _ => return Ok(()),
-            };
-            match packet {
-                Packet::Ping => say(out, "3"),
-                Packet::Open => say(out, "40"),
-                Packet::Connected if *stage == Stage::Opening => {
-                    say(
-                        out,
-                        &words::register(&format!("{}-{number}", habit.name()), "VIEWER"),
-                    );
-                    say(out, &words::join(shared.key(watch.stream())));
-                    *stage = Stage::Joining;
-                }
-                Packet::Joined if *stage == Stage::Joining => *stage = Stage::Watching,
-                Packet::Refused | Packet::Error if *stage != Stage::Watching => {
-                    if watch.is_honest() {
-                        let reason = words::refusal(heard.payload);
-                        tally.reason.get_or_insert(reason);
-                    }
-                    return Err(LinkError::Closed);
-                }
-                Packet::Closed => return Err(LinkError::Closed),
-                packet => watch.heard(shared, tally, packet, &heard, *now_us),
+        let mut hearing = Hearing {
+            watch,
+            stage,
+            habit: *habit,
+            number: crowd.number,
+            shared,
+            tally: crowd.tally,
+            now_us,
+        };
+        let is_native = shared.door == Door::Native;
+        link.receive(crowd.scratch, |out, heard| {
+            if is_native {
+                hearing.native(out, &heard)
+            } else {
+                hearing.socketio(out, &heard)
             }
-            Ok(())
         })?;
-        if *stage == Stage::Watching && before != Stage::Watching {
-            match habit.place() {
-                None => tally.joined += 1,
-                Some(place) => tally.hostile[place].joined += 1,
-            }
-            self.begin_habit(crowd)?;
+        if self.stage == Stage::Watching && before != Stage::Watching {
+            self.begin_watching(crowd)?;
         }
         Ok(())
+    }
+
+    /// It is let in.
+    fn begin_watching(&mut self, crowd: &mut Crowded<'_>) -> Result<(), LinkError> {
+        self.stage = Stage::Watching;
+        match self.habit.place() {
+            None => crowd.tally.joined += 1,
+            Some(place) => crowd.tally.hostile[place].joined += 1,
+        }
+        self.begin_habit(crowd)
     }
 
     fn begin_habit(&mut self, crowd: &mut Crowded<'_>) -> Result<(), LinkError> {
@@ -337,7 +277,11 @@ impl Viewer {
         if let Some(link) = &mut self.link
             && !link.has_more_to_send()
         {
-            say_in_bytes(link.out(), r#"42["clock:get",{"id":1}]"#);
+            let question = match crowd.shared.door {
+                Door::Native => native::CLOCK,
+                _ => r#"42["clock:get",{"id":1}]"#,
+            };
+            say_in_bytes(link.out(), question);
         }
         crowd.call_at(crowd.now_us + FRAGMENTS_EVERY_US, self.life);
         self.flush(crowd, EventFlags::empty())
@@ -346,21 +290,27 @@ impl Viewer {
     /// Leaves and joins again; every third time it goes away first.
     fn churn(&mut self, crowd: &mut Crowded<'_>) -> Result<(), LinkError> {
         self.rounds += 1;
-        if self.rounds.is_multiple_of(6) {
+        let door = crowd.shared.door;
+        // Over HTTP there is no other way to leave.
+        if self.rounds.is_multiple_of(6) || door == Door::Http {
             self.link = None;
             return self.connect(crowd);
         }
         let Some(link) = &mut self.link else {
             return Ok(());
         };
-        let key = crowd.shared.key(self.stream);
+        let (leave, join) = leave_and_join(door == Door::Native, crowd.shared.key(self.stream));
         if self.stage == Stage::Watching {
-            say(link.out(), &words::leave(key));
+            say(link.out(), &leave);
             self.stage = Stage::Left;
             crowd.call_at(crowd.now_us + CHURN_US / 2, self.life);
         } else {
-            say(link.out(), &words::join(key));
+            say(link.out(), &join);
             self.stage = Stage::Joining;
+            // That is not answered, other than with frames.
+            if door == Door::Native {
+                self.begin_watching(crowd)?;
+            }
         }
         self.flush(crowd, EventFlags::empty())
     }
@@ -382,12 +332,6 @@ impl Viewer {
         }
     }
 
-    fn refuse(&self, crowd: &mut Crowded<'_>, reason: String) {
-        if self.habit == Habit::Honest {
-            crowd.tally.reason.get_or_insert(reason);
-        }
-    }
-
     /// What follows when a connection has ended.
     fn settle(&mut self, crowd: &mut Crowded<'_>, result: Result<(), LinkError>) {
         let Err(error) = result else { return };
@@ -403,7 +347,7 @@ impl Viewer {
                     self.stage = Stage::Idle;
                     self.life += 1;
                 }
-                self.refuse(crowd, error.to_string());
+                crowd.tally.reason.get_or_insert(error.to_string());
             }
             Some(place) => {
                 crowd.tally.hostile[place].ended += 1;
@@ -415,5 +359,18 @@ impl Viewer {
                 }
             }
         }
+    }
+}
+
+/// What a viewer of a stream asks first.
+fn request(shared: &Shared, stream: usize) -> String {
+    let host = shared.host();
+    match shared.door {
+        Door::SocketIo | Door::SocketIoBinary | Door::Polling => words::upgrade(&host),
+        Door::Native => native::upgrade(shared.key(stream), &host),
+        Door::Http => format!(
+            "GET /live/{}.mjpeg HTTP/1.1\r\nHost: {host}\r\n\r\n",
+            shared.key(stream)
+        ),
     }
 }

@@ -5,6 +5,7 @@
 use crate::client::Shared;
 use crate::link::Heard;
 use crate::material::{Stamp, captured_at};
+use crate::native::FrameHead;
 use crate::tally::Tally;
 use crate::words::{self, Packet};
 use std::sync::atomic::Ordering;
@@ -20,6 +21,10 @@ pub(crate) struct Watch {
     next: Option<u64>,
     unknown: u8,
     awaited: Awaited,
+    /// Whether frames are told apart by the door's numbers, since they carry none of ours.
+    by_sequence: bool,
+    /// The piece of a recording that was still to be sent when this viewer came.
+    live_from: u64,
 }
 
 /// What the next binary frame belongs to.
@@ -42,12 +47,9 @@ impl Watch {
             next: None,
             unknown: 0,
             awaited: Awaited::Nothing,
+            by_sequence: false,
+            live_from: 0,
         }
-    }
-
-    /// Whether what it misses counts.
-    pub(crate) fn is_honest(&self) -> bool {
-        self.honest
     }
 
     /// The stream that is watched.
@@ -100,11 +102,9 @@ impl Watch {
             }
             Packet::Skipped => {
                 let frames = words::skipped_frames(heard.payload).unwrap_or_default();
-                tally.skipped += if self.honest { frames } else { 0 };
+                self.skipped(tally, frames);
                 if shared.recording.is_some() {
                     self.unknown = 2;
-                } else if let Some(next) = &mut self.next {
-                    *next += frames;
                 }
             }
             Packet::Other { binary: true } => self.awaited = Awaited::Other,
@@ -131,6 +131,68 @@ impl Watch {
             }
             Awaited::Backlog => self.shown(shared, tally, Stamp::of_binary(heard.payload), now_us),
             Awaited::Nothing | Awaited::Other => {}
+        }
+    }
+
+    /// A picture that is the whole message, of which these are the first bytes.
+    pub(crate) fn picture(
+        &mut self,
+        shared: &Shared,
+        tally: &mut Tally,
+        head: &[u8],
+        wire_bytes: usize,
+        now_us: u64,
+    ) {
+        Self::delivered(tally, wire_bytes, now_us, shared);
+        let stamp = Stamp::of_binary(head);
+        match (self.next, stamp) {
+            // The first may have been sent long ago.
+            (None, _) => self.shown(shared, tally, stamp, now_us),
+            (Some(_), Some(stamp)) => self.stamped(tally, stamp, now_us, shared),
+            (Some(_), None) => {}
+        }
+    }
+
+    /// A frame of the native door.
+    pub(crate) fn framed(
+        &mut self,
+        shared: &Shared,
+        tally: &mut Tally,
+        heard: &Heard<'_>,
+        now_us: u64,
+    ) {
+        const HEADER_BYTES: usize = 4;
+        let Some((head, payload)) = FrameHead::split(heard.payload) else {
+            return;
+        };
+        let wire_bytes = heard.len + HEADER_BYTES;
+        if !self.by_sequence && Stamp::of_binary(payload).is_some() {
+            return self.picture(shared, tally, payload, wire_bytes, now_us);
+        }
+        if !std::mem::replace(&mut self.by_sequence, true) {
+            let sent = shared.sent.get(self.stream);
+            self.live_from = sent.map_or(0, |sent| sent.load(Ordering::Relaxed));
+        }
+        Self::delivered(tally, wire_bytes, now_us, shared);
+        self.pictured(tally, now_us);
+        if !self.honest {
+            return;
+        }
+        if let Some(recording) = &shared.recording
+            && let Some(piece) = (head.captured_us / 1_000).checked_sub(recording.epoch_ms)
+            && piece >= self.live_from
+        {
+            let sent_us = recording.sent_us(self.stream, piece);
+            Self::late(tally, sent_us.load(Ordering::Relaxed), now_us, shared);
+        }
+        self.numbered(tally, head.sequence.into());
+    }
+
+    /// The server has moved us past frames and says so.
+    pub(crate) fn skipped(&mut self, tally: &mut Tally, frames: u64) {
+        tally.skipped += if self.honest { frames } else { 0 };
+        if let Some(next) = &mut self.next {
+            *next += frames;
         }
     }
 
@@ -170,20 +232,30 @@ impl Watch {
             self.next = Some(stamp.number + 1);
             return;
         }
-        let latency = now_us.saturating_sub(stamp.sent_us).max(1);
+        Self::late(tally, stamp.sent_us, now_us, shared);
+        self.numbered(tally, stamp.number);
+    }
+
+    /// Compares a frame's time with now.
+    fn late(tally: &mut Tally, sent_us: u64, now_us: u64, shared: &Shared) {
+        let latency = now_us.saturating_sub(sent_us).max(1);
         tally.recent.saturating_record(latency);
         if shared.is_measured(now_us) {
             tally.latency.saturating_record(latency);
         }
+    }
+
+    /// Compares a frame's number with the one that must come.
+    fn numbered(&mut self, tally: &mut Tally, number: u64) {
         match self.next {
-            Some(next) if stamp.number < next => {
+            Some(next) if number < next => {
                 tally.reordered += 1;
                 return;
             }
-            Some(next) => tally.lost += stamp.number - next,
+            Some(next) => tally.lost += number - next,
             None => {}
         }
-        self.next = Some(stamp.number + 1);
+        self.next = Some(number + 1);
     }
 
     /// Counts the frames that are still missing.
@@ -191,6 +263,9 @@ impl Watch {
         let (Some(next), Some(sent)) = (self.next, shared.sent.get(self.stream)) else {
             return;
         };
+        if self.by_sequence {
+            return;
+        }
         tally.lost += sent.load(Ordering::Relaxed).saturating_sub(next);
     }
 }

@@ -14,6 +14,10 @@ pub(crate) mod opcode {
     pub(crate) const BINARY: u8 = 2;
     /// The end.
     pub(crate) const CLOSE: u8 = 8;
+    /// Is somebody there?
+    pub(crate) const PING: u8 = 9;
+    /// Yes.
+    pub(crate) const PONG: u8 = 10;
     /// The bit of a message's last frame.
     pub(crate) const FINAL: u8 = 0x80;
 }
@@ -52,11 +56,16 @@ pub(crate) fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8], mask: Option<
     begin
 }
 
-/// The request that opens a WebSocket.
+/// The request that opens a WebSocket for Socket.IO.
 pub(crate) fn upgrade(host: &str) -> String {
+    upgrade_at(&format!("{PATH}websocket"), host, "")
+}
+
+/// The request that opens a WebSocket at a path; `more` are further header lines.
+pub(crate) fn upgrade_at(path: &str, host: &str, more: &str) -> String {
     format!(
-        "GET {PATH}websocket HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: YWJhbmljbyBiZW5jaCBrZQ==\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: YWJhbmljbyBiZW5jaCBrZQ==\r\n{more}\r\n"
     )
 }
 
@@ -91,6 +100,8 @@ pub(crate) enum Packet {
     Connected,
     /// The server has not.
     Refused,
+    /// The server knows our name.
+    Registered,
     /// The session or the connection is over.
     Closed,
     /// A picture or piece; if `binary`, in the next frame.
@@ -128,6 +139,7 @@ impl Packet {
             .strip_prefix(b"[\"")
             .and_then(|rest| Some(&rest[..memchr::memchr(b'"', rest)?]));
         match name {
+            Some(b"user:registered") => Self::Registered,
             Some(b"stream:data") => Self::Data { binary },
             Some(b"stream:buffer") => Self::Backlog { binary },
             Some(b"stream:joined") => Self::Joined,
