@@ -68,7 +68,7 @@ export const en: Texts = {
   'streamer.mode.production': 'Production',
   'streamer.mode.production.text': 'Video and sound in 500 ms pieces. Steady on slow networks.',
   'streamer.mode.low-delay': 'Low delay',
-  'streamer.mode.low-delay.text': 'Video and sound in 100 ms pieces. Closer to live.',
+  'streamer.mode.low-delay.text': 'A recorder’s video and sound, each picture as soon as it gives it.',
   'streamer.quality': 'Quality',
   'streamer.quality.about': '{width} × {height}, {fps} per second, about {rate}',
   'streamer.preview': 'Preview of your picture',

@@ -66,7 +66,7 @@ export const es = {
   'streamer.mode.production': 'Producción',
   'streamer.mode.production.text': 'Vídeo y sonido en trozos de 500 ms. Estable en redes lentas.',
   'streamer.mode.low-delay': 'Poco retardo',
-  'streamer.mode.low-delay.text': 'Vídeo y sonido en trozos de 100 ms. Más cerca del directo.',
+  'streamer.mode.low-delay.text': 'Vídeo y sonido de una grabadora, cada imagen en cuanto la da.',
   'streamer.quality': 'Calidad',
   'streamer.quality.about': '{width} × {height}, {fps} por segundo, unos {rate}',
   'streamer.preview': 'Vista previa de tu imagen',

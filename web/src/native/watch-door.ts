@@ -30,6 +30,7 @@ export interface WatchDoorHost {
 export class WatchDoor {
   readonly #host: WatchDoorHost;
   readonly #link: Link;
+  readonly #isForWords: boolean;
   #epoch: string | undefined;
   #last: number | undefined;
   /** Numbers of video tracks whose next frame must be a keyframe. */
@@ -41,8 +42,10 @@ export class WatchDoor {
   /** A resumed connection goes on with this sequence, or else anew. */
   #expected: number | undefined;
 
-  constructor(url: string, host: WatchDoorHost) {
+  /** `isForWords`: media come another way; it is held as soon as the tracks are known. */
+  constructor(url: string, host: WatchDoorHost, isForWords = false) {
     this.#host = host;
+    this.#isForWords = isForWords;
     this.#link = new Link(url, WATCH_PROTOCOL, {
       opened: () => this.#opened(),
       text: (message) => this.#text(message),
@@ -111,6 +114,7 @@ export class WatchDoor {
       case 'tracks':
         this.#setTracks(message.tracks);
         host.tracks(message.tracks);
+        if (this.#isForWords) this.#say({ type: 'hold' });
         break;
       case 'skipped':
         this.#restart();
@@ -140,7 +144,7 @@ export class WatchDoor {
   }
 
   #binary(message: ArrayBuffer, arrival: number): void {
-    const frame = readFrame(message);
+    const frame = this.#isForWords ? undefined : readFrame(message);
     if (!frame) return;
     if (this.#expected !== undefined) {
       if (frame.sequence !== this.#expected) this.#restart();

@@ -6,7 +6,7 @@
 
 import { LINK } from '../native/link.ts';
 import { doorUrl, type Track } from '../native/messages.ts';
-import { WatchDoor } from '../native/watch-door.ts';
+import { WatchDoor, type WatchDoorHost } from '../native/watch-door.ts';
 import { type Container, containersFor } from './containers.ts';
 import { FRAME_BOUNDS, LiveEdge } from './live-edge.ts';
 import { mediaSourceClass, ranges } from './media-source.ts';
@@ -57,7 +57,8 @@ export class MsePath implements Path {
     video.addEventListener('error', () => this.#broken());
     video.addEventListener('loadeddata', () => this.#seekOnce());
     this.#countFrames();
-    this.#door = new WatchDoor(doorUrl(server, streamKey), {
+    const isForWords = true;
+    const words: WatchDoorHost = {
       welcome: ({ paused, publisherPresent, viewers }) => {
         host.welcome(paused, publisherPresent);
         host.viewers(viewers);
@@ -75,8 +76,8 @@ export class MsePath implements Path {
         if (state === LINK.open && !this.#request && this.#tracks.length > 0) this.#open();
       },
       refused: (reason, _message, isFinal) => host.refused(reason, isFinal),
-    });
-    this.#door.hold();
+    };
+    this.#door = new WatchDoor(doorUrl(server, streamKey), words, isForWords);
     this.#door.open();
     this.#timer = window.setInterval(() => this.#steer(), STEER_EVERY_MS);
   }

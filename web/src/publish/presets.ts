@@ -1,7 +1,7 @@
 // What a person can choose: four modes and five qualities.
 //
-// `live` sends each frame by itself over the native door and is what a page starts with. `demo` and `production` are the design document's two options, number for number; `low-delay` is production with chunks
-// as short as they are useful.
+// `live` sends each frame by itself over the native door and is what a page starts with. `demo` and `production` are the
+// design document's two options, number for number; `low-delay` is production with chunks as short as they come.
 
 export const MODES = ['live', 'low-delay', 'production', 'demo'] as const;
 export type Mode = (typeof MODES)[number];
@@ -63,7 +63,7 @@ const VIDEOS: Record<Quality, Omit<VideoSettings, 'kind' | 'chunkMs'>> = {
   '1080p': { width: 1920, height: 1080, framesPerSecond: 30, bitsPerSecond: 5_000_000 },
 };
 
-const CHUNK_MS: Record<'production' | 'low-delay', number> = { production: 500, 'low-delay': 100 };
+const CHUNK_MS: Record<'production' | 'low-delay', number> = { production: 500, 'low-delay': 1 };
 
 export function settingsFor(mode: Mode, quality: Quality): Settings {
   if (mode === 'demo') return { kind: 'picture', ...PICTURES[quality] };
