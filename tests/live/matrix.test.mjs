@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Server, settled } from '../streamhub/node.mjs';
-import { Get, live, pictures, pieces, plays, probe, Put, RECIPES, recording, tidy } from './peers.mjs';
+import { h264, Native, vp8 } from './native.mjs';
+import { framesFrom, Get, live, pictures, pieces, plays, probe, Put, RECIPES, recording, tidy } from './peers.mjs';
 
 let server;
 before(async () => {
@@ -23,6 +24,21 @@ const TABLE = {
   'Matroska H.264': { doors: ['mp4'], codec: 'H.264' },
   'fMP4 H.264': { doors: ['mp4'], codec: 'H.264' },
   JPEG: { doors: ['mjpeg', 'jpg'], codec: 'JPEG' },
+  'WebCodecs VP8': { doors: ['webm'], codec: 'VP8' },
+  'WebCodecs H.264': { doors: ['mp4'], codec: 'H.264' },
+};
+
+/** What the native door calls the codec of each. */
+const NATIVE = { VP8: /^vp8$/, VP9: /^vp09\./, AV1: /^av01\./, 'H.264': /^avc1\./, JPEG: /^jpeg$/ };
+
+/** What an encoder in a page gives, frame by frame. */
+const ENCODED = {
+  'WebCodecs VP8': { codec: 'vp8', frames: () => vp8(90) },
+  'WebCodecs H.264': { codec: 'avc1.42E01F', frames: () => h264(90) },
+  JPEG: {
+    codec: 'jpeg',
+    frames: async () => pictures(await recording('JPEG')).map((payload) => ({ payload, keyframe: true })),
+  },
 };
 
 /** Publishes one half, lets viewers come, and publishes the other half and the end. */
@@ -54,19 +70,34 @@ const DOORS = {
     await ada.next('stream:ended');
     return { viewers, bytes };
   },
+  async 'the native door'(kind, key, come) {
+    const frames = await ENCODED[kind].frames();
+    const publisher = await Native.publish(server, key);
+    const track = { track: 0, kind: 'video', codec: ENCODED[kind].codec, width: 160, height: 120 };
+    publisher.say({ type: 'tracks', tracks: [track] });
+    const half = Math.floor(frames.length / 2);
+    publisher.send(frames.slice(0, half));
+    await live(server, key);
+    const viewers = await come(key);
+    publisher.send(frames.slice(half), half * 33_333);
+    publisher.say({ type: 'end' });
+    await publisher.ended();
+    return { viewers, count: frames.length };
+  },
 };
 
 async function come(key) {
-  const viewers = { bob: await server.viewer(key, 'bob') };
+  const viewers = { bob: await server.viewer(key, 'bob'), native: await Native.watch(server, key) };
+  await viewers.native.heard('tracks');
   for (const ending of ['webm', 'mp4', 'mjpeg', 'jpg']) viewers[ending] = await Get.open(server, `/live/${key}.${ending}`);
   return viewers;
 }
 
 for (const [door, publish] of Object.entries(DOORS)) {
-  for (const kind of Object.keys(RECIPES)) {
+  for (const kind of Object.keys(door === 'the native door' ? ENCODED : RECIPES)) {
     test(`${kind} published over ${door} plays where it can and is refused elsewhere`, async (t) => {
       const key = `${door}-${kind}`.replace(/[^A-Za-z0-9]/g, '-');
-      const { viewers, bytes } = await publish(kind, key, come);
+      const { viewers, bytes, count } = await publish(kind, key, come);
       const source = kind === 'JPEG' ? undefined : bytes;
       const { doors, codec } = TABLE[kind];
 
@@ -78,8 +109,24 @@ for (const [door, publish] of Object.entries(DOORS)) {
         assert.equal(viewer.status, 200, await viewer.text());
         assert.equal(viewer.type, type);
         const played = await plays(await viewer.ended, source);
+        if (count) return assert.equal(played.frames, count - Math.round(played.from * 30), 'no picture is missing');
         assert.ok(played.sounds > 20, `${played.sounds} pieces of sound`);
       }
+
+      await t.test('native', async () => {
+        const { native } = viewers;
+        await native.ended();
+        const { tracks } = await native.heard('tracks');
+        assert.match(tracks[0].codec, NATIVE[codec]);
+        const pictures = native.frames.filter((frame) => frame.track === 0);
+        const from = Number(pictures[0].timestamp) / 1e6;
+        assert.ok(pictures[0].keyframe, 'the first picture is a keyframe');
+        const first = native.frames[0].sequence;
+        assert.deepEqual(native.frames.map((frame) => frame.sequence), native.frames.map((_, n) => first + n));
+        if (kind !== 'JPEG') assert.equal(pictures.length, count ? count - Math.round(from * 30) : await framesFrom(source, from));
+        if (source) assert.ok(native.frames.length - pictures.length > 20, 'with sound');
+        assert.deepEqual(native.texts.filter((text) => text.type === 'skipped'), []);
+      });
 
       await t.test('.mjpeg', async () => {
         if (!doors.includes('mjpeg')) return refused(viewers.mjpeg, `this stream is ${codec}`);

@@ -49,8 +49,18 @@ pub struct Taken {
     pub frames: usize,
     /// How many of them are keyframes of its video.
     pub keyframes: usize,
-    /// What was wrong and is left out; the stream goes on without it.
+    /// What was wrong and is left out, the first few of it; the stream goes on without it.
     pub faults: Vec<Fault>,
+}
+
+impl Taken {
+    fn note(&mut self, fault: Fault) {
+        /// Whoever sends rubbish need not be told of each piece.
+        const FAULTS_MAX: usize = 16;
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(fault);
+        }
+    }
 }
 
 /// What was left out of what a publisher sent.
@@ -331,14 +341,14 @@ impl Intake {
                         asked |= state.push(frame, captured, gap, life);
                     }
                 }
-                Ingested::Refused(why) => taken.faults.push(Fault::Track(why)),
+                Ingested::Refused(why) => taken.note(Fault::Track(why)),
                 Ingested::Broken(why) => {
                     self.lost = [true; 2];
-                    taken.faults.push(Fault::Frame(why));
+                    taken.note(Fault::Frame(why));
                 }
                 Ingested::Skipped(bytes) => {
                     self.lost = [true; 2];
-                    taken.faults.push(Fault::Garbage(bytes));
+                    taken.note(Fault::Garbage(bytes));
                 }
             }
         }

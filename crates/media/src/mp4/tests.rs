@@ -134,6 +134,65 @@ proptest! {
     }
 }
 
+/// Pushes a recording into a [`Joinable`]; after each chunk, what a joiner would be given, and how much was pushed.
+fn joins(recording: &Bytes, lengths: &[usize], group_bytes_max: usize) -> Vec<(Bytes, usize)> {
+    let mut joinable = Joinable::new(Limits::default(), group_bytes_max);
+    let (mut rest, mut pushed, mut all) = (recording.clone(), 0, Vec::new());
+    for length in lengths.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let chunk = rest.split_to((*length).clamp(1, rest.len()));
+        pushed += chunk.len();
+        let info = joinable.push(&chunk);
+        assert!(info.first_boundary.is_none_or(|at| at <= chunk.len()));
+        if let Some(keyframe) = joinable.keyframe() {
+            assert!(!keyframe.is_empty());
+        }
+        all.extend(joinable.join().map(|join| (join.concat().into(), pushed)));
+    }
+    all
+}
+
+proptest! {
+    #[test]
+    fn a_joiner_has_every_frame_from_a_keyframe_on(
+        kinds in vec(any::<(bool, bool, u8)>(), 1..40),
+        lengths in vec(prop_oneof![Just(1usize), 1usize..40, 1usize..2000], 1..10),
+    ) {
+        let (recording, _) = recorded(&kinds);
+        let (whole, _) = events(&recording, &[usize::MAX]);
+        for (join, pushed) in joins(&recording, &lengths, usize::MAX) {
+            let joined = [&join[..], &recording[pushed..]].concat().into();
+            let (events, result) = events(&joined, &[usize::MAX]);
+            prop_assert_eq!(result, Ok(()));
+            prop_assert_eq!(&events[0], &whole[0]);
+            prop_assert!(whole.ends_with(&events[1..]));
+            // Before the first frame of a fragment that begins a group is complete, nothing of it is there.
+            if let Some(Event::Frame(first)) = events.get(1) {
+                prop_assert!(first.track == 1 && first.keyframe);
+            }
+        }
+    }
+
+    #[test]
+    fn a_joinable_keeps_no_more_than_it_may_whatever_the_bytes(
+        kinds in vec(any::<(bool, bool, u8)>(), 1..40),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        lengths in vec(1usize..400, 1..6),
+    ) {
+        let (recording, _) = recorded(&kinds);
+        let mut bytes = recording.to_vec();
+        for (at, byte) in damage {
+            *at.get_mut(&mut bytes) = byte;
+        }
+        let init = 4096;
+        for (join, _) in joins(&bytes.into(), &lengths, 1000) {
+            prop_assert!(join.len() <= 1000 + init, "{} bytes", join.len());
+        }
+    }
+}
+
 #[test]
 fn what_is_wrong_is_said() {
     let cases: [(&[u8], &str); 5] = [
