@@ -6,7 +6,6 @@
 
 use crate::relay::{Packet, Relay};
 use crate::room::{Room, SharedRoom};
-use crate::store::Record;
 use crate::{Shared, StreamHub};
 use abanico_core::key::{PublishToken, SessionId, StreamKey};
 use abanico_core::stream::{Event, Parting, Phase, Refusal, Right};
@@ -113,7 +112,7 @@ impl StreamHub {
                     Err(Refusal::Ended) => {}
                 }
             } else {
-                match self.open(key, token, title, session).await {
+                match self.open(key, token, title, session) {
                     Ok(publisher) => return Ok(publisher),
                     Err(OpenError::Refused(refusal)) => return Err(refusal),
                     Err(OpenError::Taken) => {}
@@ -124,7 +123,7 @@ impl StreamHub {
         Err(PublishRefusal::TokenMissing)
     }
 
-    async fn open(
+    fn open(
         &self,
         key: &str,
         token: Option<&str>,
@@ -161,7 +160,6 @@ impl StreamHub {
             Ok(stream) => {
                 room.stream.get_or_init(|| stream.clone());
                 shared.ended.lock().remove(key.as_str());
-                shared.record(Record::Stream(room.row(None))).await;
                 Ok(Publisher::new(shared, room, stream, session, Some(token)))
             }
             Err(error) => {

@@ -86,6 +86,11 @@ impl Room {
         }
     }
 
+    /// Whether a door opened it and it never went live.
+    pub(crate) fn was_idle(&self) -> bool {
+        self.chosen && self.started_at.get().is_none()
+    }
+
     /// Notes when it went live. True the first time.
     pub(crate) fn start(&self) -> bool {
         self.started_at.set(Timestamp::now()).is_ok()

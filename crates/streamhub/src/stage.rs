@@ -315,6 +315,11 @@ impl Shared {
             content: Content::LastWord,
         })));
         self.notify_followers(room, "ended", None, Some(ended_at));
+        if room.was_idle() {
+            // A door opened it and nothing came: nobody has seen it, and there is nothing to remember.
+            self.rooms.write().remove(&room.key);
+            return;
+        }
         self.note(Record::Stream(room.row(Some(ended_at))));
         let streamer_name = room.streamer_name.clone();
         let over = EndedStream {

@@ -33,7 +33,8 @@ impl Publisher {
         let tracks =
             r#"{"tracks":[{"track":0,"kind":"video","codec":"vp8","width":64,"height":48}]}"#;
         let mut encoder = channel.encoder();
-        encoder.tracks(parse_tracks(tracks).unwrap()).unwrap();
+        let tracks = parse_tracks(tracks).expect("they are as they should be");
+        encoder.tracks(tracks).expect("VP8 can be passed on");
         let mut publisher = Self {
             encoder,
             at: 0,
@@ -56,7 +57,10 @@ impl Publisher {
             timestamp: self.at,
             captured: 0,
         };
-        let taken = self.encoder.push(&header, payload).unwrap();
+        let taken = self
+            .encoder
+            .push(&header, payload)
+            .expect("nobody replaces it");
         assert_eq!(taken.frames, 1);
     }
 
