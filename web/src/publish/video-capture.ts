@@ -10,6 +10,8 @@ const KEYFRAME_EVERY_MS = 1_000;
 /** Chromium's first chunk may be a single byte. It waits for the next, so that what begins is told by its first bytes. */
 const FIRST_CHUNK_MIN_BYTES = 64;
 const AUDIO_BITS_PER_SECOND = 96_000;
+/** Clients of StreamHub's contract send such chunks, of VP8; what is sent otherwise is for players that look. */
+const EXPECTED_CHUNK_MS = 100;
 
 /** Tried in this order. MP4 is what older Safari has; it is sent only if there is nothing else. */
 const MIME_TYPES = {
@@ -38,7 +40,7 @@ export function startVideoCapture(
   bitsPerSecond: number,
   host: VideoHost,
 ): VideoCapture {
-  const recorder = makeRecorder(stream, bitsPerSecond);
+  const recorder = makeRecorder(stream, bitsPerSecond, settings.chunkMs < EXPECTED_CHUNK_MS);
   let isStopped = false;
   // Reading a blob takes a moment, and a short one may overtake a long one.
   let order = Promise.resolve();
@@ -70,9 +72,13 @@ export function startVideoCapture(
   };
 }
 
-function makeRecorder(stream: MediaStream, bitsPerSecond: number): MediaRecorder {
+/** `isForSpeed`: VP9 first, because libvpx's VP8 falls far behind when cores are short. */
+function makeRecorder(stream: MediaStream, bitsPerSecond: number, isForSpeed: boolean): MediaRecorder {
   if (!canRecord()) throw new Problem('no-recorder');
-  const candidates = stream.getAudioTracks().length > 0 ? MIME_TYPES.withAudio : MIME_TYPES.videoOnly;
+  const usual: readonly string[] = stream.getAudioTracks().length > 0 ? MIME_TYPES.withAudio : MIME_TYPES.videoOnly;
+  const candidates = isForSpeed
+    ? [...usual].sort((a, b) => Number(b.includes('vp9')) - Number(a.includes('vp9')))
+    : usual;
   let reason = '';
   for (const mimeType of candidates) {
     if (!MediaRecorder.isTypeSupported(mimeType)) continue;
