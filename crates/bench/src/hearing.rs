@@ -28,6 +28,8 @@ pub(crate) enum Stage {
     Left,
     /// It has lost its connection, and that was all.
     Over,
+    /// It was not let in, and does not come again.
+    Refused,
 }
 
 /// A viewer that hears something.

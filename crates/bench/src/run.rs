@@ -168,7 +168,10 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
     let after = usages(plan.pid).context("the server has gone")?;
 
     shared.publishing_is_over.store(true, Ordering::Relaxed);
-    await_the_rest(&shared);
+    // What somebody else publishes has no end to wait for.
+    if !matches!(plan.origin, Origin::Theirs(_)) {
+        await_the_rest(&shared);
+    }
     shared.is_over.store(true, Ordering::Relaxed);
     for thread in threads {
         match thread.join() {
@@ -293,11 +296,14 @@ fn await_viewers(shared: &Shared, wanted: usize, ramp: Duration, live: &mut Live
     let (mut joined, mut advanced) = (0, now_us());
     loop {
         let now = now_us();
-        let joined_now = shared.total.lock().joined;
+        let total = shared.total.lock();
+        let (joined_now, refused) = (total.joined, total.refused);
+        drop(total);
         if joined_now > joined || now < ramp_ends {
             (joined, advanced) = (joined_now, now);
         }
-        if joined_now >= wanted as u64 && now >= ramp_ends || now > advanced + patience_us {
+        if joined_now + refused >= wanted as u64 && now >= ramp_ends || now > advanced + patience_us
+        {
             return;
         }
         live.look();

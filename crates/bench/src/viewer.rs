@@ -106,6 +106,8 @@ impl Viewer {
         }
         match self.stage {
             Stage::Watching | Stage::Over => self.watch.finish(shared, tally),
+            Stage::Refused => {}
+            // It was left waiting.
             _ => tally.refused += 1,
         }
     }
@@ -339,13 +341,12 @@ impl Viewer {
         let watched = self.stage == Stage::Watching;
         match self.habit.place() {
             None => {
-                // One that was never let in is counted when all is over.
                 if watched {
                     self.stage = Stage::Over;
                     crowd.tally.broken += 1;
                 } else {
-                    self.stage = Stage::Idle;
-                    self.life += 1;
+                    self.stage = Stage::Refused;
+                    crowd.tally.refused += 1;
                 }
                 crowd.tally.reason.get_or_insert(error.to_string());
             }

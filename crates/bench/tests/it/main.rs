@@ -6,4 +6,6 @@
 mod paths;
 
 mod allocations;
+#[cfg(target_os = "linux")]
+mod doors;
 mod world;
