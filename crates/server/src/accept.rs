@@ -5,6 +5,7 @@
 
 use crate::config::Connections;
 use crate::connection;
+use crate::doors::Doors;
 use abanico_socketio::Server as SocketIo;
 use axum::Router;
 use socket2::{SockRef, TcpKeepalive};
@@ -36,6 +37,7 @@ const FULL_HOUSE: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text
 pub(crate) async fn run(
     listener: TcpListener,
     router: Router,
+    doors: Doors,
     socketio: SocketIo,
     limits: Connections,
     stop: CancellationToken,
@@ -91,9 +93,10 @@ pub(crate) async fn run(
         }
         let counted = Counted::new(&serving);
         let (builder, router, stop) = (Arc::clone(&builder), router.clone(), stop.clone());
+        let doors = doors.clone();
         let limits = Arc::clone(&limits);
         tasks.spawn(async move {
-            connection::serve(&builder, stream, peer, router, &limits, stop).await;
+            connection::serve(&builder, stream, peer, router, &doors, &limits, stop).await;
             drop(counted);
         });
     }
@@ -114,14 +117,15 @@ fn tune(stream: &TcpStream, limits: &Connections) -> io::Result<()> {
             .with_time(KEEPALIVE_AFTER)
             .with_interval(KEEPALIVE_EVERY),
     )?;
+    // Left to itself the system keeps up to four megabytes for a peer that reads nothing, and when it has too much of that
+    // for all together it is short of memory for those who read.
+    socket.set_send_buffer_size(limits.unacknowledged_bytes_max.0)?;
     #[cfg(target_os = "linux")]
     {
         socket.set_tcp_user_timeout(Some(limits.stall_timeout.0))?;
         socket
             .set_tcp_notsent_lowat(u32::try_from(limits.unsent_bytes_max.0).unwrap_or(u32::MAX))?;
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = limits;
     Ok(())
 }
 

@@ -597,6 +597,15 @@ pub struct Connections {
     )]
     pub unsent_bytes_max: Size,
 
+    /// Bytes per connection that the system keeps in all until the peer has them; over the round trip this bounds how fast one viewer can be sent to
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "256KiB",
+        hide_short_help = true
+    )]
+    pub unacknowledged_bytes_max: Size,
+
     /// How long connections may take to finish at a shutdown; then they are cut
     #[arg(
         long,

@@ -1,6 +1,7 @@
 //! Serves one accepted connection: HTTP/1.1 through hyper, with upgrades, until it ends or the server stops.
 
 use crate::config::Connections;
+use crate::doors::Doors;
 use crate::icecast::{self, Opening, UntilClosed};
 use abanico_socketio::PeerAddr;
 use axum::Router;
@@ -38,12 +39,23 @@ pub(crate) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
+    doors: &Doors,
     limits: &Connections,
     stop: CancellationToken,
 ) {
+    let begin = async {
+        match doors.answer(stream, peer).await {
+            Some(stream) => Some(icecast::look(stream, limits.header_bytes_max.0).await),
+            None => None,
+        }
+    };
     let looked = tokio::select! {
-        looked = timeout(limits.header_timeout.0, icecast::look(stream, limits.header_bytes_max.0)) => looked,
+        looked = timeout(limits.header_timeout.0, begin) => looked.transpose(),
         () = stop.cancelled() => return,
+    };
+    let Some(looked) = looked else {
+        // It is answered elsewhere.
+        return;
     };
     match looked {
         Ok(Ok(Opening::Plain(stream))) => {

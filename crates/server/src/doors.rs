@@ -3,11 +3,16 @@
 //!
 //! Says in status and sentence what went wrong; what a stream is, and who may do what, is `streamhub`'s to know.
 
+mod conversation;
+mod direct;
 mod native;
+mod outlet;
 mod publish;
 mod watch;
 
 use abanico_live::Format;
+use abanico_socketio::Config;
+use abanico_socketio::engine::PlainSessions;
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::WatchRefusal;
 use axum::Extension;
@@ -19,9 +24,43 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
+use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::net::TcpStream;
 
-pub(crate) use native::Native;
+/// The sessions at the doors. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Doors {
+    streamhub: StreamHub,
+    sessions: PlainSessions,
+}
+
+/// The largest message of a client: a keyframe of a large picture.
+const MESSAGE_BYTES_MAX: usize = 8 << 20;
+
+impl Doors {
+    /// No sessions yet.
+    pub(crate) fn new(streamhub: StreamHub) -> Self {
+        Self {
+            streamhub,
+            sessions: PlainSessions::new(Config {
+                max_payload: MESSAGE_BYTES_MAX,
+                ..Config::default()
+            }),
+        }
+    }
+
+    /// Answers a connection that begins with a request to watch over plain HTTP, and carries the answer past hyper; gives
+    /// the connection back if it begins with anything else. For plain TCP only.
+    pub(crate) async fn answer(&self, stream: TcpStream, peer: SocketAddr) -> Option<TcpStream> {
+        direct::answer(&self.sessions, &self.streamhub, stream, peer).await
+    }
+
+    /// Ends all sessions: WebSockets are closed with 1001.
+    pub(crate) async fn shutdown(&self) {
+        self.sessions.shutdown().await;
+    }
+}
 
 /// What stands behind the dot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +72,12 @@ enum Ending {
 /// Anything that is asked of `/live/{name}`.
 pub(crate) async fn live(
     State(streamhub): State<StreamHub>,
-    Extension(native): Extension<Native>,
+    Extension(doors): Extension<Doors>,
     Path(name): Path<String>,
     request: Request,
 ) -> Response<Body> {
-    if Native::is_for(&request) {
-        return native.open(&streamhub, &name, request);
+    if PlainSessions::is_upgrade(&request) {
+        return native::open(&doors.sessions, &streamhub, &name, request);
     }
     let (key, ending) = split(&name);
     match (request.method(), ending) {

@@ -3,7 +3,7 @@
 //! No logic lives here: the streams' words are `streamhub`'s, the sessions' `socketio`'s, the files' [`assets`]'s.
 
 use crate::assets;
-use crate::doors::{self, Native};
+use crate::doors::{self, Doors};
 use abanico_streamhub::StreamHub;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use serde_json::json;
 
 /// The routes of StreamHub and of our pages.
-pub(crate) fn router(streamhub: StreamHub, native: Native) -> Router {
+pub(crate) fn router(streamhub: StreamHub, doors: Doors) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/watch/{key}", get(watch))
@@ -30,7 +30,7 @@ pub(crate) fn router(streamhub: StreamHub, native: Native) -> Router {
         .route("/socket.io/{*name}", any(socketio_client))
         .fallback(file)
         .method_not_allowed_fallback(missing)
-        .layer(Extension(native))
+        .layer(Extension(doors))
         .with_state(streamhub)
 }
 

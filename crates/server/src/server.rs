@@ -2,7 +2,7 @@
 
 use crate::banner::banner;
 use crate::config::{Config, Count};
-use crate::doors::Native;
+use crate::doors::Doors;
 use crate::shutdown::Signals;
 use crate::store::{DataDirectory, Store, Writer};
 use crate::{accept, listener, logs, open_files, reserves, routes};
@@ -110,7 +110,7 @@ impl Server {
 /// The parts of a server that is serving.
 struct Running {
     streamhub: StreamHub,
-    native: Native,
+    doors: Doors,
     connections: TaskTracker,
     accepting: JoinHandle<()>,
     stop_connections: CancellationToken,
@@ -122,10 +122,11 @@ impl Running {
     fn start(config: &Config, listener: TcpListener, streamhub: StreamHub, writer: Writer) -> Self {
         let (stop_connections, stop_writing) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
-        let native = Native::new();
+        let doors = Doors::new(streamhub.clone());
         let accepting = tokio::spawn(accept::run(
             listener,
-            routes::router(streamhub.clone(), native.clone()),
+            routes::router(streamhub.clone(), doors.clone()),
+            doors.clone(),
             streamhub.socketio().clone(),
             config.connections.clone(),
             stop_connections.clone(),
@@ -135,7 +136,7 @@ impl Running {
         tokio::spawn(reserves::watch(streamhub.clone(), stop_connections.clone()));
         Self {
             streamhub,
-            native,
+            doors,
             connections,
             accepting,
             stop_connections,
@@ -150,7 +151,7 @@ impl Running {
         if self.streamhub.socketio().sessions() > 0 {
             tokio::time::sleep(FAREWELL_TIME).await;
         }
-        tokio::join!(self.streamhub.socketio().shutdown(), self.native.shutdown());
+        tokio::join!(self.streamhub.socketio().shutdown(), self.doors.shutdown());
         self.stop_connections.cancel();
         // The loop itself cannot fail; a panic in it has been reported already.
         let _ = self.accepting.await;

@@ -1,4 +1,4 @@
-//! Engine.IO v4 by itself: sessions that carry messages of text and bytes over polling or WebSocket. [`WebSockets`] are the
+//! Engine.IO v4 by itself: sessions that carry messages of text and bytes over polling or WebSocket. [`PlainSessions`] are the
 //! same sessions without Engine.IO.
 //!
 //! Socket.IO is one [`Service`] on top of it; a program of its own can be another. Each session is one task, which reads,
@@ -63,7 +63,7 @@ mod task;
 
 pub use outlet::Outlet;
 pub use parcel::Parcel;
-pub use plain::WebSockets;
+pub use plain::PlainSessions;
 pub use server::Server;
 pub use service::{Driver, Feed, Inbound, Malformed, Service};
 pub use session::{SendError, Session};

@@ -40,22 +40,34 @@ pub(super) async fn stream(
             Err(refusal) => refuse_viewer(refusal),
         };
     }
-    let viewer = match streamhub.watch(key).await {
-        Ok(viewer) => viewer,
-        Err(refusal) => return refuse_viewer(refusal),
-    };
+    match join(streamhub, key, format).await {
+        Ok((viewer, watching)) => answer(format, Body::new(Playing::new(watching, viewer))),
+        Err(refusal) => refusal,
+    }
+}
+
+/// Joins a stream as a viewer of one format, or says why that cannot be.
+pub(super) async fn join(
+    streamhub: &StreamHub,
+    key: &str,
+    format: Format,
+) -> Result<(Viewer, Watching), Response<Body>> {
+    let viewer = streamhub.watch(key).await.map_err(refuse_viewer)?;
     if let Some(why) = viewer.unshowable() {
-        return say(StatusCode::NOT_ACCEPTABLE, why);
+        return Err(say(StatusCode::NOT_ACCEPTABLE, why));
     }
     if !has_begun(&viewer).await {
-        return say_later("nothing has been published to this stream yet", RETRY);
+        return Err(say_later(
+            "nothing has been published to this stream yet",
+            RETRY,
+        ));
     }
     match viewer.channel().watch(format) {
         Ok(watching) => {
             viewer.channel().want_keyframe();
-            answer(format, Body::new(Playing::new(watching, viewer)))
+            Ok((viewer, watching))
         }
-        Err(unsuitable) => say(StatusCode::NOT_ACCEPTABLE, &unsuitable.to_string()),
+        Err(unsuitable) => Err(say(StatusCode::NOT_ACCEPTABLE, &unsuitable.to_string())),
     }
 }
 
@@ -91,7 +103,8 @@ async fn has_begun(viewer: &Viewer) -> bool {
         .unwrap_or(false)
 }
 
-fn answer(format: Format, body: Body) -> Response<Body> {
+/// The answer whose body is the stream.
+pub(super) fn answer(format: Format, body: Body) -> Response<Body> {
     let media_type = match format {
         Format::WebM => "video/webm".to_owned(),
         Format::Mp4 => "video/mp4".to_owned(),

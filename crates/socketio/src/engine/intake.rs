@@ -4,6 +4,7 @@ use crate::engine::ending::Ending;
 use crate::engine::link::{Data, Next};
 use crate::engine::packet::{Packet, Payload};
 use crate::engine::service::{Driver, Inbound};
+use crate::engine::session::Wire;
 use crate::handler::DisconnectReason;
 
 /// Hands packets to the driver.
@@ -11,23 +12,23 @@ pub(crate) struct Intake<'a, D> {
     pub(crate) driver: &'a mut D,
     pub(crate) has_message: bool,
     pub(crate) has_pong: bool,
-    /// There are no packets: each message is the driver's.
-    is_plain: bool,
+    wire: Wire,
 }
 
 impl<'a, D: Driver> Intake<'a, D> {
-    pub(crate) fn new(driver: &'a mut D, is_plain: bool) -> Self {
+    pub(crate) fn new(driver: &'a mut D, wire: Wire) -> Self {
         Self {
             driver,
             has_message: false,
             has_pong: false,
-            is_plain,
+            wire,
         }
     }
 
     pub(crate) fn data(&mut self, data: Data) -> Next<Ending> {
         let packet = match data {
-            Data::Text(text) if self.is_plain => Packet::Message(text),
+            // Without Engine.IO there are no packets: each message is the driver's.
+            Data::Text(text) if self.wire != Wire::EngineIo => Packet::Message(text),
             Data::Binary(bytes) => Packet::Binary(bytes),
             Data::Text(text) => match Packet::decode(&text) {
                 Ok(packet) => packet,

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use bytestring::ByteString;
 use hyper::upgrade::Upgraded;
+use tokio::net::TcpStream;
 
 use crate::engine::outbox::{Outbox, SLICES_MAX};
 use crate::engine::parcel::Parcel;
@@ -20,6 +21,8 @@ use crate::websocket::line::Line;
 
 pub(crate) struct Link {
     io: Io,
+    /// It is an HTTP body and no WebSocket.
+    is_body: bool,
     decoder: Decoder,
     /// Bytes that were read but not yet decoded.
     unread: Bytes,
@@ -80,8 +83,18 @@ impl Link {
         let (io, unread) = Io::from_upgraded(upgraded);
         // Even an empty part of hyper's buffer would keep all of it.
         let unread = Bytes::copy_from_slice(&unread);
+        Self::build(io, unread, limits, false)
+    }
+
+    /// A connection whose rest is the body of an HTTP answer: what comes is thrown away, and it ends without a word.
+    pub(crate) fn over_body(stream: TcpStream, limits: Limits) -> Self {
+        Self::build(Io::of(stream), Bytes::new(), limits, true)
+    }
+
+    fn build(io: Io, unread: Bytes, limits: Limits, is_body: bool) -> Self {
         Self {
             io,
+            is_body,
             decoder: Decoder::new(limits),
             unread,
             pong: None,
@@ -142,6 +155,9 @@ impl Link {
         input: &mut &[u8],
         take: &mut impl FnMut(Data) -> Next<E>,
     ) -> Result<(), E> {
+        if self.is_body {
+            *input = &[];
+        }
         while let Some(incoming) = self.decoder.decode(input).map_err(LinkEnd::Frame)? {
             let data = match incoming {
                 Incoming::Text(text) => Data::Text(text),
@@ -255,6 +271,7 @@ impl Link {
         let _ = ready!(self.poll_recall(cx, outbox));
         loop {
             match self.goodbye {
+                Goodbye::Unsaid if self.is_body => self.goodbye = Goodbye::Written,
                 Goodbye::Unsaid => {
                     outbox.push(Parcel::frame(frame::close(code, reason)));
                     self.goodbye = Goodbye::Written;

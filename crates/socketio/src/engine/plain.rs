@@ -1,31 +1,34 @@
-//! Sessions over plain WebSockets, without Engine.IO: each message is the driver's, pings are those of the WebSocket.
+//! Sessions without Engine.IO: over plain WebSockets, where each message is the driver's and pings are those of the
+//! WebSocket, and as bodies of HTTP answers that last until the connection is closed.
 //!
-//! The same task carries them, so that they are read, written, bounded and lent as all others are.
+//! The same task carries them, so that they are written, bounded and lent as all others are.
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
+use tokio::net::TcpStream;
 
 use crate::body::Body;
 use crate::config::Config;
 use crate::engine::answer::Refused;
+use crate::engine::parcel::Parcel;
 use crate::engine::server::Registry;
 use crate::engine::service::Driver;
-use crate::engine::session::{Session, Shared};
+use crate::engine::session::{Session, Shared, Wire};
 use crate::engine::task::Task;
 use crate::handshake::Handshake;
 use crate::websocket::accept;
 
-/// The plain WebSocket sessions of a server. Clones are the same.
+/// The sessions of a server that do without Engine.IO. Clones are the same.
 #[derive(Clone)]
-pub struct WebSockets {
+pub struct PlainSessions {
     config: Arc<Config>,
     registry: Arc<Registry>,
 }
 
-impl WebSockets {
+impl PlainSessions {
     /// No sessions yet. Of the configuration counts what concerns WebSockets.
     pub fn new(config: Config) -> Self {
         Self {
@@ -62,7 +65,11 @@ impl WebSockets {
                 HeaderValue::from_static(subprotocol),
             );
         }
-        let shared = Shared::plain(Arc::clone(&self.config), Handshake::of(&request));
+        let shared = Shared::plain(
+            Arc::clone(&self.config),
+            Handshake::of(&request),
+            Wire::WebSocket,
+        );
         let ticket = match self.registry.enter(&shared, self.config.sessions_max) {
             Ok(ticket) => ticket,
             Err(refused) => return Refused::response(refused),
@@ -71,6 +78,26 @@ impl WebSockets {
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(Task::over_websocket(ticket, driver, upgrade, None));
         response
+    }
+
+    /// Goes on with a connection as the body of an HTTP answer whose head is `head`. `request` is what was asked. Returns
+    /// false if there is no room; the connection is closed then.
+    pub fn answer<D: Driver>(
+        &self,
+        request: &Request<()>,
+        stream: TcpStream,
+        head: Bytes,
+        open: impl FnOnce(Session) -> D,
+    ) -> bool {
+        let handshake = Handshake::of(request);
+        let shared = Shared::plain(Arc::clone(&self.config), handshake, Wire::Body);
+        let Ok(ticket) = self.registry.enter(&shared, self.config.sessions_max) else {
+            return false;
+        };
+        let driver = open(Session(shared));
+        let head = Parcel::body([head]);
+        tokio::spawn(Task::over_body(ticket, driver, stream, head));
+        true
     }
 
     /// How many sessions are open.
@@ -85,9 +112,9 @@ impl WebSockets {
     }
 }
 
-impl fmt::Debug for WebSockets {
+impl fmt::Debug for PlainSessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebSockets")
+        f.debug_struct("PlainSessions")
             .field("sessions", &self.sessions())
             .finish()
     }

@@ -145,9 +145,19 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) handshake: Handshake,
     pub(crate) is_websocket: AtomicBool,
-    /// Messages are those of the WebSocket, without Engine.IO.
-    pub(crate) is_plain: bool,
+    pub(crate) wire: Wire,
     pub(crate) state: Mutex<State>,
+}
+
+/// What a session's bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// Packets of Engine.IO.
+    EngineIo,
+    /// The messages of a WebSocket, without Engine.IO.
+    WebSocket,
+    /// The body of an HTTP answer, which lasts until the connection is closed. Nothing is read.
+    Body,
 }
 
 pub(crate) struct State {
@@ -250,19 +260,19 @@ impl Shared {
     }
 
     pub(crate) fn new(config: Arc<Config>, handshake: Handshake, is_websocket: bool) -> Arc<Self> {
-        Self::build(config, handshake, is_websocket, false)
+        Self::build(config, handshake, is_websocket, Wire::EngineIo)
     }
 
     /// A session without Engine.IO.
-    pub(crate) fn plain(config: Arc<Config>, handshake: Handshake) -> Arc<Self> {
-        Self::build(config, handshake, true, true)
+    pub(crate) fn plain(config: Arc<Config>, handshake: Handshake, wire: Wire) -> Arc<Self> {
+        Self::build(config, handshake, true, wire)
     }
 
     fn build(
         config: Arc<Config>,
         handshake: Handshake,
         is_websocket: bool,
-        is_plain: bool,
+        wire: Wire,
     ) -> Arc<Self> {
         let dead_at =
             Instant::from_std(handshake.opened_at()) + config.ping_interval + config.ping_timeout;
@@ -271,7 +281,7 @@ impl Shared {
             config,
             handshake,
             is_websocket: AtomicBool::new(is_websocket),
-            is_plain,
+            wire,
             state: Mutex::new(State {
                 phase: Phase::Open,
                 farewell: None,

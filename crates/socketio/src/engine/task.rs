@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::body::Body;
@@ -28,7 +29,7 @@ use crate::engine::parcel::Parcel;
 use crate::engine::probe::{Probe, Probed};
 use crate::engine::server::Ticket;
 use crate::engine::service::Driver;
-use crate::engine::session::{Phase, Shared, Upgrading};
+use crate::engine::session::{Phase, Shared, Upgrading, Wire};
 use crate::engine::task::closing::Closing;
 use crate::handler::DisconnectReason;
 use crate::websocket::frame::{Limits, code};
@@ -55,6 +56,7 @@ enum Carrier {
     Polling,
     /// A WebSocket whose 101 is on its way.
     Opening(OnUpgrade),
+    /// A WebSocket, or a connection that is an HTTP body.
     WebSocket(Box<Link>),
     /// Nothing any more.
     Ended,
@@ -81,6 +83,14 @@ impl<D: Driver> Task<D> {
         if let Some(open) = open {
             task.outbox.push(open);
         }
+        task
+    }
+
+    /// An HTTP answer whose body is what the driver and its feeds send. `head` is the answer's head.
+    pub(crate) fn over_body(ticket: Ticket, driver: D, stream: TcpStream, head: Parcel) -> Self {
+        let link = Link::over_body(stream, limits(&ticket.shared));
+        let mut task = Self::new(ticket, driver, Carrier::WebSocket(Box::new(link)));
+        task.outbox.push(head);
         task
     }
 
@@ -121,7 +131,7 @@ impl<D: Driver> Task<D> {
         let Carrier::WebSocket(link) = &mut self.carrier else {
             return None;
         };
-        let mut intake = Intake::new(&mut self.driver, self.ticket.shared.is_plain);
+        let mut intake = Intake::new(&mut self.driver, self.ticket.shared.wire);
         link.receive_rest(|data| intake.data(data)).err()
     }
 
@@ -205,7 +215,7 @@ impl<D: Driver> Task<D> {
             let upgraded = upgraded.map_err(|_| Ending::from(LinkEnd::Eof))?;
             self.carrier = Carrier::WebSocket(Box::new(Link::new(upgraded, limits(shared))));
         }
-        let mut intake = Intake::new(&mut self.driver, shared.is_plain);
+        let mut intake = Intake::new(&mut self.driver, shared.wire);
         let progress = if let Some(payload) = self.payloads.front_mut() {
             if intake.payload(payload)? {
                 self.payloads.pop_front();
@@ -229,7 +239,7 @@ impl<D: Driver> Task<D> {
         };
         self.is_driver_busy |= intake.has_message;
         let mut has_pong = intake.has_pong;
-        if shared.is_plain
+        if shared.wire == Wire::WebSocket
             && let Carrier::WebSocket(link) = &mut self.carrier
         {
             has_pong |= link.take_heard_pong();
@@ -364,11 +374,12 @@ impl<D: Driver> Task<D> {
         has_room: impl Fn(&Outbox) -> bool,
     ) -> Result<bool, Ending> {
         if std::mem::take(&mut self.ping_due) {
-            self.outbox.push(if self.ticket.shared.is_plain {
-                Parcel::plain_ping()
-            } else {
-                Parcel::ping()
-            });
+            match self.ticket.shared.wire {
+                Wire::EngineIo => self.outbox.push(Parcel::ping()),
+                Wire::WebSocket => self.outbox.push(Parcel::plain_ping()),
+                // The system asks whether the client is still there.
+                Wire::Body => self.heartbeat.pong(Instant::now()),
+            }
         }
         {
             let mut state = self.ticket.shared.state.lock();

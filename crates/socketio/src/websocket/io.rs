@@ -27,16 +27,17 @@ impl Io {
     pub(crate) fn from_upgraded(upgraded: Upgraded) -> (Self, Bytes) {
         // `auto::Builder` wraps the stream once more than `http1::Builder` does.
         match upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => (Self::tcp(parts.io), parts.read_buf),
+            Ok(parts) => (Self::of(parts.io.into_inner()), parts.read_buf),
             Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-                Ok(parts) => (Self::tcp(parts.io), parts.read_buf),
+                Ok(parts) => (Self::of(parts.io.into_inner()), parts.read_buf),
                 Err(upgraded) => (Self::Other(Box::new(upgraded)), Bytes::new()),
             },
         }
     }
 
-    fn tcp(stream: TokioIo<TcpStream>) -> Self {
-        Self::Tcp(Arc::new(Line::new(stream.into_inner())))
+    /// A plain TCP stream.
+    pub(crate) fn of(stream: TcpStream) -> Self {
+        Self::Tcp(Arc::new(Line::new(stream)))
     }
 
     /// The socket, if it is one that can be lent.

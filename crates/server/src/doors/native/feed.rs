@@ -1,7 +1,7 @@
 //! What one native viewer's socket pulls from.
 
+use crate::doors::outlet::Direct;
 use abanico_core::ladder::Rung;
-use abanico_hub::feed as hub;
 use abanico_live::{Item, Packet, Watching};
 use abanico_socketio::engine::{self, Outlet, Parcel};
 use std::task::{Context, Poll, ready};
@@ -66,41 +66,10 @@ impl engine::Feed for NativeFeed {
     }
 
     fn lend(&mut self, outlet: Outlet) -> bool {
-        self.ended.is_some() && self.watching.lend(&Direct(outlet))
+        self.ended.is_some() && self.watching.lend(&Direct::new(outlet, parcel))
     }
 
     fn returned(&mut self, place: u64) {
         self.watching.returned(place);
-    }
-}
-
-/// A viewer's socket as the stream's courier has it.
-#[derive(Clone)]
-struct Direct(Outlet);
-
-impl hub::Outlet<Packet> for Direct {
-    fn open(&self, place: u64) {
-        self.0.open(place);
-    }
-
-    fn close(&self) -> Option<u64> {
-        self.0.close()
-    }
-
-    fn offer(&self, place: u64, packet: &Packet) -> hub::Offered {
-        if packet.is_init() {
-            // The viewer's own feed must know what it has been given.
-            self.0.give_back();
-            return hub::Offered::Busy;
-        }
-        match self.0.offer(place, &parcel(packet)) {
-            engine::Offered::Taken => hub::Offered::Taken,
-            engine::Offered::Busy => hub::Offered::Busy,
-            engine::Offered::Gone => hub::Offered::Gone,
-        }
-    }
-
-    fn give_back(&self) {
-        self.0.give_back();
     }
 }

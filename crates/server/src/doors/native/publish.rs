@@ -1,9 +1,9 @@
 //! A publisher's conversation.
 
 use super::FIRST_WORD_WITHIN;
-use super::conversation::Inbox;
 use super::count::Count;
-use super::words::{self, Closing, Word, code};
+use super::words::{self, Word, code};
+use crate::doors::conversation::{Closing, Inbox};
 use abanico_live::native::{Header, parse_tracks};
 use abanico_live::{Encoder, SourceError};
 use abanico_socketio::engine::{Inbound, Session};

@@ -1,10 +1,10 @@
 //! A viewer's conversation.
 
 use super::FIRST_WORD_WITHIN;
-use super::conversation::Inbox;
 use super::count::Count;
 use super::feed::NativeFeed;
-use super::words::{self, Closing, Word};
+use super::words::{self, Word};
+use crate::doors::conversation::{Closing, Inbox};
 use abanico_live::{Channel, Format, Watching};
 use abanico_socketio::engine::{Inbound, Session};
 use abanico_streamhub::StreamHub;

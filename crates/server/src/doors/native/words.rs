@@ -1,17 +1,11 @@
 //! What is said at the native door beside frames: JSON texts, close codes, the time.
 
+use crate::doors::conversation::Closing;
 use abanico_socketio::engine::{Parcel, Session};
 use abanico_streamhub::door::{PublishRefusal, WatchRefusal};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
-
-/// Why a conversation ends: the last words, the close code, its reason.
-pub(super) struct Closing {
-    pub(super) words: Option<String>,
-    pub(super) code: u16,
-    pub(super) reason: &'static str,
-}
 
 /// Close codes of the door.
 pub(super) mod code {
@@ -25,15 +19,6 @@ pub(super) mod code {
 }
 
 impl Closing {
-    /// The client has gone.
-    pub(super) fn gone() -> Self {
-        Self {
-            words: None,
-            code: code::NORMAL,
-            reason: "",
-        }
-    }
-
     /// The stream is over, and the client was or will be told.
     pub(super) fn ended(words: Option<String>) -> Self {
         Self {

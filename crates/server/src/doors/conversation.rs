@@ -1,6 +1,5 @@
-//! A WebSocket session as a future that reads messages one after the other.
+//! A session as a future that reads messages one after the other.
 
-use super::words::Closing;
 use abanico_socketio::DisconnectReason;
 use abanico_socketio::engine::{Driver, Inbound, Malformed, Parcel, Session};
 use std::panic::AssertUnwindSafe;
@@ -23,6 +22,13 @@ pub(super) struct Conversation {
     running: Option<Pin<Box<dyn Future<Output = Closing> + Send>>>,
 }
 
+/// How a conversation ends: the last words, and the close code of a WebSocket with its reason.
+pub(super) struct Closing {
+    pub(super) words: Option<String>,
+    pub(super) code: u16,
+    pub(super) reason: &'static str,
+}
+
 /// What the client says, in order. `None` when it has gone.
 pub(super) struct Inbox(mpsc::Receiver<Inbound>);
 
@@ -37,6 +43,18 @@ impl Conversation {
             session,
             inbox: Some(inbox),
             running: Some(Box::pin(running)),
+        }
+    }
+}
+
+impl Closing {
+    /// The client has gone, or there is no more to say.
+    pub(super) fn gone() -> Self {
+        const NORMAL: u16 = 1000;
+        Self {
+            words: None,
+            code: NORMAL,
+            reason: "",
         }
     }
 }
