@@ -48,7 +48,7 @@ impl Default for Limits {
 #[non_exhaustive]
 pub enum IngestError {
     /// The first bytes are those of nothing that can be streamed.
-    #[error("neither WebM, Matroska nor fragmented MP4")]
+    #[error("neither WebM, Matroska, fragmented MP4 nor multipart JPEG")]
     Unrecognised,
     /// Every track has a codec that cannot be passed on.
     #[error("no track can be passed on: {0}")]

@@ -169,11 +169,11 @@ fn what_cannot_be_streamed_is_refused_in_words_and_for_good() {
     let cases: [(&[u8], &str); 4] = [
         (
             b"<!doctype html>",
-            "neither WebM, Matroska nor fragmented MP4",
+            "neither WebM, Matroska, fragmented MP4 nor multipart JPEG",
         ),
         (
             b"\xff\xd8\xff\xe0JFIF",
-            "neither WebM, Matroska nor fragmented MP4",
+            "neither WebM, Matroska, fragmented MP4 nor multipart JPEG",
         ),
         (
             b"\0\0\0\x10ftypiso5\0\0\0\0\0\0\0\x08moof",

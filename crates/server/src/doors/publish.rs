@@ -306,7 +306,13 @@ impl Ended {
                     }
                     _ => StatusCode::UNPROCESSABLE_ENTITY,
                 };
-                return say(status, &error.to_string());
+                let sentence = match error {
+                    SourceError::Ingest(IngestError::Unrecognised) => {
+                        format!("the body is {error}")
+                    }
+                    _ => error.to_string(),
+                };
+                return say(status, &sentence);
             }
         };
         say(StatusCode::UNPROCESSABLE_ENTITY, sentence)
