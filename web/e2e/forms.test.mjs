@@ -34,7 +34,7 @@ async function foreignPublisher(t, origin) {
   };
 }
 
-/** Runs in a page: draws something that moves and hands it over as `made(dataUrl)`, as pictures or as a recording. */
+/** Runs in a page: draws something that moves and hands it over as `made(dataUrl)`, as pictures (JPEG or `png`) or as a recording. */
 function draw(kind) {
   const canvas = document.createElement('canvas');
   canvas.width = 320;
@@ -49,8 +49,9 @@ function draw(kind) {
     context.fillRect((number * 9) % 320, 40, 60, 100);
     number += 1;
     if (kind === 'pictures' && number % 2 === 0) window.made(canvas.toDataURL('image/jpeg', 0.7));
+    if (kind === 'png' && number % 2 === 0) window.made(canvas.toDataURL('image/png'));
   }, 50);
-  if (kind === 'pictures') return;
+  if (kind !== 'recording') return;
   const recorder = new MediaRecorder(canvas.captureStream(20), {
     mimeType: 'video/webm;codecs=vp8',
     videoKeyFrameIntervalDuration: 1000,
@@ -112,3 +113,21 @@ for (const kind of ['pictures', 'recording']) {
     );
   }
 }
+
+test(
+  'pictures that are no JPEG have no frames: they are shown over Socket.IO, and why is said',
+  TEST_MAX,
+  async (t) => {
+    const server = await startServer(t);
+    const publisher = await foreignPublisher(t, server.origin);
+    const browser = await startBrowser(t);
+    const studio = await openPage(browser);
+    await studio.exposeFunction('made', (dataUrl) => publisher.send(dataUrl));
+    await studio.evaluate(draw, 'png');
+    const viewer = await openPage(browser);
+    await viewer.goto(`${server.origin}/watch/${publisher.streamKey}`);
+    await viewer.locator('abanico-player[state="playing"][data-path="picture"][data-fallback="no-frames"]').waitFor();
+    assert.ok(await isMoving(viewer), 'the picture stands still');
+    assert.deepEqual(viewer.complaints, []);
+  },
+);

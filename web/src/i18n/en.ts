@@ -157,6 +157,7 @@ export const en: Texts = {
     'A slower way was taken: the browser gives its decoders only to safe addresses (https), or has none.',
   'viewer.fallback.no-media-source': 'A slower way was taken: this browser cannot play live video by itself.',
   'viewer.fallback.no-door': 'A slower way was taken: the server or something on the way let no frames through.',
+  'viewer.fallback.no-frames': 'A slower way was taken: what is sent are no frames that could be handed on singly.',
   'viewer.fallback.broken': 'A slower way was taken: the faster one broke.',
   'viewer.share': 'Copy link',
   'viewer.nokey.title': 'Which stream?',

@@ -156,6 +156,8 @@ export const es = {
   'viewer.fallback.no-media-source':
     'Se usa un camino más lento: este navegador no puede reproducir vídeo en directo por su cuenta.',
   'viewer.fallback.no-door': 'Se usa un camino más lento: el servidor o algo por el camino no dejó pasar las imágenes.',
+  'viewer.fallback.no-frames':
+    'Se usa un camino más lento: lo que se envía no son imágenes que se puedan pasar sueltas.',
   'viewer.fallback.broken': 'Se usa un camino más lento: el más rápido se rompió.',
   'viewer.share': 'Copiar enlace',
   'viewer.nokey.title': '¿Qué directo?',

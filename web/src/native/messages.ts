@@ -53,7 +53,8 @@ export type FromServer =
   | { type: 'error'; code: string; message: string; retryAfterMs?: number };
 
 export type FromViewer =
-  | { type: 'watch'; resume?: { epoch: string; sequence: number } }
+  /** `media: false`: words and tracks only. */
+  | { type: 'watch'; media?: false; resume?: { epoch: string; sequence: number } }
   | { type: 'clock'; id: number }
   | { type: 'keyframe' }
   | { type: 'hold' }

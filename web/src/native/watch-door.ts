@@ -98,7 +98,8 @@ export class WatchDoor {
         ? { epoch: this.#epoch, sequence: this.#last }
         : undefined;
     this.#expected = resume ? resume.sequence + 1 : undefined;
-    this.#say(resume ? { type: 'watch', resume } : { type: 'watch' });
+    const media = this.#isForWords ? { media: false as const } : {};
+    this.#say({ type: 'watch', ...media, ...(resume ? { resume } : {}) });
     if (this.#isHeld) this.#say({ type: 'hold' });
   }
 

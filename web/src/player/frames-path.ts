@@ -161,6 +161,7 @@ export class FramesPath implements Path {
         break;
       case 'tracks':
         this.#hasSound = typeof AudioDecoder !== 'undefined' && message.tracks.some(({ kind }) => kind === 'audio');
+        host.tracksKnown();
         host.soundChanged();
         break;
       case 'welcome':

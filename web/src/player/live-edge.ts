@@ -9,7 +9,7 @@ import { type DelayBounds, DelayWindow } from './delay-window.ts';
 /** Recorder chunks come in lumps of up to half a second or more: the cushion must cover a lump. */
 export const RECORDER_BOUNDS: DelayBounds = { startMs: 200, minMs: 100, maxMs: 3_000, marginMs: 50 };
 /** Fragments of one frame need no cushion but for the network's own unevenness. */
-export const FRAME_BOUNDS: DelayBounds = { startMs: 100, minMs: 50, maxMs: 3_000, marginMs: 30 };
+export const FRAME_BOUNDS: DelayBounds = { startMs: 100, minMs: 50, maxMs: 1_500, marginMs: 30 };
 /** So long after the beginning, lateness says nothing about the network. */
 const SETTLE_MS = 800;
 /** Within this of the target nothing is done. */

@@ -116,6 +116,7 @@ export class MsePath implements Path {
   #setTracks(tracks: readonly Track[]): void {
     const isSame = JSON.stringify(tracks) === JSON.stringify(this.#tracks);
     this.#tracks = tracks;
+    this.#host.tracksKnown();
     this.#host.soundChanged();
     if (!isSame || !this.#request) this.#open();
   }

@@ -23,6 +23,8 @@ export type PathFailure =
   | { kind: 'no-media-source' }
   | { kind: 'no-webcodecs' }
   | { kind: 'no-door' }
+  /** What is published has no frames: pictures in a format of their own, or something unknown. */
+  | { kind: 'no-frames' }
   | { kind: 'broken' };
 
 /** How a path speaks to what owns it. */
@@ -46,6 +48,8 @@ export interface DoorHost extends PathHost {
   received(bytes: number, frames: number): void;
   link(state: LinkState): void;
   welcome(isPaused: boolean, isPublisherPresent: boolean): void;
+  /** It is known what the stream is made of. */
+  tracksKnown(): void;
   paused(isPaused: boolean): void;
   publisher(isPresent: boolean): void;
   viewers(count: number): void;

@@ -13,6 +13,7 @@ import { CONNECTION } from '../wire/connection-state.ts';
 import { REFUSAL, type WireFrame, type WireStream } from '../wire/events.ts';
 import { shortTag } from '../wire/identity.ts';
 import { toBytes } from '../wire/payload.ts';
+import { fetchStreams } from '../wire/streams.ts';
 import { FedMedia } from './fed-media.ts';
 import { FramesPath, mayPlayFrames, type Painter } from './frames-path.ts';
 import { mediaSourceClass } from './media-source.ts';
@@ -26,6 +27,8 @@ import { WebmPath } from './webm-path.ts';
 
 /** Before a refused join is tried again, if the server does not say when. */
 const RETRY_MS = 5_000;
+/** A stream that has no tracks after this is looked up: perhaps it has no frames at all. */
+const TRACKS_MAX_MS = 3_000;
 /** Numbers are told this often. */
 const STATS_EVERY_MS = 500;
 /** So many stand-stills in a while, and a break is no longer mended by joining again. */
@@ -73,6 +76,7 @@ export class Watch {
   #path: Path | undefined;
   #link: LinkState | undefined;
   #retryTimer: number | undefined;
+  #tracksTimer: number | undefined;
 
   constructor(options: WatchOptions, host: WatchHost) {
     this.#options = options;
@@ -301,8 +305,14 @@ export class Watch {
       ...this.#pathHost(),
       received: (bytes, frames) => this.#numbers.received(performance.now(), bytes, frames),
       link: (state) => this.#linkChanged(state),
-      welcome: (isPaused, isPublisherPresent) =>
-        alone({ join: 'joined', wasJoined: true, hasEnded: false, isPaused, isPublisherLost: !isPublisherPresent }),
+      welcome: (isPaused, isPublisherPresent) => {
+        this.#expectTracks();
+        alone({ join: 'joined', wasJoined: true, hasEnded: false, isPaused, isPublisherLost: !isPublisherPresent });
+      },
+      tracksKnown: () => {
+        clearTimeout(this.#tracksTimer);
+        this.#tracksTimer = undefined;
+      },
       paused: (isPaused) => alone({ isPaused }),
       publisher: (isPresent) => alone({ isPublisherLost: !isPresent }),
       viewers: (count) => {
@@ -312,6 +322,19 @@ export class Watch {
       refused: (reason, isFinal) => this.#doorRefused(reason, isFinal),
       skipped: () => this.#numbers.stalled(),
     };
+  }
+
+  /** Pictures in a format of their own are passed on over Socket.IO alone: then the native door stays silent. */
+  #expectTracks(): void {
+    clearTimeout(this.#tracksTimer);
+    this.#tracksTimer = window.setTimeout(async () => {
+      const timer = this.#tracksTimer;
+      const streams = await fetchStreams(AbortSignal.timeout(TRACKS_MAX_MS), this.#options.server).catch(() => []);
+      if (timer !== this.#tracksTimer || this.#link !== LINK.open) return;
+      const kind = streams.find(({ streamKey }) => streamKey === this.streamKey)?.kind;
+      if (kind) this.#fail({ kind: 'no-frames' });
+      else this.#expectTracks();
+    }, TRACKS_MAX_MS);
   }
 
   #linkChanged(state: LinkState): void {
@@ -333,6 +356,8 @@ export class Watch {
     const path = this.#path;
     this.#path = undefined;
     this.#link = undefined;
+    clearTimeout(this.#tracksTimer);
+    this.#tracksTimer = undefined;
     this.#fed.restart();
     if (!path) return;
     this.#numbers.pathClosed(path.stats().skipped);

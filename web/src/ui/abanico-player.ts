@@ -40,6 +40,7 @@ const FAILURES: Record<PathFailure['kind'], TextKey> = {
   'no-media-source': 'player.unplayable.no-media-source',
   'no-webcodecs': 'player.unplayable.no-media-source',
   'no-door': 'player.unplayable.no-door',
+  'no-frames': 'player.unplayable.broken',
   broken: 'player.unplayable.broken',
 };
 

@@ -15,8 +15,12 @@ export interface LiveStream {
 }
 
 /** What is live now, newest first. */
-export async function fetchStreams(signal: AbortSignal): Promise<LiveStream[]> {
-  const response = await fetch('/streams', { signal, cache: 'no-store', headers: { accept: 'application/json' } });
+export async function fetchStreams(signal: AbortSignal, server: string = location.origin): Promise<LiveStream[]> {
+  const response = await fetch(new URL('/streams', server), {
+    signal,
+    cache: 'no-store',
+    headers: { accept: 'application/json' },
+  });
   if (!response.ok) throw new Error(`the list of streams answered ${response.status}`);
   const body = (await response.json()) as { streams?: LiveStream[] };
   const streams = Array.isArray(body.streams) ? body.streams : [];
