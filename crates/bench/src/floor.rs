@@ -5,7 +5,6 @@
 //! peer that has spoken in another way, and at the sender's cost, than for one that only listens. The sender is a process
 //! of its own, which lives as long as its standard input is open.
 
-use crate::body;
 use crate::client::Origin;
 use crate::door::Door;
 use crate::machine::{self, now_us};
@@ -134,9 +133,9 @@ enum Greeting {
     Answer,
 }
 
-/// What is answered: the beginning of an answer in chunks, and the first of them.
-const ANSWER_HEAD: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=abanico\r\nTransfer-Encoding: chunked\r\n\r\n";
+/// What is answered: that the body lasts as long as the connection, and the line before its first part.
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=abanico\r\nConnection: close\r\n\r\n--abanico\r\n";
 /// The longest request.
 const REQUEST_BYTES_MAX: usize = 1024;
 /// How long a viewer may take to speak.
@@ -211,9 +210,7 @@ impl Greeting {
                         count => len += count,
                     }
                 }
-                let mut answer = ANSWER_HEAD.to_vec();
-                body::chunk(&mut answer, body::FIRST_LINE);
-                socket.write_all(&answer)
+                socket.write_all(ANSWER)
             }
         }
     }

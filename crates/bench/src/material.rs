@@ -139,10 +139,10 @@ impl Template {
             }
             Door::Http => {
                 let picture = picture(size);
-                let mut bytes = Vec::new();
-                body::chunk(&mut bytes, body::part_head(picture.len()).as_bytes());
-                let picture_at = body::chunk(&mut bytes, &picture);
-                body::chunk(&mut bytes, body::PART_TAIL);
+                let mut bytes = body::part_head(picture.len()).into_bytes();
+                let picture_at = bytes.len();
+                bytes.extend_from_slice(&picture);
+                bytes.extend_from_slice(body::PART_TAIL);
                 Self::plain(bytes, picture_at)
             }
         }
