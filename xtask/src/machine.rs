@@ -49,6 +49,11 @@ const TOOLS: [Tool; 8] = [
         package: "mkvtoolnix",
     },
     Tool {
+        program: "valgrind",
+        asked: &["--version"],
+        package: "valgrind",
+    },
+    Tool {
         program: "git",
         asked: &["--version"],
         package: "git",

@@ -61,6 +61,7 @@ fn test(run: &mut Run) -> anyhow::Result<()> {
     checks::all(run)?;
     suites::web(run)?;
     suites::rust(run)?;
+    suites::proofs(run)?;
     suites::peers_and_browsers(run)
 }
 

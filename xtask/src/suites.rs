@@ -35,6 +35,30 @@ pub(crate) fn rust(run: &mut Run) -> anyhow::Result<()> {
     })
 }
 
+/// What needs no clock to show that the fan-out is right and has not become slower: the model checker tries every order of
+/// its wake-ups, and callgrind counts the instructions of the hot paths.
+pub(crate) fn proofs(run: &mut Run) -> anyhow::Result<()> {
+    run.step("model of the fan-out", || {
+        let target = root().join("target/loom");
+        go(cargo(&["test", "--locked", "--package", "abanico-hub"])
+            .args(["--test", "loom", "--target-dir"])
+            .arg(target)
+            .env("RUSTFLAGS", "--cfg abanico_loom")
+            // One more preemption takes a minute and has found nothing more.
+            .env("LOOM_MAX_PREEMPTIONS", "2"))
+    })?;
+    run.step("instructions of the hot paths", || {
+        go(&mut cargo(&[
+            "run",
+            "--locked",
+            "--package",
+            "abanico-bench",
+            "--example",
+            "instructions",
+        ]))
+    })
+}
+
 /// Builds the pages and runs their unit tests.
 pub(crate) fn web(run: &mut Run) -> anyhow::Result<()> {
     run.step("web build", || {
@@ -125,11 +149,16 @@ fn with_peers(mut command: Command) -> Command {
 
 /// Folders of tests that are started with `node --test`.
 fn node_suites() -> Vec<PathBuf> {
-    ["crates/socketio/tests/peers", "tests/streamhub", "tests/live", "web/e2e"]
-        .into_iter()
-        .map(|folder| root().join(folder))
-        .filter(|folder| node_tests(folder).is_ok_and(|tests| !tests.is_empty()))
-        .collect()
+    [
+        "crates/socketio/tests/peers",
+        "tests/streamhub",
+        "tests/live",
+        "web/e2e",
+    ]
+    .into_iter()
+    .map(|folder| root().join(folder))
+    .filter(|folder| node_tests(folder).is_ok_and(|tests| !tests.is_empty()))
+    .collect()
 }
 
 /// The files in a folder that node's test runner is to run.

@@ -1,4 +1,4 @@
-//! The fan-out under a model checker: every order with up to three preemptions in which a publisher's packets and a viewer's waiting can meet.
+//! The fan-out under a model checker: every order with up to a few preemptions in which a publisher's packets and a viewer's waiting can meet.
 //!
 //! `LOOM_MAX_PREEMPTIONS=3 RUSTFLAGS="--cfg abanico_loom" cargo test --package abanico-hub --test loom --target-dir target/loom`
 
