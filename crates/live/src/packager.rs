@@ -76,7 +76,7 @@ pub const MJPEG_BOUNDARY: &str = "abanico";
 #[non_exhaustive]
 pub enum Unsuitable {
     /// The format has no place for a codec.
-    #[error("this stream is {codec}, which cannot travel in {}; it can be had as {instead}", format.name())]
+    #[error("this stream is {codec}, which cannot travel in {}; it can be had {instead}", format.name())]
     Codec {
         /// What was asked for.
         format: Format,
@@ -113,7 +113,7 @@ pub(crate) fn codec_name(codec: &Codec) -> &str {
 /// The doors that can carry the codecs, for a sentence.
 fn doors_for(tracks: &[Track]) -> String {
     let has = |codec: &Codec| tracks.iter().any(|track| track.codec == *codec);
-    let mut doors = vec!["the watch page"];
+    let mut doors = Vec::new();
     if has(&Codec::Jpeg) {
         doors.extend([".mjpeg", ".jpg"]);
     } else {
@@ -124,7 +124,10 @@ fn doors_for(tracks: &[Track]) -> String {
             doors.push(".mp4");
         }
     }
-    doors.join(" or ")
+    if doors.is_empty() {
+        return "at the watch page".to_owned();
+    }
+    format!("as {} or at the watch page", doors.join(" or "))
 }
 
 /// How frames are written.

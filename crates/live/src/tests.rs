@@ -274,7 +274,7 @@ async fn a_format_that_cannot_carry_the_codec_says_so_and_what_can() {
     let refused = channel.watch(Format::Mp4).err().unwrap().to_string();
     assert_eq!(
         refused,
-        "this stream is VP8, which cannot travel in MP4; it can be had as the watch page or .webm"
+        "this stream is VP8, which cannot travel in MP4; it can be had as .webm or at the watch page"
     );
     assert_eq!(short(&mut early), "!.");
     assert!(channel.watch(Format::Mjpeg).is_err());
