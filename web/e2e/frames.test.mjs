@@ -233,3 +233,43 @@ const WINDOW = `<abanico-player stream-key="KEY" autoplay muted controls></abani
     document.querySelector('abanico-player').addEventListener(event, () => window.heard.push(event));
   }
 </script>`;
+
+for (const [missing, way, words] of [
+  [['VideoEncoder'], 'video', 'the recorder is used'],
+  [['VideoEncoder', 'MediaRecorder'], 'picture', 'pictures are sent'],
+]) {
+  test(`without ${missing.join(' and ')} another way is taken and said: ${way}`, TEST_MAX, async (t) => {
+    const server = await startServer(t);
+    const browser = await startBrowser(t);
+    const publisher = await openPage(browser);
+    await publisher.addInitScript((names) => {
+      for (const name of names) delete window[name];
+    }, missing);
+    const link = await goLive(publisher, server.origin, LIVE);
+    await publisher.locator(`live-numbers[data-way="${way}"]`).waitFor();
+    await publisher.locator('.message', { hasText: words }).waitFor();
+    const viewer = await openPage(browser);
+    await viewer.goto(link);
+    await untilState(viewer, 'playing');
+    assert.ok(await isMoving(viewer), 'the picture stands still');
+    for (const page of [publisher, viewer]) assert.deepEqual(page.complaints, []);
+  });
+}
+
+test(
+  'on an uplink that is too slow frames are left out, the bitrate steps down, and what is seen stays live',
+  TEST_MAX,
+  async (t) => {
+    const server = await startServer(t);
+    const wire = await startWire(t, server.port);
+    const publisher = await openPage(await startBrowser(t));
+    const link = await goLive(publisher, wire.origin, { ...LIVE, source: 'test', quality: '480p', microphone: 'off' });
+    const viewer = await openPage(await startBrowser(t));
+    await viewer.goto(link.replace(wire.origin, server.origin));
+    await untilState(viewer, 'playing');
+    wire.slow(40_000);
+    await publisher.locator('.message', { hasText: 'sending less' }).waitFor();
+    assert.ok(await isMoving(viewer), 'the picture stands still');
+    assert.ok(Number(await publisher.locator('live-numbers').getAttribute('data-dropped')) > 0, 'nothing was left out');
+  },
+);
