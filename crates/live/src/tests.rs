@@ -131,6 +131,19 @@ async fn a_late_viewer_is_given_init_and_newest_group_and_then_the_very_next_pac
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_viewer_that_was_there_before_the_first_frame_is_given_all() {
+    let channel = channel();
+    let mut early = channel.watch(Format::Native).unwrap();
+    let mut publisher = Publisher::new(&channel);
+    assert_eq!(short(&mut early), "");
+    for at in 0..30 {
+        publisher.video(at * 33, at % 10 == 0);
+    }
+    let group = format!("K{}", "v".repeat(9));
+    assert_eq!(short(&mut early), format!("i{}", group.repeat(3)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn frames_are_numbered_without_a_gap_and_carry_what_the_publisher_said() {
     let channel = channel();
     let mut publisher = Publisher::new(&channel);

@@ -48,8 +48,10 @@ pub struct Watching {
 /// Where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// It begins as soon as there is a group that it may begin with.
+    /// It looks for a group that it may begin with.
     Entering,
+    /// There was none: it begins with the first that comes.
+    Awaiting,
     /// In the group of this number, which is held for those who come.
     Group(u64),
     /// At its cursor.
@@ -98,7 +100,7 @@ impl Watching {
             let found = match self.place {
                 Place::Entering => self.enter(),
                 Place::Group(number) => self.read_group(number),
-                Place::Live | Place::Thinned(_) => None,
+                Place::Awaiting | Place::Live | Place::Thinned(_) => None,
             };
             if let Some(item) = found {
                 return Poll::Ready(Some(item));
@@ -116,8 +118,19 @@ impl Watching {
                 Some(Next::Packet(packet)) if live => {
                     return Poll::Ready(Some(self.give(packet)));
                 }
-                // Something has come: perhaps it can be begun with.
                 Some(Next::Packet(packet)) => {
+                    if self.place == Place::Awaiting {
+                        if packet.is_init() {
+                            return Poll::Ready(Some(self.give(packet)));
+                        }
+                        if packet.begins_group() && self.next.is_none() {
+                            self.place = Place::Live;
+                            return Poll::Ready(Some(self.give(packet)));
+                        }
+                        // Something else has come: perhaps there is a group now.
+                        self.place = Place::Entering;
+                        continue;
+                    }
                     if let Some(item) = self.thinned(&packet) {
                         return Poll::Ready(Some(item));
                     }
@@ -170,6 +183,7 @@ impl Watching {
             self.place = Place::Group(state.group.number());
             return self.missed(first);
         }
+        self.place = Place::Awaiting;
         self.init(&state)
     }
 

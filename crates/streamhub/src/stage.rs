@@ -218,6 +218,10 @@ impl Shared {
         peer.detach(&room.key);
         let mut relay = room.relay.lock();
         bridge::ensure(room, stream, &mut relay);
+        if room.is_by_door() {
+            // So that the newcomer is soon at live age.
+            room.channel.want_keyframe();
+        }
         let backlog = relay.backlog(Instant::now());
         let hold = (backlog.is_some() || relay.begins_anywhere()).then(|| relay.hold());
         if let Some(backlog) = backlog {
