@@ -352,7 +352,8 @@ test('health is the union of all that StreamHub ever said there', async () => {
   assert.equal(health.connectedUsers, health.users.connected);
   assert.equal(health.distribution.activeStreams, health.activeStreams);
   const detail = health.distribution.streamDetails.find((detail) => detail.streamKey === `${ada.key.slice(0, 6)}…`);
-  assert.deepEqual(detail, { streamKey: `${ada.key.slice(0, 6)}…`, viewers: 1 });
+  assert.equal(detail.viewers, 1);
+  for (const count of ['frames', 'bytes', 'delivered', 'skipped']) assert.equal(typeof detail[count], 'number', count);
   assert.ok(!JSON.stringify(health).includes(ada.key), 'the whole key is nobody’s business here');
 });
 

@@ -18,6 +18,7 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use abanico_core::ring::{Behind, Bounds, Read, Ring};
 use courier::Couriers;
 use slab::Slab;
+use std::ops::{Add, AddAssign};
 use std::task::{Context, Poll};
 use std::time::Instant;
 use waiting::{Place, Waiting};
@@ -61,6 +62,23 @@ pub struct Counts {
     pub read: u64,
     /// Packets that a reader was moved past because it lagged.
     pub skipped: u64,
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            read: self.read + other.read,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
 }
 
 impl<P> Clone for Feed<P> {

@@ -10,6 +10,7 @@ use crate::pool::Pool;
 use crate::source::{Encoder, Source};
 use crate::watching::Watching;
 use abanico_core::ladder::{self, Ladder};
+use abanico_hub::feed::Counts;
 use abanico_media::frame::{Codec, Frame, Track};
 use abanico_media::ingest::{self, Timeline};
 use bytes::Bytes;
@@ -48,6 +49,8 @@ pub(crate) struct State {
     newest_at: Option<Instant>,
     packagers: [Option<Packager>; Format::ALL.len()],
     packagers_made: u64,
+    /// What became of the packets of packagers that are gone.
+    gone: Counts,
     wishes: Wishes,
     /// Which source may push: the newest.
     pub(crate) source: u64,
@@ -67,6 +70,7 @@ impl Channel {
             newest_at: None,
             packagers: Default::default(),
             packagers_made: 0,
+            gone: Counts::default(),
             wishes: Wishes::default(),
             source: 0,
             ended: false,
@@ -137,6 +141,13 @@ impl Channel {
     /// How many watch, in all formats together.
     pub fn watching(&self) -> usize {
         self.0.watching.load(Ordering::Relaxed)
+    }
+
+    /// What became of the packets, for all viewers together, those that are gone too.
+    pub fn counts(&self) -> Counts {
+        let state = self.lock();
+        let packagers = state.packagers.iter().flatten();
+        packagers.fold(state.gone, |sum, packager| sum + packager.feed.counts())
     }
 
     /// A viewer would like a keyframe. The publisher is asked at most twice a second.
@@ -236,8 +247,10 @@ impl Channel {
         let slot = &mut state.packagers[format.index()];
         if let Some(packager) = slot.as_mut().filter(|packager| packager.id == id) {
             packager.watching -= 1;
-            if packager.watching == 0 {
-                *slot = None;
+            if packager.watching == 0
+                && let Some(packager) = slot.take()
+            {
+                state.gone += packager.feed.counts();
             }
         }
         drop(state);
@@ -265,6 +278,7 @@ impl State {
             let Some(packager) = slot else { continue };
             if packager.begin(&self.tracks, self.version).is_err() {
                 packager.feed.finish(None);
+                self.gone += packager.feed.counts();
                 *slot = None;
             }
         }

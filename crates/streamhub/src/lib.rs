@@ -128,9 +128,18 @@ impl StreamHub {
             .iter()
             .filter(|s| s.status.phase == abanico_core::stream::Phase::Live);
         let stream_details = live
-            .map(|stream| StreamDetail {
-                stream_key: stream.key.shortened(),
-                viewers: stream.status.viewers,
+            .map(|stream| {
+                let room = self.shared.room(stream.key.as_str());
+                let doors = room.map(|room| room.channel.counts()).unwrap_or_default();
+                let viewers = stream.viewers + doors;
+                StreamDetail {
+                    stream_key: stream.key.shortened(),
+                    viewers: stream.status.viewers,
+                    frames: stream.packets,
+                    bytes: stream.bytes,
+                    delivered: viewers.read,
+                    skipped: viewers.skipped,
+                }
             })
             .collect();
         Health {
@@ -145,6 +154,7 @@ impl StreamHub {
             distribution: Distribution {
                 active_streams: stats.active_streams,
                 total_viewers: stats.total_viewers,
+                held_bytes: stats.held_bytes,
                 stream_details,
             },
         }

@@ -186,6 +186,8 @@ pub struct UserCounts {
 pub struct Distribution {
     pub(crate) active_streams: usize,
     pub(crate) total_viewers: usize,
+    /// Bytes of packets that are held for viewers over Socket.IO.
+    pub(crate) held_bytes: usize,
     pub(crate) stream_details: Vec<StreamDetail>,
 }
 
@@ -195,6 +197,12 @@ pub struct Distribution {
 pub struct StreamDetail {
     pub(crate) stream_key: String,
     pub(crate) viewers: usize,
+    /// Frames and bytes that its publisher sent over Socket.IO.
+    pub(crate) frames: u64,
+    pub(crate) bytes: u64,
+    /// Packets that were handed to viewers, and that viewers were moved past because they lagged, over all doors.
+    pub(crate) delivered: u64,
+    pub(crate) skipped: u64,
 }
 
 /// `stream:error`.

@@ -15,7 +15,7 @@ fn health_has_the_fields_of_all_three_bodies() {
             "activeStreams": 0,
             "connectedUsers": 0,
             "users": {"total": 0, "connected": 0, "disconnected": 0},
-            "distribution": {"activeStreams": 0, "totalViewers": 0, "streamDetails": []},
+            "distribution": {"activeStreams": 0, "totalViewers": 0, "heldBytes": 0, "streamDetails": []},
         })
     );
 }
