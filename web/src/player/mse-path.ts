@@ -40,6 +40,8 @@ export class MsePath implements Path {
   #vain = 0;
   /** Server's clock minus media time, ms: the least seen. */
   #base: number | undefined;
+  /** Where the newest fragment begins: where the one before it ended. */
+  #newestBegin: number | undefined;
   #hasSought = false;
   #isClosed = false;
 
@@ -201,8 +203,11 @@ export class MsePath implements Path {
     const end = ranges(sourceBuffer.buffered).at(-1)?.end;
     if (end !== undefined) {
       this.#edge.appended(performance.now(), end);
-      const base = this.#door.serverNow() - end * 1_000;
-      this.#base = Math.min(this.#base ?? base, base);
+      if (this.#newestBegin !== undefined && end > this.#newestBegin) {
+        const base = this.#door.serverNow() - this.#newestBegin * 1_000;
+        this.#base = Math.min(this.#base ?? base, base);
+      }
+      this.#newestBegin = end;
     }
     this.#pump();
   }
@@ -277,6 +282,7 @@ export class MsePath implements Path {
     this.#queue = [];
     this.#queuedBytes = 0;
     this.#base = undefined;
+    this.#newestBegin = undefined;
     this.#hasSought = false;
     this.#edge = new LiveEdge(FRAME_BOUNDS);
     if (this.#url === '') return;
