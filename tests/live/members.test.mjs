@@ -107,3 +107,19 @@ test('nobody controls a stream with a token that is not its own', async () => {
   }
   assert.equal((await finish()).status, 200);
 });
+
+test('who watches over HTTP before the recording can be joined is given it as soon as it can', async () => {
+  const bytes = await recording('WebM VP8');
+  const ada = await server.publisher();
+  // A few bytes of the init segment: nobody can join here.
+  ada.emit('stream:data:send', { streamKey: ada.key, data: bytes.subarray(0, 60) });
+  await settled(ada);
+  const early = Get.open(server, `/live/${ada.key}.webm`);
+  await server.until(async () => (await server.json('/health')).distribution.streamDetails.some((one) => ada.key.startsWith(one.streamKey.slice(0, 6)) && one.viewers === 1));
+  for (const piece of pieces(bytes.subarray(60))) ada.emit('stream:data:send', { streamKey: ada.key, data: piece });
+  await settled(ada);
+  const get = await early;
+  assert.equal(get.status, 200);
+  ada.emit('stream:end', { streamKey: ada.key });
+  await plays(await get.ended);
+});

@@ -63,6 +63,8 @@ pub(crate) struct Relay {
     /// How many watch over other doors what a Socket.IO publisher sends, and what gives it to them.
     mirrored: usize,
     mirror: Option<Mirror>,
+    /// The mirror was begun in a recording that nobody could join: it has nothing of it yet.
+    mirror_waits: bool,
     /// What brings here what a publisher at another door sends.
     pub(crate) bridge: Option<Bridge>,
 }
@@ -135,6 +137,7 @@ impl Relay {
             inits: 0,
             mirrored: 0,
             mirror: None,
+            mirror_waits: false,
             bridge: None,
         }
     }
@@ -169,13 +172,16 @@ impl Relay {
     }
 
     /// A mirror that knows what a viewer would be given that joins now.
-    fn begin_mirror(&self, channel: &Channel) -> Mirror {
+    fn begin_mirror(&mut self, channel: &Channel) -> Mirror {
         let mut mirror = Mirror::new(channel.clone());
+        self.mirror_waits = false;
         match &self.media {
             Media::Nothing => {}
             Media::Whole(newest) => mirror.whole(newest.kind, &newest.data, newest.stamps),
             Media::Recording(recording) => {
-                for piece in recording.joinable.join().into_iter().flatten() {
+                let joined = recording.joinable.join();
+                self.mirror_waits = joined.is_none();
+                for piece in joined.into_iter().flatten() {
                     mirror.piece(piece, recording.inits, recording.stamps);
                 }
             }
@@ -215,6 +221,7 @@ impl Relay {
                 keyframe_gap: None,
             };
         };
+        let (has_mirror, mirror_waits) = (self.mirror.is_some(), self.mirror_waits);
         let recording = self.recording(form, stamps, kind);
         let info = recording.joinable.push(&bytes);
         recording.inits += u64::from(info.new_init);
@@ -223,9 +230,18 @@ impl Relay {
             recording.stamps = stamps;
         }
         let (inits, hold) = (recording.inits, Hold(recording.inits));
+        // A mirror that waits is given all that it lacks as soon as anybody could join.
+        let mirrored = match (has_mirror, mirror_waits) {
+            (false, _) => None,
+            (true, true) => recording.joinable.join(),
+            (true, false) => Some(vec![bytes.clone()]),
+        };
         self.inits = inits;
+        self.mirror_waits = has_mirror && mirrored.is_none();
         if let Some(mirror) = &mut self.mirror {
-            mirror.piece(bytes.clone(), inits, stamps);
+            for piece in mirrored.into_iter().flatten() {
+                mirror.piece(piece, inits, stamps);
+            }
         }
         let content = Content::Piece {
             bytes,
