@@ -166,6 +166,20 @@ test('a viewer that is held gets no media, and at its return the newest group', 
   assert.deepEqual(to.frames.slice(5).map((frame) => frame.sequence), [30, 31, 32, 33, 34]);
 });
 
+test('who has its media elsewhere is told of everything and not counted', async (t) => {
+  const from = await publisher(t, 'native-observer');
+  const observer = await viewer(t, 'native-observer', { media: false });
+  await observer.heard('welcome');
+  from.send(await vp8(5));
+  assert.equal((await observer.heard('tracks')).tracks[0].codec, 'vp8');
+  const counted = await viewer(t, 'native-observer');
+  await counted.got(5);
+  assert.equal((await observer.heard('viewers')).count, 1);
+  assert.equal(observer.frames.length, 0);
+  from.say({ type: 'end' });
+  assert.equal((await observer.ended()).code, 1000);
+});
+
 test('pause, counts and the end are told, the end after the last frame', async (t) => {
   const frames = await vp8(10);
   const from = await publisher(t, 'native-told');

@@ -156,7 +156,7 @@ pub(crate) fn number(video: bool) -> u8 {
 }
 
 /// `tracks` as a viewer is told.
-pub(crate) fn tracks_json(tracks: &[Track]) -> String {
+pub fn tracks_json(tracks: &[Track]) -> String {
     let tracks = tracks
         .iter()
         .map(|track| {

@@ -107,14 +107,15 @@ impl Packet {
             .filter(|part| !part.is_empty())
     }
 
-    /// What `frame` makes of it for a door's wire: made once, for whoever asks first, and shared by all. A format's packets
-    /// are framed by one door only; another type than the first one gets its own each time.
-    pub fn framed<T: Clone + Send + Sync + 'static>(&self, frame: impl Fn(&Self) -> T) -> T {
+    /// What `frame` makes of it for a door's wire: made once, for whoever asks first, and shared by all.
+    ///
+    /// # Panics
+    /// When the packets of one format are framed as two types: a format has one door that frames it.
+    pub fn framed<T: Send + Sync + 'static>(&self, frame: impl FnOnce(&Self) -> T) -> &T {
         let framed = self.framed.0.get_or_init(|| Box::new(frame(self)));
-        match framed.downcast_ref::<T>() {
-            Some(framed) => framed.clone(),
-            None => frame(self),
-        }
+        framed
+            .downcast_ref()
+            .expect("one door alone frames the packets of a format")
     }
 
     /// All of it in one piece. Copies it.

@@ -49,8 +49,13 @@ async fn health(State(streamhub): State<StreamHub>) -> impl IntoResponse {
 }
 
 async fn streams(State(streamhub): State<StreamHub>) -> impl IntoResponse {
+    // The elements in other people's pages ask for it, too.
+    let headers = [
+        (CACHE_CONTROL, "no-store"),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
     (
-        [(CACHE_CONTROL, "no-store")],
+        headers,
         Json(json!({ "streams": streamhub.live_streams() })),
     )
 }

@@ -212,6 +212,15 @@ impl StreamHub {
         Err(WatchRefusal::Full { retry_after })
     }
 
+    /// Hears how the stream `key` stands, without being counted: for somebody whose media come by another connection.
+    ///
+    /// # Errors
+    /// When there is no such stream.
+    pub fn observe(&self, key: &str) -> Result<Observer, WatchRefusal> {
+        let room = self.shared.room(key).ok_or_else(|| self.no_stream(key))?;
+        Ok(Observer { room })
+    }
+
     /// The newest picture of the stream `key` and its MIME type, for somebody who is not counted.
     ///
     /// # Errors
@@ -367,6 +376,23 @@ impl Viewer {
             return None;
         }
         self.room.relay.lock().unshowable()
+    }
+}
+
+/// Somebody who is told of a stream and is not counted.
+pub struct Observer {
+    room: SharedRoom,
+}
+
+impl Observer {
+    /// The media, of which only the description is an observer's concern.
+    pub fn channel(&self) -> &Channel {
+        &self.room.channel
+    }
+
+    /// How the stream stands, and each change.
+    pub fn news(&self) -> watch::Receiver<News> {
+        self.room.news.subscribe()
     }
 }
 

@@ -305,10 +305,10 @@ impl Shared {
             let Some((session, peer)) = self.peer_of_socket(socket.id()) else {
                 continue;
             };
-            if peer.release(&room.key) {
-                // It hears of the end after the last frame, by its feed.
-                viewers.push(session);
-            } else {
+            // Whoever was here may be told of the streamer's next stream, whatever door its media came over.
+            viewers.push(session);
+            // Who has a feed hears of the end by it, after the last frame.
+            if !peer.release(&room.key) {
                 peer.tell(&message);
             }
         }

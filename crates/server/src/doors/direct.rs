@@ -147,7 +147,7 @@ struct BodyFeed {
 }
 
 /// A packet as the body has it: made once for all viewers.
-fn parcel(packet: &Packet) -> Parcel {
+fn parcel(packet: &Packet) -> &Parcel {
     packet.framed(|packet| Parcel::body(packet.parts()))
 }
 
@@ -157,7 +157,7 @@ impl engine::Feed for BodyFeed {
             match ready!(self.watching.poll_next(cx)) {
                 Some(Item::Packet(packet)) => {
                     if !packet.is_init() || !std::mem::replace(&mut self.begun, true) {
-                        return Poll::Ready(Some(parcel(&packet)));
+                        return Poll::Ready(Some(parcel(&packet).clone()));
                     }
                     self.ended = None;
                 }

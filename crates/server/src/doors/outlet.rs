@@ -8,12 +8,12 @@ use abanico_socketio::engine::{self, Outlet, Parcel};
 #[derive(Clone)]
 pub(super) struct Direct {
     outlet: Outlet,
-    frame: fn(&Packet) -> Parcel,
+    frame: fn(&Packet) -> &Parcel,
 }
 
 impl Direct {
     /// `frame` makes a packet's parcel once and shares it.
-    pub(super) fn new(outlet: Outlet, frame: fn(&Packet) -> Parcel) -> Self {
+    pub(super) fn new(outlet: Outlet, frame: fn(&Packet) -> &Parcel) -> Self {
         Self { outlet, frame }
     }
 }
@@ -33,7 +33,7 @@ impl feed::Outlet<Packet> for Direct {
             self.outlet.give_back();
             return Offered::Busy;
         }
-        match self.outlet.offer(place, &(self.frame)(packet)) {
+        match self.outlet.offer(place, (self.frame)(packet)) {
             engine::Offered::Taken => Offered::Taken,
             engine::Offered::Busy => Offered::Busy,
             engine::Offered::Gone => Offered::Gone,

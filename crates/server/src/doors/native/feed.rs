@@ -27,7 +27,7 @@ impl NativeFeed {
 }
 
 /// A packet as the WebSocket carries it: made once for all viewers.
-fn parcel(packet: &Packet) -> Parcel {
+fn parcel(packet: &Packet) -> &Parcel {
     packet.framed(|packet| {
         if packet.is_init() {
             Parcel::plain_text(&String::from_utf8_lossy(&packet.head))
@@ -43,7 +43,7 @@ impl engine::Feed for NativeFeed {
             return Poll::Ready(None);
         }
         let parcel = match ready!(self.watching.poll_next(cx)) {
-            Some(Item::Packet(packet)) => parcel(&packet),
+            Some(Item::Packet(packet)) => parcel(&packet).clone(),
             Some(Item::Skipped { frames, receiving }) => {
                 let receiving = match receiving {
                     Rung::All => "all",

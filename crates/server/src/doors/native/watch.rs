@@ -5,13 +5,15 @@ use super::count::Count;
 use super::feed::NativeFeed;
 use super::words::{self, Word};
 use crate::doors::conversation::{Closing, Inbox};
+use abanico_live::native::tracks_json;
 use abanico_live::{Channel, Format, Watching};
-use abanico_socketio::engine::{Inbound, Session};
+use abanico_media::frame::Track;
+use abanico_socketio::engine::{Inbound, Parcel, Session};
 use abanico_streamhub::StreamHub;
-use abanico_streamhub::door::News;
+use abanico_streamhub::door::{News, Observer, Viewer};
 use serde_json::json;
 use std::future::pending;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Talks with a viewer of the stream `key` until one of them has enough.
 pub(super) async fn converse(
@@ -20,22 +22,27 @@ pub(super) async fn converse(
     streamhub: StreamHub,
     key: String,
 ) -> Closing {
-    let resume = match inbox.next_within(FIRST_WORD_WITHIN).await {
+    let (resume, media) = match inbox.next_within(FIRST_WORD_WITHIN).await {
         Ok(None) => return Closing::gone(),
         Ok(Some(Inbound::Text(text))) => match words::read(&text) {
-            Ok(Word::Watch { resume }) => resume,
+            Ok(Word::Watch { resume, media }) => (resume, media != Some(false)),
             Ok(_) => return Closing::silent(r#"{"type":"watch"}"#),
             Err(closing) => return closing,
         },
         Ok(Some(Inbound::Binary(_))) | Err(()) => return Closing::silent(r#"{"type":"watch"}"#),
     };
-    let viewer = match streamhub.watch(&key).await {
-        Ok(viewer) => viewer,
+    let joined = if media {
+        streamhub.watch(&key).await.map(Seat::Viewer)
+    } else {
+        streamhub.observe(&key).map(Seat::Observer)
+    };
+    let seat = match joined {
+        Ok(seat) => seat,
         Err(refusal) => return Closing::no_watching(refusal),
     };
-    let mut news = viewer.news();
+    let mut news = seat.news();
     let known = *news.borrow_and_update();
-    let channel = viewer.channel();
+    let channel = seat.channel();
     words::tell(
         &session,
         &json!({
@@ -48,21 +55,25 @@ pub(super) async fn converse(
             "viewers": known.viewers,
         }),
     );
-    let watching = match resume {
-        Some(resume) => channel.resume(&resume.epoch, resume.sequence),
-        None => match whole(channel) {
-            Ok(watching) => watching,
-            Err(closing) => return closing,
-        },
-    };
-    channel.want_keyframe();
     let mut talk = Talk {
         session,
         told: known,
         count: Count::new(known.viewers),
         media: None,
     };
-    talk.play(watching);
+    if media {
+        let watching = match resume {
+            Some(resume) => channel.resume(&resume.epoch, resume.sequence),
+            None => match whole(channel) {
+                Ok(watching) => watching,
+                Err(closing) => return closing,
+            },
+        };
+        channel.want_keyframe();
+        talk.play(watching);
+    }
+    let mut tracks = channel.watch_tracks();
+    tracks.mark_changed();
     loop {
         let word = tokio::select! {
             said = inbox.next() => match said {
@@ -83,6 +94,14 @@ pub(super) async fn converse(
                 }
                 continue;
             }
+            // Who has media has the tracks among them.
+            changed = tracks.changed(), if talk.media.is_none() => {
+                if changed.is_err() {
+                    return Closing::gone();
+                }
+                talk.describe(&tracks.borrow_and_update());
+                continue;
+            }
             () = ended(&mut talk.media) => return Closing::ended(None),
             () = talk.count.due() => {
                 talk.count.tell(&talk.session);
@@ -93,7 +112,7 @@ pub(super) async fn converse(
             Word::Clock { id } => words::tell_time(&talk.session, &id),
             Word::Keyframe => channel.want_keyframe(),
             Word::Hold => talk.hold(),
-            Word::Resume if talk.media.is_none() => match whole(channel) {
+            Word::Resume if media && talk.media.is_none() => match whole(channel) {
                 Ok(watching) => {
                     channel.want_keyframe();
                     talk.play(watching);
@@ -101,6 +120,28 @@ pub(super) async fn converse(
                 Err(closing) => return closing,
             },
             _ => {}
+        }
+    }
+}
+
+/// Somebody at the door.
+enum Seat {
+    Viewer(Viewer),
+    Observer(Observer),
+}
+
+impl Seat {
+    fn channel(&self) -> &Channel {
+        match self {
+            Self::Viewer(viewer) => viewer.channel(),
+            Self::Observer(observer) => observer.channel(),
+        }
+    }
+
+    fn news(&self) -> watch::Receiver<News> {
+        match self {
+            Self::Viewer(viewer) => viewer.news(),
+            Self::Observer(observer) => observer.news(),
         }
     }
 }
@@ -145,6 +186,15 @@ impl Talk {
     fn hold(&mut self) {
         if let Some((feed, _)) = self.media.take() {
             self.session.detach(feed);
+        }
+    }
+
+    /// Tells what the stream consists of, to who gets no media.
+    fn describe(&self, tracks: &[Track]) {
+        if !tracks.is_empty() {
+            let words = Parcel::plain_text(&tracks_json(tracks));
+            // A client that takes nothing is closed by its session.
+            let _ = self.session.send(words);
         }
     }
 

@@ -89,6 +89,8 @@ pub(super) enum Word {
     /// The first word of a viewer.
     Watch {
         resume: Option<Resume>,
+        /// False if its media come by another connection.
+        media: Option<bool>,
     },
     /// The first word of a publisher.
     Publish {
