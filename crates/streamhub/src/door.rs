@@ -218,6 +218,9 @@ impl StreamHub {
     /// When there is no such stream.
     pub fn observe(&self, key: &str) -> Result<Observer, WatchRefusal> {
         let room = self.shared.room(key).ok_or_else(|| self.no_stream(key))?;
+        // To know what the stream consists of, its frames must be looked at, as for a viewer.
+        let by_door = room.is_by_door();
+        room.relay.lock().mirror_to(&room.channel, by_door);
         Ok(Observer { room })
     }
 
@@ -393,6 +396,12 @@ impl Observer {
     /// How the stream stands, and each change.
     pub fn news(&self) -> watch::Receiver<News> {
         self.room.news.subscribe()
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.room.relay.lock().mirror_left(&self.room.channel);
     }
 }
 
