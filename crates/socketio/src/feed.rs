@@ -51,6 +51,11 @@ impl Outlet {
         self.0.offer(place, message.main_parcel())
     }
 
+    /// Has the processor fetch what [`Outlet::offer`] will look at.
+    pub fn prepare(&self) {
+        self.0.prepare();
+    }
+
     /// Gives it back to the session, which then polls the feed.
     pub fn give_back(&self) {
         self.0.give_back();

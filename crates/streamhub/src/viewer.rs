@@ -289,4 +289,8 @@ impl feed::Outlet<Packet> for Direct {
     fn give_back(&self) {
         self.0.give_back();
     }
+
+    fn prepare(&self) {
+        self.0.prepare();
+    }
 }

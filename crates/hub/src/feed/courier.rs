@@ -28,6 +28,9 @@ pub trait Outlet<P>: Send + 'static {
 
     /// Gives it back to its owner and wakes it, if it is lent.
     fn give_back(&self);
+
+    /// It is the next but one to be offered something: a chance to have its memory near by then.
+    fn prepare(&self) {}
 }
 
 /// What became of an offer.
@@ -214,7 +217,11 @@ async fn run<P: Clone + Send + 'static>(
 /// Brings one packet to all, and says to how many.
 async fn bring<P: 'static>(list: &mut [Option<Box<dyn Outlet<P>>>], place: u64, packet: P) -> u64 {
     let mut brought = 0;
-    for entry in list {
+    for at in 0..list.len() {
+        if let Some(Some(soon)) = list.get(at + 2) {
+            soon.prepare();
+        }
+        let entry = &mut list[at];
         let Some(outlet) = entry else { continue };
         match outlet.offer(place, &packet) {
             Offered::Taken => {

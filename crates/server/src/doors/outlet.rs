@@ -43,4 +43,8 @@ impl feed::Outlet<Packet> for Direct {
     fn give_back(&self) {
         self.outlet.give_back();
     }
+
+    fn prepare(&self) {
+        self.outlet.prepare();
+    }
 }
