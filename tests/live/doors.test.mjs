@@ -297,3 +297,30 @@ test('bytes of every kind of damage neither end the server nor make it grow', as
   const grown = (await rss()) - before;
   assert.ok(grown < 60_000, `${grown} kB more`);
 });
+
+test('viewers of every door count as connections, and who is one too many is told so', async () => {
+  const small = await Server.start({ args: ['--connections-max', '8'] });
+  try {
+    const bytes = await recording('WebM VP8');
+    const request = new Put(small, 'crowd', bearer('mine'));
+    await request.write(bytes.subarray(0, bytes.length / 2));
+    await live(small, 'crowd');
+    const sockets = [];
+    const status = async () => {
+      const socket = net.connect(small.port, '127.0.0.1');
+      sockets.push(socket);
+      socket.on('error', () => {});
+      socket.write('GET /live/crowd.webm HTTP/1.1\r\nHost: x\r\n\r\n');
+      const [first] = await once(socket, 'data');
+      return Number(first.toString('latin1').split(' ')[1]);
+    };
+    const answers = [];
+    for (let n = 0; n < 12; n++) answers.push(await status());
+    assert.equal(answers.at(-1), 503);
+    assert.ok(answers.filter((one) => one === 200).length <= 8, answers.join(' '));
+    for (const socket of sockets) socket.destroy();
+    request.cut();
+  } finally {
+    await small.stop();
+  }
+});

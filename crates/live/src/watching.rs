@@ -149,15 +149,31 @@ impl Watching {
     /// Lends the viewer's outlet to the channel's courier, who puts there what follows as it comes; see
     /// [`Cursor::lend`]. Only for a viewer that has everything up to now and is given everything.
     pub fn lend(&mut self, outlet: &(impl Outlet<Packet> + Clone)) -> bool {
-        self.place == Place::Live && self.ladder.gives_all() && self.cursor.lend(outlet)
+        if self.place != Place::Live || !self.ladder.gives_all() {
+            return false;
+        }
+        let before = self.cursor.place();
+        let lent = self.cursor.lend(outlet);
+        if !lent {
+            // A courier may have been quicker.
+            self.has_read(before);
+        }
+        lent
     }
 
     /// The outlet is back; everything before `place` was put there, no init packet among it.
     pub fn returned(&mut self, place: u64) {
-        if place == self.cursor.place() {
+        let before = self.cursor.place();
+        self.cursor.returned(place);
+        self.has_read(before);
+    }
+
+    /// A courier has brought everything from `before` to the cursor's place.
+    fn has_read(&mut self, before: u64) {
+        let place = self.cursor.place();
+        if place == before {
             return;
         }
-        self.cursor.returned(place);
         self.cursor.feed().visit_from(place - 1, |packet| {
             if let Content::Frame { sequence, .. } = packet.content {
                 self.next = Some(sequence + 1);

@@ -75,9 +75,9 @@ pub(crate) async fn run(
             continue;
         }
 
-        // A WebSocket leaves its HTTP task, hence open sessions are counted beside the tasks.
-        let full =
-            serving.load(Ordering::Relaxed) + socketio.sessions() >= limits.connections_max.0;
+        // A WebSocket and a stream over HTTP leave their HTTP task, hence open sessions are counted beside the tasks.
+        let open = serving.load(Ordering::Relaxed) + socketio.sessions() + doors.sessions();
+        let full = open >= limits.connections_max.0;
         if full && !house_is_full {
             tracing::warn!(
                 max = limits.connections_max.0,

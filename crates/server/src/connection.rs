@@ -1,7 +1,7 @@
 //! Serves one accepted connection: HTTP/1.1 through hyper, with upgrades, until it ends or the server stops.
 
 use crate::config::Connections;
-use crate::doors::Doors;
+use crate::doors::{self, Doors};
 use crate::icecast::{self, Opening, UntilClosed};
 use abanico_socketio::PeerAddr;
 use axum::Router;
@@ -44,13 +44,20 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     let begin = async {
-        match doors.answer(stream, peer).await {
-            Some(stream) => Some(icecast::look(stream, limits.header_bytes_max.0).await),
-            None => None,
+        match timeout(limits.header_timeout.0, doors::look(&stream, peer)).await {
+            Ok(Some(request)) => {
+                doors.answer(request, stream).await;
+                None
+            }
+            Ok(None) => {
+                let look = icecast::look(stream, limits.header_bytes_max.0);
+                Some(timeout(limits.header_timeout.0, look).await)
+            }
+            Err(elapsed) => Some(Err(elapsed)),
         }
     };
     let looked = tokio::select! {
-        looked = timeout(limits.header_timeout.0, begin) => looked.transpose(),
+        looked = begin => looked,
         () = stop.cancelled() => return,
     };
     let Some(looked) = looked else {

@@ -24,7 +24,6 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -40,20 +39,25 @@ const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
 impl Doors {
     /// No sessions yet.
-    pub(crate) fn new(streamhub: StreamHub) -> Self {
+    pub(crate) fn new(streamhub: StreamHub, sessions_max: usize) -> Self {
         Self {
             streamhub,
             sessions: PlainSessions::new(Config {
                 max_payload: MESSAGE_BYTES_MAX,
+                sessions_max,
                 ..Config::default()
             }),
         }
     }
 
-    /// Answers a connection that begins with a request to watch over plain HTTP, and carries the answer past hyper; gives
-    /// the connection back if it begins with anything else. For plain TCP only.
-    pub(crate) async fn answer(&self, stream: TcpStream, peer: SocketAddr) -> Option<TcpStream> {
-        direct::answer(&self.sessions, &self.streamhub, stream, peer).await
+    /// Answers a request to watch over plain HTTP, and carries the answer past hyper.
+    pub(crate) async fn answer(&self, request: direct::Request, stream: TcpStream) {
+        direct::answer(&self.sessions, &self.streamhub, request, stream).await;
+    }
+
+    /// How many connections watch or publish here that hyper has let go of.
+    pub(crate) fn sessions(&self) -> usize {
+        self.sessions.sessions()
     }
 
     /// Ends all sessions: WebSockets are closed with 1001.
@@ -61,6 +65,8 @@ impl Doors {
         self.sessions.shutdown().await;
     }
 }
+
+pub(crate) use direct::look;
 
 /// What stands behind the dot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -233,17 +233,35 @@ impl Feed for ViewerFeed {
 
     fn lend(&mut self, outlet: &socketio::Outlet) -> bool {
         // To put packets there as they are is right only for a viewer that is given everything.
-        matches!(self.state, State::Playing(_))
+        let may_lend = matches!(self.state, State::Playing(_))
             && self.ladder.gives_all()
-            && self.next.is_none()
-            && self.cursor.lend(&Direct(outlet.clone()))
+            && self.next.is_none();
+        if !may_lend {
+            return false;
+        }
+        let before = self.cursor.place();
+        let lent = self.cursor.lend(&Direct(outlet.clone()));
+        if !lent {
+            // A courier may have been quicker.
+            self.has_read(before);
+        }
+        lent
     }
 
     fn returned(&mut self, place: u64) {
-        if place == self.cursor.place() {
+        let before = self.cursor.place();
+        self.cursor.returned(place);
+        self.has_read(before);
+    }
+}
+
+impl ViewerFeed {
+    /// A courier has brought everything from `before` to the cursor's place.
+    fn has_read(&mut self, before: u64) {
+        let place = self.cursor.place();
+        if place == before {
             return;
         }
-        self.cursor.returned(place);
         let mut hold = None;
         self.cursor.feed().visit_from(place - 1, |packet| {
             hold = Some(match packet.content {

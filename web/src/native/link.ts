@@ -160,8 +160,7 @@ export class Link {
     if (this.#state === LINK.closed) return;
     const closing = closingOf(code, this.#lastError);
     if (!this.#wasOpen && ++this.#vain >= VAIN_MAX) {
-      this.#set(LINK.closed);
-      this.#host.refused({ kind: 'over', reason: 'no-door', message: this.#url });
+      void this.#judgeDoor();
       return;
     }
     this.#set(closing.kind === 'over' ? LINK.closed : LINK.cut);
@@ -169,6 +168,21 @@ export class Link {
     if (closing.kind === 'over') return;
     const wait = closing.kind === 'later' ? this.#backoff.asked(closing.afterMs) : this.#backoff.next();
     this.#timer = setTimeout(() => this.open(), wait);
+  }
+
+  /** No attempt has worked: where there is a server there is no door; where there is none it may come back. */
+  async #judgeDoor(): Promise<void> {
+    this.#set(LINK.cut);
+    const url = new URL('/health', this.#url.replace(/^ws/, 'http'));
+    const answers = await fetch(url, { mode: 'no-cors', cache: 'no-store' }).then(
+      () => true,
+      () => false,
+    );
+    if (this.#state === LINK.closed) return;
+    if (answers) {
+      this.#set(LINK.closed);
+      this.#host.refused({ kind: 'over', reason: 'no-door', message: this.#url });
+    } else this.#timer = setTimeout(() => this.open(), this.#backoff.next());
   }
 
   #stop(): void {

@@ -37,6 +37,7 @@ export class MsePath implements Path {
   #queuedBytes = 0;
   #request: AbortController | undefined;
   #againTimer: number | undefined;
+  #isLinked = false;
   #vain = 0;
   /** Server's clock minus media time, ms: the least seen. */
   #base: number | undefined;
@@ -75,6 +76,7 @@ export class MsePath implements Path {
       ended: () => host.ended(),
       link: (state) => {
         host.link(state);
+        this.#isLinked = state === LINK.open;
         if (state === LINK.open && !this.#request && this.#tracks.length > 0) this.#open();
       },
       refused: (reason, _message, isFinal) => host.refused(reason, isFinal),
@@ -268,6 +270,8 @@ export class MsePath implements Path {
   #broken(): void {
     if (this.#isClosed || !this.#request) return;
     this.#detach();
+    // Without a link there is no server to ask: when the link is back, so is the request, and nothing was tried in vain.
+    if (!this.#isLinked) return;
     this.#vain += 1;
     if (this.#vain > VAIN_MAX) this.#fail({ kind: 'broken' });
     else this.#againTimer = window.setTimeout(() => this.#open(), AGAIN_MS);

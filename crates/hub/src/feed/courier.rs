@@ -9,6 +9,7 @@
 use super::{Feed, Shared};
 use crate::sync::{self, Arc, AtomicBool, AtomicU64, AtomicWaker, Mutex, OnceLock, Ordering};
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
 /// Where a reader's packets can be put from outside of its task.
@@ -223,7 +224,13 @@ async fn bring<P: 'static>(list: &mut [Option<Box<dyn Outlet<P>>>], place: u64, 
         }
         let entry = &mut list[at];
         let Some(outlet) = entry else { continue };
-        match outlet.offer(place, &packet) {
+        // Outlets are foreign code. One that panics must not cost the others their courier; its owner finds out by itself.
+        let offered = catch_unwind(AssertUnwindSafe(|| outlet.offer(place, &packet)));
+        let offered = offered.unwrap_or_else(|_| {
+            outlet.give_back();
+            Offered::Busy
+        });
+        match offered {
             Offered::Taken => {
                 brought += 1;
                 if brought % BROUGHT_AT_ONCE == 0 {

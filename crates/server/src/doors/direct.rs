@@ -7,14 +7,14 @@
 use super::conversation::{Closing, Conversation};
 use super::outlet::Direct;
 use super::{Ending, split, watch};
-use abanico_live::{Item, Packet, Watching};
+use abanico_live::{Format, Item, Packet, Watching};
 use abanico_socketio::PeerAddr;
 use abanico_socketio::engine::{self, Outlet, Parcel, PlainSessions, Session};
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::Viewer;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::Response;
 use http_body_util::BodyExt;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -32,29 +32,52 @@ const HEAD_BYTES_MAX: usize = 4096;
 /// Most headers of a request that is answered here.
 const HEADERS_MAX: usize = 32;
 
-/// Answers the connection if it begins with a request to watch; gives it back if not.
-pub(super) async fn answer(
-    sessions: &PlainSessions,
-    streamhub: &StreamHub,
-    mut stream: TcpStream,
-    peer: SocketAddr,
-) -> Option<TcpStream> {
+/// A request to watch with which a connection begins. It has only been looked at.
+pub(crate) struct Request {
+    key: String,
+    format: Format,
+    request: http::Request<()>,
+    /// Bytes of its head.
+    len: usize,
+}
+
+/// The request to watch with which the connection begins, if it is one that can be answered here. For plain TCP only.
+pub(crate) async fn look(stream: &TcpStream, peer: SocketAddr) -> Option<Request> {
     let mut first = [0; BEGINNING.len()];
     if stream.peek(&mut first).await.is_err() || first != BEGINNING {
-        return Some(stream);
+        return None;
     }
     let mut head = vec![0; HEAD_BYTES_MAX];
     let peeked = stream.peek(&mut head).await.unwrap_or(0);
-    let Some((name, request, len)) = parse(&head[..peeked], peer) else {
-        return Some(stream);
-    };
+    let (name, request, len) = parse(&head[..peeked], peer)?;
     let (key, Some(Ending::Stream(format))) = split(&name) else {
-        return Some(stream);
-    };
-    let joined = watch::join(streamhub, key, format).await;
-    if stream.read_exact(&mut head[..len]).await.is_err() {
-        // It has gone meanwhile.
         return None;
+    };
+    Some(Request {
+        key: key.to_owned(),
+        format,
+        request,
+        len,
+    })
+}
+
+/// Answers the request.
+pub(super) async fn answer(
+    sessions: &PlainSessions,
+    streamhub: &StreamHub,
+    asked: Request,
+    mut stream: TcpStream,
+) {
+    let Request {
+        key,
+        format,
+        request,
+        len,
+    } = asked;
+    let joined = watch::join(streamhub, &key, format).await;
+    if stream.read_exact(&mut vec![0; len]).await.is_err() {
+        // It has gone meanwhile.
+        return;
     }
     match joined {
         Ok((viewer, watching)) => {
@@ -78,11 +101,10 @@ pub(super) async fn answer(
             });
         }
     }
-    None
 }
 
 /// The name behind `/live/`, the request, and the bytes of its head. `None` if it is whatever hyper should see.
-fn parse(bytes: &[u8], peer: SocketAddr) -> Option<(String, Request<()>, usize)> {
+fn parse(bytes: &[u8], peer: SocketAddr) -> Option<(String, http::Request<()>, usize)> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut parsed = httparse::Request::new(&mut headers);
     let httparse::Status::Complete(len) = parsed.parse(bytes).ok()? else {
@@ -94,7 +116,7 @@ fn parse(bytes: &[u8], peer: SocketAddr) -> Option<(String, Request<()>, usize)>
     }
     let uri: http::Uri = parsed.path?.parse().ok()?;
     let name = uri.path().strip_prefix("/live/")?.to_owned();
-    let mut request = Request::builder().uri(uri);
+    let mut request = http::Request::builder().uri(uri);
     for header in &*parsed.headers {
         let concerns_the_connection = ["upgrade", "expect", "content-length", "transfer-encoding"]
             .iter()

@@ -35,9 +35,17 @@ pub(super) async fn stream(
     head: bool,
 ) -> Response<Body> {
     if head {
-        return match streamhub.picture(key) {
-            Ok(_) => answer(format, Body::empty()),
-            Err(refusal) => refuse_viewer(refusal),
+        let observer = match streamhub.observe(key) {
+            Ok(observer) => observer,
+            Err(refusal) => return refuse_viewer(refusal),
+        };
+        // Of a stream of which nothing is known yet, nothing can be said against it.
+        let tracks = observer.channel().tracks();
+        return match format.suits(&tracks) {
+            Err(unsuitable) if !tracks.is_empty() => {
+                say(StatusCode::NOT_ACCEPTABLE, &unsuitable.to_string())
+            }
+            _ => answer(format, Body::empty()),
         };
     }
     match join(streamhub, key, format).await {

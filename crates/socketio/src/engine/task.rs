@@ -162,6 +162,10 @@ impl<D: Driver> Task<D> {
         let next = loop {
             match self.heartbeat.beat(now) {
                 Beat::Wait(until) => break until,
+                // A body has nobody who answers: the system asks whether the client is still there.
+                Beat::Ping | Beat::Dead if self.ticket.shared.wire == Wire::Body => {
+                    self.heartbeat.pong(now);
+                }
                 Beat::Ping => self.ping_due = true,
                 Beat::Dead if !self.driver.accepts() => self.heartbeat.excuse(now),
                 Beat::Dead => return Err(Ending::of(DisconnectReason::PingTimeout)),
@@ -377,8 +381,7 @@ impl<D: Driver> Task<D> {
             match self.ticket.shared.wire {
                 Wire::EngineIo => self.outbox.push(Parcel::ping()),
                 Wire::WebSocket => self.outbox.push(Parcel::plain_ping()),
-                // The system asks whether the client is still there.
-                Wire::Body => self.heartbeat.pong(Instant::now()),
+                Wire::Body => {}
             }
         }
         {

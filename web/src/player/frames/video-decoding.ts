@@ -8,6 +8,8 @@ import { fromBase64, type VideoTrack } from '../../native/messages.ts';
 import type { PathFailure } from '../path.ts';
 
 const OUT_MAX = 8;
+/** Chunks that may be inside the decoder: it may keep some back to put pictures into their order. */
+const INSIDE_MAX = 24;
 /** More than this waiting, and the decoder does not keep up. */
 const QUEUE_MAX = 90;
 /** What is so late and waits before a keyframe is left behind for it. */
@@ -52,6 +54,7 @@ export class VideoDecoding implements Decoding {
   readonly #host: DecodingHost;
   readonly #about = new Map<number, { capturedAt: number; arrival: number }>();
   #decoder: VideoDecoder | undefined;
+  #config: VideoDecoderConfig | undefined;
   #isReady = false;
   #queue: { frame: Frame; arrival: number }[] = [];
   #breaks = 0;
@@ -68,7 +71,7 @@ export class VideoDecoding implements Decoding {
     this.#queue.push({ frame, arrival });
     if (this.#queue.length > QUEUE_MAX) {
       const lost = this.#queue.length;
-      this.#queue = [];
+      this.restart();
       this.#host.lost(lost);
     }
     this.pump();
@@ -77,7 +80,7 @@ export class VideoDecoding implements Decoding {
   pump(): void {
     const decoder = this.#decoder;
     if (!this.#isReady || decoder?.state !== 'configured') return;
-    while (this.#queue.length > 0 && this.#host.waiting() + this.#about.size < OUT_MAX) {
+    while (this.#queue.length > 0 && this.#hasRoom()) {
       const next = this.#queue.shift();
       if (!next) return;
       const { frame, arrival } = next;
@@ -98,8 +101,17 @@ export class VideoDecoding implements Decoding {
     }
   }
 
+  #hasRoom(): boolean {
+    const waiting = this.#host.waiting();
+    return waiting + this.#about.size < OUT_MAX || (waiting === 0 && this.#about.size < INSIDE_MAX);
+  }
+
   restart(): void {
     this.#queue = [];
+    this.#about.clear();
+    if (this.#decoder?.state !== 'configured' || !this.#config) return;
+    this.#decoder.reset();
+    this.#decoder.configure(this.#config);
   }
 
   close(): void {
@@ -127,7 +139,8 @@ export class VideoDecoding implements Decoding {
     const decoder = new VideoDecoder({
       output: (image) => {
         const about = this.#about.get(image.timestamp);
-        this.#about.delete(image.timestamp);
+        // Pictures come out in their order: a chunk before this one that has not become one never will.
+        for (const earlier of this.#about.keys()) if (earlier <= image.timestamp) this.#about.delete(earlier);
         if (decoder !== this.#decoder || !about) {
           image.close();
           return;
@@ -141,6 +154,7 @@ export class VideoDecoding implements Decoding {
       },
     });
     decoder.configure(config);
+    this.#config = config;
     this.#decoder = decoder;
     this.#isReady = true;
     this.pump();

@@ -29,6 +29,7 @@ export class VideoEncoding {
   #encoder: VideoEncoder | undefined;
   #config: VideoEncoderConfig | undefined;
   #source: Size | undefined;
+  #isClosed = false;
   #isChoosing = false;
   #inside = 0;
   #breaks = 0;
@@ -78,6 +79,11 @@ export class VideoEncoding {
   }
 
   close(): void {
+    this.#isClosed = true;
+    this.#end();
+  }
+
+  #end(): void {
     if (this.#encoder && this.#encoder.state !== 'closed') this.#encoder.close();
     this.#encoder = undefined;
   }
@@ -112,6 +118,13 @@ export class VideoEncoding {
         .map((codec) => encoderConfig(codec, size, framesPerSecond, this.#bitsPerSecond)),
     );
     this.#isChoosing = false;
+    if (this.#isClosed) return;
+    const now = this.#source;
+    if (now && (now.width !== source.width || now.height !== source.height)) {
+      // The source has turned or changed its size meanwhile.
+      void this.#choose(now);
+      return;
+    }
     if (!config) {
       this.#host.unable('no video codec encodes');
       return;
@@ -120,7 +133,7 @@ export class VideoEncoding {
   }
 
   #begin(config: VideoEncoderConfig): void {
-    this.close();
+    this.#end();
     this.#config = { ...config, bitrate: this.#bitsPerSecond };
     this.#inside = 0;
     this.#described = '';
@@ -156,7 +169,7 @@ export class VideoEncoding {
   }
 
   #broke(message: string): void {
-    this.close();
+    this.#end();
     if (this.#config) this.#broken.add(this.#config.codec);
     this.#breaks += 1;
     if (this.#breaks >= BREAKS_MAX) this.#host.unable(message);

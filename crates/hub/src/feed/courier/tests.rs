@@ -22,6 +22,7 @@ struct Inner {
 struct State {
     lent: bool,
     gone: bool,
+    panics: bool,
     place: u64,
     room: usize,
     got: Vec<u32>,
@@ -66,6 +67,7 @@ impl Outlet<u32> for Socket {
 
     fn offer(&self, place: u64, packet: &u32) -> Offered {
         let mut state = self.0.state.lock();
+        assert!(!state.panics, "an outlet that panics");
         let offered = if state.gone {
             Offered::Gone
         } else if !state.lent || state.place > place {
@@ -191,6 +193,19 @@ async fn outlets_of_readers_that_went_make_room_for_others() {
     feed.push(1, 10);
     socket.until(|state| state.got == [1]).await;
     assert!(gone.got().is_empty());
+}
+
+#[tokio::test]
+async fn an_outlet_that_panics_goes_back_to_its_owner_and_costs_nobody_else_anything() {
+    let feed = feed();
+    let (faulty, sound) = (Socket::with_room(9), Socket::with_room(9));
+    let mut cursors = [feed.cursor(), feed.cursor()];
+    assert!(cursors[0].lend(&faulty) && cursors[1].lend(&sound));
+    faulty.0.state.lock().panics = true;
+    feed.push(1, 10);
+    feed.push(2, 10);
+    sound.until(|state| state.got == [1, 2]).await;
+    assert!(!faulty.0.state.lock().lent);
 }
 
 #[tokio::test]
