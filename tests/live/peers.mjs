@@ -121,11 +121,27 @@ export class Get {
     Object.assign(get, { response, status: response.status, type: response.headers.get('content-type') });
     get.ended = (async () => {
       const parts = [];
-      for await (const part of response.body ?? []) parts.push(part);
+      for await (const part of response.body ?? []) {
+        parts.push(part);
+        get.#count(part.length);
+      }
       return Buffer.concat(parts);
     })();
     get.ended.catch(() => {});
     return get;
+  }
+
+  #received = 0;
+  #awaited = [];
+
+  #count(length) {
+    this.#received += length;
+    this.#awaited = this.#awaited.filter(({ bytes, resolve }) => this.#received < bytes || resolve());
+  }
+
+  /** Waits until this much has come: a header is below a kilobyte, a keyframe of these recordings above. */
+  async received(bytes = 1_000) {
+    if (this.#received < bytes) await new Promise((resolve) => this.#awaited.push({ bytes, resolve }));
   }
 
   async text() {
