@@ -131,7 +131,8 @@ impl Channel {
     }
 
     /// A viewer of the native format that has every frame up to and with `sequence` of `epoch`. It is given the rest if
-    /// that is still held, or else the newest group.
+    /// that lies in the newest group or less than a second before it; or else it is told how much it missed, and given the
+    /// newest group.
     pub fn resume(&self, epoch: &str, sequence: u32) -> Watching {
         let next = (*epoch == *self.0.epoch).then(|| u64::from(sequence) + 1);
         self.join(Format::Native, next)
@@ -196,7 +197,7 @@ impl Channel {
         state.group.clear();
         state.timeline.rewind();
         for packager in state.packagers.iter_mut().flatten() {
-            packager.begin_group();
+            packager.forget_group();
         }
     }
 
@@ -208,10 +209,8 @@ impl Channel {
         if state.ended {
             cursor.feed().finish(None);
         }
-        // Where a viewer stands that resumes, if the frame after its last is still to be had.
-        let first = state.group.frames().first().map(|first| first.sequence);
-        let next =
-            next.filter(|next| first.is_some_and(|first| (first..=state.next).contains(next)));
+        // Nobody has what did not come yet.
+        let next = next.filter(|next| *next <= state.next);
         drop(state);
         self.0.watching.fetch_add(1, Ordering::Relaxed);
         let ladder = Ladder::new(self.0.ladder);
@@ -298,6 +297,8 @@ impl State {
             return false;
         };
         let video = track.is_video();
+        // Of pictures the newest is all that one could want.
+        let is_picture = track.codec == Codec::Jpeg;
         let has_video = self.tracks.iter().any(Track::is_video);
         let now = now();
         self.timeline.place(&mut frame, life);
@@ -312,10 +313,11 @@ impl State {
         self.next += 1;
         let keyframe = video && placed.frame.keyframe;
         if self.group.begins_with(&placed, has_video) {
+            self.group.begin(placed.clone(), !is_picture);
+            let held_from = self.group.held_from().unwrap_or(placed.sequence);
             for packager in self.packagers.iter_mut().flatten() {
-                packager.begin_group();
+                packager.begin_group(held_from);
             }
-            self.group.begin(placed.clone());
         } else {
             self.group.add(placed.clone());
         }
@@ -333,6 +335,9 @@ impl State {
             let mut packager = Packager::new(self.packagers_made, format, &self.pool);
             if !self.tracks.is_empty() {
                 packager.begin(&self.tracks, self.version)?;
+                for placed in self.group.lead() {
+                    packager.catch_up_lead(placed);
+                }
                 for placed in self.group.frames() {
                     packager.catch_up(placed);
                 }

@@ -1,9 +1,11 @@
 //! The newest group: a keyframe of the video track and everything since, sound included.
 //!
-//! A stream without video begins a group now and then with any frame of its sound.
+//! A stream without video begins a group now and then with any frame of its sound. What came right before the group is
+//! kept a little longer, its lead, for viewers who come back to where they were.
 
 use crate::pool::Pool;
 use abanico_media::frame::Frame;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,12 +28,18 @@ pub(crate) struct Group {
     pool: Arc<Pool>,
     frames: Vec<Placed>,
     bytes: usize,
+    /// The frames right before the group's first.
+    lead: VecDeque<Placed>,
+    lead_bytes: usize,
     /// Counts groups, so that whoever reads one notices the next.
     number: u64,
 }
 
 /// What sound alone begins a group after.
 const SOUND_GROUP: Duration = Duration::from_secs(1);
+
+/// A player that comes back would not show what lies further behind the newest group than this.
+const LEAD: Duration = Duration::from_secs(1);
 
 /// What keeping a frame costs beside its payload.
 const FRAME_CHARGE: usize = 256;
@@ -42,6 +50,8 @@ impl Group {
             pool,
             frames: Vec::new(),
             bytes: 0,
+            lead: VecDeque::new(),
+            lead_bytes: 0,
             number: 0,
         }
     }
@@ -55,9 +65,25 @@ impl Group {
         from.is_none_or(|from| placed.frame.timestamp.abs_diff(from) >= SOUND_GROUP)
     }
 
-    /// Begins the next group.
-    pub(crate) fn begin(&mut self, placed: Placed) {
-        self.clear();
+    /// Begins the next group. `with_lead` keeps what came right before it.
+    pub(crate) fn begin(&mut self, placed: Placed, with_lead: bool) {
+        if with_lead {
+            self.lead.extend(self.frames.drain(..));
+            self.lead_bytes += std::mem::take(&mut self.bytes);
+            let too_old = |first: &Placed| first.frame.timestamp + LEAD < placed.frame.timestamp;
+            // A lead is no reason to hold much more than the group.
+            let most = self.pool.bounds.group_bytes_max / 4;
+            while let Some(first) = self.lead.front()
+                && (self.lead_bytes > most || too_old(first))
+            {
+                let bytes = charge(first);
+                self.lead_bytes -= bytes;
+                self.pool.give_back(bytes);
+                self.lead.pop_front();
+            }
+        } else {
+            self.clear();
+        }
         self.number += 1;
         self.append(placed);
     }
@@ -70,7 +96,7 @@ impl Group {
     }
 
     fn append(&mut self, placed: Placed) {
-        let bytes = placed.frame.payload.len() + FRAME_CHARGE;
+        let bytes = charge(&placed);
         let too_long = self.bytes + bytes > self.pool.bounds.group_bytes_max;
         if too_long || !self.pool.take(bytes) {
             return self.clear();
@@ -79,11 +105,24 @@ impl Group {
         self.frames.push(placed);
     }
 
-    /// Lets go of the group.
+    /// Lets go of the group and of its lead.
     pub(crate) fn clear(&mut self) {
-        self.pool.give_back(self.bytes);
+        self.pool.give_back(self.bytes + self.lead_bytes);
         self.bytes = 0;
+        self.lead_bytes = 0;
         self.frames.clear();
+        self.lead.clear();
+    }
+
+    /// What came right before the group, without a gap.
+    pub(crate) fn lead(&self) -> impl Iterator<Item = &Placed> {
+        self.lead.iter()
+    }
+
+    /// The number of the oldest frame that is held.
+    pub(crate) fn held_from(&self) -> Option<u64> {
+        let first = self.lead.front().or(self.frames.first())?;
+        Some(first.sequence)
     }
 
     pub(crate) fn frames(&self) -> &[Placed] {
@@ -93,6 +132,10 @@ impl Group {
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
+}
+
+fn charge(placed: &Placed) -> usize {
+    placed.frame.payload.len() + FRAME_CHARGE
 }
 
 impl Drop for Group {

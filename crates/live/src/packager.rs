@@ -13,6 +13,7 @@ use abanico_media::mp4;
 use abanico_media::package::PackageError;
 use abanico_media::webm::{self, DocType};
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -280,6 +281,8 @@ pub(crate) struct Packager {
     tracks: Arc<[Track]>,
     init: Option<Packet>,
     group: Vec<Packet>,
+    /// What came right before the group. Of the native format alone: other players cannot say where they were.
+    lead: VecDeque<Packet>,
 }
 
 impl Packager {
@@ -293,6 +296,7 @@ impl Packager {
             tracks: Arc::default(),
             init: None,
             group: Vec::new(),
+            lead: VecDeque::new(),
         }
     }
 
@@ -304,7 +308,7 @@ impl Packager {
         let form = Form::new(self.format, tracks)?;
         let packet = Packet::init(form.init(tracks), version);
         let goes_on = form.goes_on(&self.tracks, tracks);
-        self.group.clear();
+        self.forget_group();
         self.init = Some(match &self.init {
             // Who watches needs nothing new; who comes is given what is right now.
             Some(before) if goes_on => Packet {
@@ -321,9 +325,25 @@ impl Packager {
         Ok(())
     }
 
-    /// A new group begins: the one before is kept no longer.
-    pub(crate) fn begin_group(&mut self) {
+    /// A new group begins. What came before it is kept from the frame of the number `held_from` on.
+    pub(crate) fn begin_group(&mut self, held_from: u64) {
+        if self.format != Format::Native {
+            return self.group.clear();
+        }
+        self.lead.extend(self.group.drain(..));
+        while self
+            .lead
+            .front()
+            .is_some_and(|first| first.sequence() < Some(held_from))
+        {
+            self.lead.pop_front();
+        }
+    }
+
+    /// Nothing that came before is a beginning for what comes.
+    pub(crate) fn forget_group(&mut self) {
         self.group.clear();
+        self.lead.clear();
     }
 
     /// Packages a frame, and keeps it if it is `held` in the newest group.
@@ -334,7 +354,7 @@ impl Packager {
         if held {
             self.group.push(packet.clone());
         } else {
-            self.group.clear();
+            self.forget_group();
         }
         let bytes = packet.len();
         self.feed.push(packet, bytes);
@@ -346,12 +366,25 @@ impl Packager {
         self.group.extend(packet);
     }
 
+    /// Packages a frame of the newest group's lead for those who come back.
+    pub(crate) fn catch_up_lead(&mut self, placed: &Placed) {
+        if self.format == Format::Native {
+            let packet = self.package(placed);
+            self.lead.extend(packet);
+        }
+    }
+
     pub(crate) fn init(&self) -> Option<&Packet> {
         self.init.as_ref()
     }
 
     pub(crate) fn group(&self) -> &[Packet] {
         &self.group
+    }
+
+    /// The packets right before the group, without a gap.
+    pub(crate) fn lead(&self) -> &VecDeque<Packet> {
+        &self.lead
     }
 
     fn package(&mut self, placed: &Placed) -> Option<Packet> {

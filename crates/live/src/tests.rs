@@ -243,7 +243,7 @@ async fn a_viewer_that_lags_again_and_again_is_given_keyframes_and_then_everythi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_viewer_that_resumes_is_given_the_rest_or_else_the_newest_group() {
+async fn a_viewer_that_resumes_is_given_the_rest_of_the_newest_group_or_of_the_second_before_it() {
     let channel = channel();
     let mut publisher = Publisher::new(&channel);
     for (at, keyframe) in [
@@ -258,9 +258,73 @@ async fn a_viewer_that_resumes_is_given_the_rest_or_else_the_newest_group() {
     let epoch = channel.epoch().to_owned();
     assert_eq!(short(&mut channel.resume(&epoch, 3)), "iv");
     assert_eq!(short(&mut channel.resume(&epoch, 4)), "i");
-    for (epoch, sequence) in [(&*epoch, 0), (&*epoch, 99), ("another", 3)] {
+    assert_eq!(short(&mut channel.resume(&epoch, 0)), "ivKvv");
+    for (epoch, sequence) in [(&*epoch, 99), ("another", 3)] {
         assert_eq!(short(&mut channel.resume(epoch, sequence)), "iKvv");
     }
+    // While somebody watches, what comes back finds the same as when nobody does.
+    let watching = channel.watch(Format::Native).unwrap();
+    for at in 5..35 {
+        publisher.video(at * 40, at % 10 == 0);
+    }
+    assert_eq!(
+        short(&mut channel.resume(&epoch, 20)),
+        format!("i{}Kvvvv", "v".repeat(9))
+    );
+    drop(watching);
+    assert_eq!(
+        short(&mut channel.resume(&epoch, 9)),
+        format!("i{}Kvvvv", format!("K{}", "v".repeat(9)).repeat(2))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_that_resumes_too_late_is_told_what_it_missed_and_given_the_newest_group() {
+    let channel = channel();
+    let mut publisher = Publisher::new(&channel);
+    for at in 0..60 {
+        publisher.video(at * 100, at % 20 == 0);
+    }
+    let epoch = channel.epoch().to_owned();
+    let group = format!("K{}", "v".repeat(19));
+    // The newest group begins with frame 40, and a second before it came frame 30.
+    assert_eq!(
+        short(&mut channel.resume(&epoch, 29)),
+        format!("i{}{group}", "v".repeat(10))
+    );
+    for sequence in [28, 3] {
+        let missed = 39 - sequence;
+        assert_eq!(
+            short(&mut channel.resume(&epoch, sequence)),
+            format!("i-{missed}{group}")
+        );
+    }
+    // Who is not done when that is old as well is told, too.
+    let mut reading = channel.resume(&epoch, 35);
+    for _ in 0..3 {
+        let _ = reading.poll_next(&mut Context::from_waker(Waker::noop()));
+    }
+    publisher.video(6000, true);
+    assert_eq!(short(&mut reading), "-22K");
+    let mut seen = channel.resume(&epoch, 58);
+    assert_eq!(short(&mut seen), "ivK");
+    publisher.video(6040, false);
+    assert_eq!(short(&mut seen), "v");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_before_the_newest_group_is_counted_and_let_go_of() {
+    let pool = Pool::new(Bounds::default());
+    let channel = Channel::new(&pool);
+    let mut publisher = Publisher::new(&channel);
+    publisher.video(0, true);
+    let one = pool.held_bytes();
+    for at in 1..200 {
+        publisher.video(at * 100, true);
+    }
+    assert!(pool.held_bytes() <= 11 * one, "{}", pool.held_bytes());
+    channel.forget_group();
+    assert_eq!(pool.held_bytes(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! One viewer's place in one format of a channel.
 //!
-//! A viewer that comes is given the init packet, the newest group and then each packet as it comes. One that lags is moved
-//! on to the newest group and told how many frames it missed. One that lags again and again is given keyframes, then a
+//! A viewer that comes is given the init packet, the newest group and then each packet as it comes. One that comes back
+//! and says what it has is given the rest, if that is recent. One that lags is moved on to the newest group and told how many frames it missed. One that lags again and again is given keyframes, then a
 //! still now and then, until it recovers. What is held for it is its place, never a packet.
 
 use crate::channel::{Channel, State, now};
@@ -48,6 +48,8 @@ pub struct Watching {
 /// Where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
+    /// It has come back, and is given what lies between its last frame and the newest group.
+    Resuming,
     /// It looks for a group that it may begin with.
     Entering,
     /// There was none: it begins with the first that comes.
@@ -69,24 +71,21 @@ impl Watching {
         next: Option<u64>,
         ladder: Ladder,
     ) -> Self {
-        let mut watching = Self {
+        Self {
             channel,
             format,
             packager,
             cursor,
-            place: Place::Entering,
+            place: if next.is_some() {
+                Place::Resuming
+            } else {
+                Place::Entering
+            },
             has: None,
-            next: None,
+            next,
             ladder,
             told: false,
-        };
-        if next.is_some() {
-            let state = watching.channel.lock();
-            watching.place = Place::Group(state.group.number());
-            drop(state);
-            watching.next = next;
         }
-        watching
     }
 
     /// What comes next; `None` when the stream has ended. Cancelling it loses nothing.
@@ -98,6 +97,7 @@ impl Watching {
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
         loop {
             let found = match self.place {
+                Place::Resuming => self.read_lead(),
                 Place::Entering => self.enter(),
                 Place::Group(number) => self.read_group(number),
                 Place::Awaiting | Place::Live | Place::Thinned(_) => None,
@@ -185,6 +185,30 @@ impl Watching {
     /// The channel that it watches.
     pub fn channel(&self) -> &Channel {
         &self.channel
+    }
+
+    /// Of what came right before the group that is held, what it has not been given yet.
+    fn read_lead(&mut self) -> Option<Item> {
+        let channel = self.channel.clone();
+        let state = channel.lock();
+        // What it missed means something to who knows what it gets.
+        if let Some(init) = self.init(&state) {
+            return Some(init);
+        }
+        let Some(packager) = state.watched(self.format, self.packager) else {
+            self.place = Place::Live;
+            return None;
+        };
+        let lead = packager.lead();
+        let first = lead.front().and_then(Packet::sequence);
+        if first.is_some() && first <= self.next {
+            let at = lead.partition_point(|packet| packet.sequence() < self.next);
+            if let Some(packet) = lead.get(at) {
+                return Some(self.give(packet.clone()));
+            }
+        }
+        drop(state);
+        self.enter()
     }
 
     fn enter(&mut self) -> Option<Item> {
