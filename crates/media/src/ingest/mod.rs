@@ -19,6 +19,7 @@ use crate::codec::{CodecError, Normal, Normalizer};
 use crate::demux::{Event, Init};
 use crate::frame::{Frame, Track};
 use crate::jpeg::multipart::{self, MultipartError};
+use crate::jpeg::sequence::{self, SequenceError};
 use crate::sniff::{Kind, sniff};
 use crate::{mp4, webm};
 
@@ -29,7 +30,7 @@ pub struct Limits {
     pub webm: webm::Limits,
     /// Of fragmented MP4.
     pub mp4: mp4::Limits,
-    /// One picture of a multipart body. A longer one is an error.
+    /// One JPEG picture. A longer one is an error.
     pub picture_bytes_max: usize,
 }
 
@@ -48,8 +49,13 @@ impl Default for Limits {
 #[non_exhaustive]
 pub enum IngestError {
     /// The first bytes are those of nothing that can be streamed.
-    #[error("neither WebM, Matroska, fragmented MP4 nor multipart JPEG")]
+    #[error("neither WebM, Matroska, fragmented MP4 nor JPEG")]
     Unrecognised,
+    /// The first bytes are those of a picture that is no JPEG.
+    #[error(
+        "{0}, and pictures are streamed as JPEG: send them so (ffmpeg: -c:v mjpeg -f mjpeg), or one by one over Socket.IO"
+    )]
+    Picture(&'static str),
     /// Every track has a codec that cannot be passed on.
     #[error("no track can be passed on: {0}")]
     NoTrack(CodecError),
@@ -62,6 +68,9 @@ pub enum IngestError {
     /// The multipart body is broken.
     #[error(transparent)]
     Multipart(#[from] MultipartError),
+    /// The pictures are broken.
+    #[error(transparent)]
+    Sequence(#[from] SequenceError),
 }
 
 /// What comes out of an [`Ingest`].
@@ -102,6 +111,7 @@ enum Source {
     WebM(Box<webm::Demuxer>),
     Mp4(Box<mp4::Demuxer>),
     Multipart(Box<multipart::Demuxer>),
+    Sequence(Box<sequence::Demuxer>),
 }
 
 /// One track of the recording.
@@ -118,7 +128,7 @@ struct Lane {
 }
 
 impl Ingest {
-    /// Takes what the bytes turn out to be: WebM, Matroska or fragmented MP4. A publisher that
+    /// Takes what the bytes turn out to be: WebM, Matroska, fragmented MP4 or JPEG pictures in a row. A publisher that
     /// returns goes on in the timeline that it left ([`Ingest::into_timeline`]).
     #[must_use]
     pub fn new(limits: Limits, timeline: Timeline) -> Self {
@@ -201,9 +211,13 @@ impl Ingest {
                     Source::Mp4(Box::new(mp4::Demuxer::new(self.limits.mp4.clone())))
                 }
                 None => Source::Unknown(BytesMut::from(&chunk[..])),
-                Some(Kind::Jpeg | Kind::Png | Kind::WebP | Kind::Unknown) => {
-                    return Err(IngestError::Unrecognised);
+                Some(Kind::Jpeg) => {
+                    let demuxer = sequence::Demuxer::new(self.limits.picture_bytes_max);
+                    Source::Sequence(Box::new(demuxer))
                 }
+                Some(Kind::Png) => return Err(IngestError::Picture("PNG")),
+                Some(Kind::WebP) => return Err(IngestError::Picture("WebP")),
+                Some(Kind::Unknown) => return Err(IngestError::Unrecognised),
             };
         }
         match &mut self.source {
@@ -211,6 +225,7 @@ impl Ingest {
             Source::WebM(demuxer) => demuxer.push(chunk, out),
             Source::Mp4(demuxer) => demuxer.push(chunk, out)?,
             Source::Multipart(demuxer) => demuxer.push(&chunk, now, out)?,
+            Source::Sequence(demuxer) => demuxer.push(&chunk, now, out)?,
         }
         Ok(())
     }

@@ -166,14 +166,18 @@ fn a_broken_frame_costs_its_track_the_frames_until_the_next_keyframe() {
 #[test]
 fn what_cannot_be_streamed_is_refused_in_words_and_for_good() {
     let theora = b"\x1a\x45\xdf\xa3\x84\x42\x86\x81\x01\x18\x53\x80\x67\xff\x16\x54\xae\x6b\x91\xae\x8f\xd7\x81\x01\x83\x81\x01\x86\x87V_OTHER\x1f\x43\xb6\x75\xff\xe7\x81\0";
-    let cases: [(&[u8], &str); 4] = [
+    let cases: [(&[u8], &str); 5] = [
         (
             b"<!doctype html>",
-            "neither WebM, Matroska, fragmented MP4 nor multipart JPEG",
+            "neither WebM, Matroska, fragmented MP4 nor JPEG",
         ),
         (
-            b"\xff\xd8\xff\xe0JFIF",
-            "neither WebM, Matroska, fragmented MP4 nor multipart JPEG",
+            b"\x89PNG\r\n\x1a\n",
+            "PNG, and pictures are streamed as JPEG: send them so (ffmpeg: -c:v mjpeg -f mjpeg), or one by one over Socket.IO",
+        ),
+        (
+            b"RIFF\x10\0\0\0WEBPVP8 ",
+            "WebP, and pictures are streamed as JPEG: send them so (ffmpeg: -c:v mjpeg -f mjpeg), or one by one over Socket.IO",
         ),
         (
             b"\0\0\0\x10ftypiso5\0\0\0\0\0\0\0\x08moof",
@@ -213,6 +217,17 @@ fn pictures_are_stamped_when_they_come() {
         ingest
             .push(part.clone().into(), millis(at), &mut out)
             .unwrap();
+    }
+    assert_eq!(shown(&out), [(1, 10, true), (1, 110, true)]);
+
+    let mut ingest = Ingest::new(Limits::default(), Timeline::default());
+    let mut out = Vec::new();
+    for at in [10, 110] {
+        for byte in PICTURE.chunks(1) {
+            ingest
+                .push(Bytes::from_static(byte), millis(at), &mut out)
+                .unwrap();
+        }
     }
     assert_eq!(shown(&out), [(1, 10, true), (1, 110, true)]);
 }

@@ -1,6 +1,15 @@
-//! JPEG pictures: how large one is, told without decoding it, and [`multipart`] streams of them.
+//! JPEG pictures: how large one is, told without decoding it, and streams of them: [`multipart`] bodies, and [`sequence`]s.
 
 pub mod multipart;
+pub mod sequence;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::demux::{Event, Init};
+use crate::frame::{Codec, Frame, Track, TrackKind};
 
 /// A picture's width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +52,49 @@ pub fn dimensions(picture: &[u8]) -> Option<Dimensions> {
                 rest = &after[length..];
             }
         }
+    }
+}
+
+/// Makes a stream's frames of pictures, its only track.
+#[derive(Debug, Default)]
+struct Pictures {
+    announced: bool,
+}
+
+impl Pictures {
+    /// Takes the next picture, which came at `now` in the stream's time.
+    fn take(&mut self, payload: Bytes, now: Duration, out: &mut Vec<Event>) {
+        /// There is only one.
+        const TRACK: u64 = 1;
+        let Some(size) = dimensions(&payload) else {
+            out.push(Event::Skipped(payload.len() as u64));
+            return;
+        };
+        if !std::mem::replace(&mut self.announced, true) {
+            let track = Track {
+                id: TRACK,
+                codec: Codec::Jpeg,
+                kind: TrackKind::Video {
+                    width: u32::from(size.width),
+                    height: u32::from(size.height),
+                },
+                config: Bytes::new(),
+                codec_string: String::new(),
+                frame_duration: None,
+            };
+            out.push(Event::Init(Init {
+                tracks: Arc::new([track]),
+                segment: Bytes::new(),
+            }));
+        }
+        out.push(Event::Frame(Frame {
+            track: TRACK,
+            timestamp: now,
+            decode_timestamp: None,
+            duration: None,
+            keyframe: true,
+            payload,
+        }));
     }
 }
 

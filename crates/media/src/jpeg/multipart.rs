@@ -1,14 +1,12 @@
 //! Multipart JPEG (`multipart/x-mixed-replace`): pictures one after the other over HTTP, as IP
 //! cameras and ffmpeg send them and as every `<img>` shows them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::dimensions;
-use crate::demux::{Event, Init};
-use crate::frame::{Codec, Frame, Track, TrackKind};
+use super::Pictures;
+use crate::demux::Event;
 
 /// What a server says of the body that [`part`] and [`preamble`] write.
 pub const CONTENT_TYPE: &str = "multipart/x-mixed-replace;boundary=abanico";
@@ -94,7 +92,7 @@ pub struct Demuxer {
     picture_bytes_max: usize,
     held: BytesMut,
     state: State,
-    announced: bool,
+    pictures: Pictures,
     broken: Option<MultipartError>,
 }
 
@@ -124,7 +122,7 @@ impl Demuxer {
             picture_bytes_max,
             held: BytesMut::new(),
             state: State::Delimiter { passed: 0 },
-            announced: false,
+            pictures: Pictures::default(),
             broken: None,
         }
     }
@@ -216,7 +214,7 @@ impl Demuxer {
                 }
                 let picture = self.held.split_to(length).freeze();
                 self.state = State::Delimiter { passed: 0 };
-                self.picture(picture, now, out);
+                self.pictures.take(picture, now, out);
                 Ok(true)
             }
             State::Open { searched } => {
@@ -241,7 +239,7 @@ impl Demuxer {
                 let picture = picture
                     .strip_suffix(b"\r")
                     .map_or(picture.clone(), |bytes| picture.slice_ref(bytes));
-                self.picture(picture, now, out);
+                self.pictures.take(picture, now, out);
                 Ok(true)
             }
         }
@@ -278,42 +276,7 @@ impl Demuxer {
             Ok(Some(length))
         }
     }
-
-    fn picture(&mut self, payload: Bytes, now: Duration, out: &mut Vec<Event>) {
-        let Some(size) = dimensions(&payload) else {
-            out.push(Event::Skipped(payload.len() as u64));
-            return;
-        };
-        if !std::mem::replace(&mut self.announced, true) {
-            let track = Track {
-                id: TRACK,
-                codec: Codec::Jpeg,
-                kind: TrackKind::Video {
-                    width: u32::from(size.width),
-                    height: u32::from(size.height),
-                },
-                config: Bytes::new(),
-                codec_string: String::new(),
-                frame_duration: None,
-            };
-            out.push(Event::Init(Init {
-                tracks: Arc::new([track]),
-                segment: Bytes::new(),
-            }));
-        }
-        out.push(Event::Frame(Frame {
-            track: TRACK,
-            timestamp: now,
-            decode_timestamp: None,
-            duration: None,
-            keyframe: true,
-            payload,
-        }));
-    }
 }
-
-/// There is only one.
-const TRACK: u64 = 1;
 
 /// Between two parts there is nothing but a line's end.
 const BETWEEN_BYTES_MAX: usize = 4096;
