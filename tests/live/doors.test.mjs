@@ -7,7 +7,7 @@ import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Server } from '../streamhub/node.mjs';
-import { Get, live, pieces, plays, probe, Put, put, recording, tidy } from './peers.mjs';
+import { Get, live, pictures, pieces, plays, probe, Put, put, recording, tidy } from './peers.mjs';
 
 const run = promisify(execFile);
 
@@ -90,15 +90,61 @@ test('the publisher of a Socket.IO stream can go on over HTTP, with the token', 
   await plays(Buffer.concat(bob.all('stream:data').map((frame) => frame.data)), bytes);
 });
 
+test('a publisher whose keyframes are far apart is told so when its body ends', async () => {
+  const of = async (every) =>
+    (
+      await run(
+        'ffmpeg',
+        ['-loglevel', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=64x64:rate=5', '-t', '10', '-c:v', 'libvpx', '-g', `${every}`, '-f', 'webm', 'pipe:1'],
+        { encoding: 'buffer' },
+      )
+    ).stdout;
+  const far = await put(server, 'far', await of(1_000));
+  assert.equal(far.status, 200);
+  assert.match(far.text, /^50 frames were published, but for 9\.8 s without a keyframe: .* -g /);
+  const near = await put(server, 'near', await of(5));
+  assert.equal(near.text, '50 frames were published');
+});
+
+test('JPEG pictures in a row are a stream of pictures, with what was cut off left out', async () => {
+  const { stdout } = await run(
+    'ffmpeg',
+    ['-loglevel', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=160x120:rate=30', '-t', '1', '-c:v', 'mjpeg', '-f', 'mjpeg', 'pipe:1'],
+    { encoding: 'buffer', maxBuffer: 64 << 20 },
+  );
+  const middle = stdout.indexOf(Buffer.from([0xff, 0xd9, 0xff, 0xd8]), stdout.length / 2) + 2;
+  const request = new Put(server, 'row', { headers: { 'Content-Type': 'image/jpeg' } });
+  await request.write(stdout.subarray(0, middle));
+  await live(server, 'row');
+  const viewer = await Get.open(server, '/live/row.mjpeg');
+  await viewer.received();
+  for (const piece of pieces(stdout.subarray(middle))) await request.write(piece);
+  // A picture that does not end.
+  await request.write(stdout.subarray(0, 2_000));
+  const answer = await request.end();
+  assert.deepEqual([answer.status, answer.text], [200, '30 frames were published']);
+  const body = await viewer.ended;
+  assert.ok(pictures(body).length > 10);
+  await plays(body, undefined, 'mpjpeg');
+});
+
 test('what is no stream is named', async () => {
   const file = (await run('ffmpeg', [
     '-loglevel', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=64x64', '-t', '1', '-f', 'mp4', '-movflags', 'empty_moov',
     '-frag_duration', '900000000', 'pipe:1',
   ], { encoding: 'buffer' })).stdout;
   const whole = Buffer.from(file);
+  const pipe = async (codec) =>
+    (
+      await run('ffmpeg', ['-loglevel', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=64x64', '-t', '0.2', '-c:v', codec, '-f', 'image2pipe', 'pipe:1'], {
+        encoding: 'buffer',
+      })
+    ).stdout;
   const wrong = [
-    ['a text', Buffer.from('hello, I am a text and no stream'), 415, /neither WebM, Matroska, fragmented MP4 nor multipart JPEG/],
+    ['a text', Buffer.from('hello, I am a text and no stream'), 415, /neither WebM, Matroska, fragmented MP4 nor JPEG/],
     ['a GIF', Buffer.from('GIF89a....................'), 415, /neither WebM/],
+    ['PNG', await pipe('png'), 415, /^the body is PNG, and pictures are streamed as JPEG: .* -f mjpeg/],
+    ['WebP', await pipe('libwebp'), 415, /^the body is WebP, and pictures are streamed as JPEG/],
     ['nothing', Buffer.alloc(0), 422, /no whole frame/],
     ['the first bytes of a WebM', (await recording('WebM VP8')).subarray(0, 300), 422, /no whole frame/],
     ['parts without pictures', Buffer.from('--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x--\r\n'), 422, /./],

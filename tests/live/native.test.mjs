@@ -91,10 +91,11 @@ test('H.264 in Annex B becomes what WebCodecs, .mp4 and ffmpeg take', async (t) 
   await plays(await get.ended);
 });
 
-test('a viewer that comes back gets the rest, and one that comes back too late the newest group', async (t) => {
+test('a viewer that comes back gets the rest, and one that comes back too late is told what it missed', async (t) => {
   const frames = await vp8(60);
   const from = await publisher(t, 'native-resume');
-  from.send(frames.slice(0, 35));
+  // Five frames a second, every tenth a keyframe.
+  frames.slice(0, 35).forEach((frame, n) => from.frame(frame, n * 200_000));
   const first = await viewer(t, 'native-resume');
   const { epoch } = await first.heard('welcome');
   await first.until(() => first.frames.at(-1)?.sequence === 34, 'it has all');
@@ -102,9 +103,14 @@ test('a viewer that comes back gets the rest, and one that comes back too late t
   const back = await viewer(t, 'native-resume', { resume: { epoch, sequence: 32 } });
   await back.got(2);
   assert.deepEqual(back.frames.map((frame) => frame.sequence), [33, 34]);
+  const earlier = await viewer(t, 'native-resume', { resume: { epoch, sequence: 26 } });
+  await earlier.got(8);
+  assert.deepEqual(earlier.frames.map((frame) => frame.sequence), [27, 28, 29, 30, 31, 32, 33, 34]);
+  assert.deepEqual(earlier.texts.filter((one) => one.type === 'skipped'), []);
   const late = await viewer(t, 'native-resume', { resume: { epoch, sequence: 3 } });
   await late.got(5);
   assert.equal(late.frames[0].sequence, 30);
+  assert.deepEqual(await late.heard('skipped'), { type: 'skipped', frames: 26, receiving: 'all' });
   const stranger = await viewer(t, 'native-resume', { resume: { epoch: 'another', sequence: 32 } });
   await stranger.got(5);
   assert.equal(stranger.frames[0].sequence, 30);
@@ -155,7 +161,7 @@ test('a joiner and a viewer that lost its way make the publisher asked for a key
   assert.ok(asked <= 2 + (Date.now() - begun) / 500, `asked ${asked} times`);
 });
 
-test('a viewer that is held gets no media, and at its return the newest group', async (t) => {
+test('a viewer that is held gets no media, and at its return the newest group or what it lacks', async (t) => {
   const frames = await vp8(40);
   const from = await publisher(t, 'native-hold');
   const [to, other] = [await viewer(t, 'native-hold'), await viewer(t, 'native-hold')];
@@ -170,6 +176,30 @@ test('a viewer that is held gets no media, and at its return the newest group', 
   to.say({ type: 'resume' });
   await to.got(10);
   assert.deepEqual(to.frames.slice(5).map((frame) => frame.sequence), [30, 31, 32, 33, 34]);
+  to.say({ type: 'hold' });
+  to.say({ type: 'clock', id: 'held again' });
+  await to.until(() => to.texts.find((one) => one.id === 'held again'), 'it is held');
+  from.send(frames.slice(35), 35 * 33_333);
+  await other.got(40);
+  to.say({ type: 'resume', sequence: 34 });
+  await to.got(15);
+  assert.deepEqual(to.frames.slice(10).map((frame) => frame.sequence), [35, 36, 37, 38, 39]);
+});
+
+test('a publisher whose keyframes are far apart is told so once', async (t) => {
+  const frames = await vp8(10);
+  const from = await publisher(t, 'native-far');
+  const told = () => from.texts.filter((one) => one.code === 'keyframes-far-apart');
+  // Half a second a frame, a keyframe first: with the tenth 4.5 s are over.
+  frames.slice(0, 9).forEach((frame, n) => from.frame(frame, n * 500_000));
+  from.say({ type: 'clock', id: 1 });
+  await from.until(() => from.texts.find((one) => one.id === 1));
+  assert.deepEqual(told(), []);
+  frames.slice(1).forEach((frame, n) => from.frame(frame, (n + 9) * 500_000));
+  from.say({ type: 'clock', id: 2 });
+  await from.until(() => from.texts.find((one) => one.id === 2));
+  assert.deepEqual(told().map((one) => one.type), ['warning']);
+  assert.match(told()[0].message, /no keyframe has come for 4\.5 s/);
 });
 
 test('who has its media elsewhere is told of everything and not counted', async (t) => {

@@ -49,6 +49,8 @@ pub struct Taken {
     pub frames: usize,
     /// How many of them are keyframes of its video.
     pub keyframes: usize,
+    /// The longest time from a keyframe to one of the pictures that need it.
+    pub since_keyframe: Option<Duration>,
     /// What was wrong and is left out, the first few of it; the stream goes on without it.
     pub faults: Vec<Fault>,
 }
@@ -282,6 +284,8 @@ struct Intake {
     announced_at: Duration,
     /// Whether frames were lost before the next one: of video, of sound.
     lost: [bool; 2],
+    /// When its newest keyframe is shown, in its own time.
+    keyframe_at: Option<Duration>,
 }
 
 /// A track that was announced and is not described after this long is not waited for.
@@ -298,6 +302,7 @@ impl Intake {
             settled: false,
             announced_at: Duration::ZERO,
             lost: [false; 2],
+            keyframe_at: None,
         }
     }
 
@@ -327,6 +332,7 @@ impl Intake {
                     self.described.clear();
                     self.settled = false;
                     self.announced_at = life;
+                    self.keyframe_at = None;
                 }
                 Ingested::Track(track) => changed |= self.describe(track, &mut state),
                 Ingested::Frame(frame) => {
@@ -338,6 +344,10 @@ impl Intake {
                         let gap = std::mem::take(&mut self.lost[usize::from(!video)]);
                         taken.frames += 1;
                         taken.keyframes += usize::from(video && frame.keyframe);
+                        if video {
+                            taken.since_keyframe =
+                                taken.since_keyframe.max(self.since_keyframe(&frame));
+                        }
                         asked |= state.push(frame, captured, gap, life);
                     }
                 }
@@ -361,6 +371,15 @@ impl Intake {
             channel.ask();
         }
         Ok(taken)
+    }
+
+    /// How long before this picture the keyframe was that it needs.
+    fn since_keyframe(&mut self, picture: &Frame) -> Option<Duration> {
+        if picture.keyframe {
+            self.keyframe_at = Some(picture.timestamp);
+            return None;
+        }
+        Some(picture.timestamp.saturating_sub(self.keyframe_at?))
     }
 
     /// Takes a track's description. True if the channel's tracks changed.

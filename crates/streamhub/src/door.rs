@@ -305,6 +305,11 @@ impl Publisher {
         self.stream.is_publisher(self.session)
     }
 
+    /// Who joins waits too long for a publisher whose keyframes are further apart than this: it is told so, once.
+    pub fn keyframe_gap_max(&self) -> Duration {
+        self.shared.limits.keyframe_gap_max
+    }
+
     /// How the stream stands, and each change.
     pub fn news(&self) -> watch::Receiver<News> {
         self.room.news.subscribe()

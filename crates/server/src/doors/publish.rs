@@ -49,6 +49,7 @@ pub(super) async fn publish(streamhub: &StreamHub, key: &str, request: Request) 
         first: None,
         frames: 0,
         bytes: 0,
+        since_keyframe: None,
     };
     if head.method.as_str() == "SOURCE" {
         // Such a source sends nothing before it has its answer.
@@ -56,11 +57,11 @@ pub(super) async fn publish(streamhub: &StreamHub, key: &str, request: Request) 
         return StatusCode::OK.into_response();
     }
     let ended = pushing.publish(publisher, token.is_some()).await;
-    let frames = pushing.frames;
+    let (frames, gap) = (pushing.frames, pushing.since_keyframe);
     if matches!(ended, Ended::Refused(_)) {
         hear_out(pushing.body);
     }
-    close(ended.answer(frames))
+    close(ended.answer(frames, gap))
 }
 
 /// Reads on for a moment while the answer goes out. A connection that is closed with bytes unread takes the answer with
@@ -94,6 +95,8 @@ struct Pushing {
     first: Option<Bytes>,
     frames: usize,
     bytes: u64,
+    /// The longest time without a keyframe, if it was too long for who joins.
+    since_keyframe: Option<Duration>,
 }
 
 impl Pushing {
@@ -148,6 +151,9 @@ impl Pushing {
                         debug!(key = publisher.key(), %fault, "left out");
                     }
                     self.frames += taken.frames;
+                    let most = publisher.keyframe_gap_max();
+                    let gap = taken.since_keyframe.filter(|gap| *gap > most);
+                    self.since_keyframe = self.since_keyframe.max(gap);
                 }
                 Err(error) => return Ended::Refused(error),
             }
@@ -287,27 +293,40 @@ fn close(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
+fn far_apart(gap: Duration) -> String {
+    let seconds = gap.as_secs_f64();
+    format!(
+        ", but for {seconds:.1} s without a keyframe: who joins waits for the next. With ffmpeg, -g and the frames of a \
+         second make one every second"
+    )
+}
+
 impl Ended {
-    fn answer(&self, frames: usize) -> Response<Body> {
+    /// What a publisher of so many frames is told, who sent no keyframe for the time `gap`.
+    fn answer(&self, frames: usize, gap: Option<Duration>) -> Response<Body> {
         let sentence = match self {
             Self::Whole if frames > 0 => {
-                return say(StatusCode::OK, &format!("{frames} frames were published"));
+                let but = gap.map(far_apart).unwrap_or_default();
+                return say(
+                    StatusCode::OK,
+                    &format!("{frames} frames were published{but}"),
+                );
             }
             Self::Whole => {
-                "the body had no whole frame of WebM, Matroska, fragmented MP4 or multipart JPEG"
+                "the body had no whole frame of WebM, Matroska, fragmented MP4 or JPEG"
             }
             Self::Broken(reason) => reason,
             Self::Refused(error) => {
                 let status = match error {
                     SourceError::Replaced => StatusCode::CONFLICT,
                     SourceError::Ended => StatusCode::GONE,
-                    SourceError::Ingest(IngestError::Unrecognised) => {
+                    SourceError::Ingest(IngestError::Unrecognised | IngestError::Picture(_)) => {
                         StatusCode::UNSUPPORTED_MEDIA_TYPE
                     }
                     _ => StatusCode::UNPROCESSABLE_ENTITY,
                 };
                 let sentence = match error {
-                    SourceError::Ingest(IngestError::Unrecognised) => {
+                    SourceError::Ingest(IngestError::Unrecognised | IngestError::Picture(_)) => {
                         format!("the body is {error}")
                     }
                     _ => error.to_string(),

@@ -60,6 +60,7 @@ pub(super) async fn converse(
         session,
         live: false,
         warned: false,
+        warned_of_keyframes: false,
     };
     loop {
         tokio::select! {
@@ -115,6 +116,8 @@ struct Talk {
     live: bool,
     /// It was told that frames are left out.
     warned: bool,
+    /// It was told that its keyframes are far apart.
+    warned_of_keyframes: bool,
 }
 
 /// What follows from a text.
@@ -134,15 +137,31 @@ impl Talk {
         if let Some(fault) = taken.faults.first() {
             debug!(key = self.publisher.key(), %fault, "left out");
             if !std::mem::replace(&mut self.warned, true) {
-                let words =
-                    json!({"type": "warning", "code": "left-out", "message": fault.to_string()});
-                words::tell(&self.session, &words);
+                self.warn("left-out", &fault.to_string());
             }
+        }
+        let most = self.publisher.keyframe_gap_max();
+        if let Some(gap) = taken.since_keyframe.filter(|gap| *gap > most)
+            && !std::mem::replace(&mut self.warned_of_keyframes, true)
+        {
+            let seconds = gap.as_secs_f64();
+            self.warn(
+                "keyframes-far-apart",
+                &format!(
+                    "no keyframe has come for {seconds:.1} s, and who joins or falls behind waits for the next; make \
+                     one every second or two, and whenever you are asked"
+                ),
+            );
         }
         if taken.frames > 0 && !std::mem::replace(&mut self.live, true) {
             self.publisher.start().await;
         }
         Ok(())
+    }
+
+    fn warn(&self, code: &str, message: &str) {
+        let words = json!({"type": "warning", "code": code, "message": message});
+        words::tell(&self.session, &words);
     }
 
     async fn text(&mut self, text: &str) -> Result<Said, Closing> {

@@ -112,13 +112,17 @@ pub(super) async fn converse(
             Word::Clock { id } => words::tell_time(&talk.session, &id),
             Word::Keyframe => channel.want_keyframe(),
             Word::Hold => talk.hold(),
-            Word::Resume if media && talk.media.is_none() => match whole(channel) {
-                Ok(watching) => {
-                    channel.want_keyframe();
-                    talk.play(watching);
-                }
-                Err(closing) => return closing,
-            },
+            Word::Resume { sequence } if media && talk.media.is_none() => {
+                let watching = match sequence {
+                    Some(sequence) => channel.resume(channel.epoch(), sequence),
+                    None => match whole(channel) {
+                        Ok(watching) => watching,
+                        Err(closing) => return closing,
+                    },
+                };
+                channel.want_keyframe();
+                talk.play(watching);
+            }
             _ => {}
         }
     }

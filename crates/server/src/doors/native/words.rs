@@ -105,7 +105,10 @@ pub(super) enum Word {
     },
     Keyframe,
     Hold,
-    Resume,
+    Resume {
+        /// The last frame that it has, if it would like to go on from there.
+        sequence: Option<u32>,
+    },
     Pause {
         paused: bool,
     },
