@@ -23,13 +23,15 @@ const TABLE = {
   'WebM AV1': { doors: ['webm', 'mp4'], codec: 'AV1' },
   'Matroska H.264': { doors: ['mp4'], codec: 'H.264' },
   'fMP4 H.264': { doors: ['mp4'], codec: 'H.264' },
+  'fMP4 HEVC': { doors: ['mp4'], codec: 'HEVC' },
+  'Matroska HEVC': { doors: ['mp4'], codec: 'HEVC' },
   JPEG: { doors: ['mjpeg', 'jpg'], codec: 'JPEG' },
   'WebCodecs VP8': { doors: ['webm'], codec: 'VP8' },
   'WebCodecs H.264': { doors: ['mp4'], codec: 'H.264' },
 };
 
 /** What the native door calls the codec of each. */
-const NATIVE = { VP8: /^vp8$/, VP9: /^vp09\./, AV1: /^av01\./, 'H.264': /^avc1\./, JPEG: /^jpeg$/ };
+const NATIVE = { VP8: /^vp8$/, VP9: /^vp09\./, AV1: /^av01\./, 'H.264': /^avc1\./, HEVC: /^(hvc1|hev1)\./, JPEG: /^jpeg$/ };
 
 /** What an encoder in a page gives, frame by frame. */
 const ENCODED = {

@@ -13,6 +13,7 @@ const picture = ['-f', 'lavfi', '-i', 'testsrc2=size=160x120:rate=30'];
 const tone = ['-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000'];
 const opus = ['-c:a', 'libopus', '-b:a', '32k'];
 const x264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency'];
+const x265 = ['-c:v', 'libx265', '-preset', 'ultrafast', '-tune', 'zerolatency', '-x265-params', 'log-level=none', '-tag:v', 'hvc1'];
 const fragments = ['-movflags', 'empty_moov+frag_every_frame+default_base_moof'];
 
 /** How each kind of recording is made. */
@@ -25,6 +26,8 @@ export const RECIPES = {
   'WebM AV1': [...tone, '-c:v', 'libsvtav1', '-preset', '12', ...opus, '-f', 'webm', '-live', '1'],
   'Matroska H.264': [...tone, ...x264, ...opus, '-f', 'matroska', '-live', '1'],
   'fMP4 H.264': [...tone, ...x264, '-c:a', 'aac', ...fragments, '-f', 'mp4'],
+  'fMP4 HEVC': [...tone, ...x265, '-c:a', 'aac', ...fragments, '-f', 'mp4'],
+  'Matroska HEVC': [...tone, ...x265.slice(0, -2), ...opus, '-f', 'matroska', '-live', '1'],
   JPEG: ['-c:v', 'mjpeg', '-q:v', '6', '-f', 'mpjpeg', '-boundary_tag', 'parts'],
 };
 
