@@ -1,19 +1,36 @@
 // From glass to glass: how old a picture is when the viewer's page shows it. Not part of the tests: it needs a quiet
-// machine and the better part of a minute.
+// machine and the better part of a minute for each path.
 //
-//   node web/measure/glass.mjs [--path webcodecs|mse|socketio] [--painter page|worker] [--mode live|low-delay|production|demo] [--size 640x480]
-//     [--fps 30] [--seconds 20] [--server http://…]
+//   node web/measure/glass.mjs [--path webcodecs|mse|socketio|p2p[,…]] [--painter page|worker] [--size 640x480] [--fps 30]
+//     [--mode live|low-delay|production|demo|jpeg] [--seconds 20] [--jitter 0-80] [--steal] [--server http://…]
 //
 // A publisher's page and a viewer's page of one browser, in two processes with one clock. The camera paints the time into
 // the picture as blocks; an eye in the viewer's page reads it back at each animation frame from the element that is shown.
 // What is not in it: camera, monitor, network. ABANICO_BIN names the server's binary, ABANICO_CHROMIUM the browser.
+//
+// `--path p2p` is WebRTC between two bare pages, to compare with; several paths are measured one after the other. `--mode
+// jpeg` is pictures at the full rate over the native door. `--jitter` holds back what the viewer is sent, each lot for so
+// many milliseconds, in order. `--steal` keeps one core busy. How busy everything else on the machine was is told as
+// `others`, in per cent of one core.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { openPage, prefer, startBrowser, startServer, untilState } from '../e2e/house.mjs';
+import { call, publishPictures } from './bare.mjs';
+import { watchOthers } from './others.mjs';
 import { eye, paintedCamera } from './probe.mjs';
 
 const WARM_UP_MS = 5_000;
 const QUALITIES = { '640x480': '480p', '1280x720': '720p' };
+const BITS_PER_SECOND = { '640x480': 1_400_000, '1280x720': 2_500_000 };
+/** WebRTC between two pages of one machine that need not have a network. */
+const FLAGS = [
+  '--autoplay-policy=no-user-gesture-required',
+  '--allow-loopback-in-peer-connection',
+  '--disable-features=WebRtcHideLocalIpsWithMdns',
+];
 
 const { values } = parseArgs({
   options: {
@@ -23,50 +40,100 @@ const { values } = parseArgs({
     fps: { type: 'string', default: '30' },
     seconds: { type: 'string', default: '20' },
     painter: { type: 'string', default: 'page' },
+    jitter: { type: 'string' },
+    steal: { type: 'boolean', default: false },
     server: { type: 'string' },
   },
 });
 const [width, height] = values.size.split('x').map(Number);
 const framesPerSecond = Number(values.fps);
 
-const ends = [];
-const house = { after: (end) => ends.unshift(end) };
-try {
-  const origin = values.server ?? (await startServer(house)).origin;
-  const browser = await startBrowser(house, ['--autoplay-policy=no-user-gesture-required']);
-  const publisher = await openPage(browser);
-  const quality = QUALITIES[values.size] ?? '1080p';
-  await prefer(publisher, {
-    mode: values.mode,
-    quality,
-    source: 'camera',
-    name: 'Glass',
-    microphone: 'off',
-    native: 'on',
-  });
-  await publisher.addInitScript(paintedCamera, { width, height, framesPerSecond });
-  await publisher.goto(`${origin}/streamer.html`);
-  await publisher.locator('#start').click();
-  await publisher.waitForFunction(() => Number(document.querySelector('live-numbers')?.dataset.sent) > 0);
-  const link = await publisher.locator('share-card').getAttribute('data-url');
+for (const path of values.path.split(',')) await measure(path);
 
-  const viewer = await openPage(browser);
+async function measure(path) {
+  const ends = [];
+  const house = { after: (end) => ends.unshift(end) };
+  try {
+    if (values.steal) stealCore(house);
+    const browser = await startBrowser(house, FLAGS);
+    const publisher = await openPage(browser);
+    const viewer = await openPage(browser);
+    await publisher.addInitScript(paintedCamera, { width, height, framesPerSecond });
+    await viewer.addInitScript(eye);
+    const { port, origin } = values.server ? { origin: values.server } : await startServer(house);
+    const near = values.jitter ? await unevenWire(house, port ?? new URL(origin).port, values.jitter) : origin;
+    const told = await (path === 'p2p'
+      ? showCall(publisher, viewer, origin)
+      : show(publisher, viewer, path, origin, near));
+    await viewer.waitForTimeout(WARM_UP_MS);
+    await viewer.evaluate(() => {
+      window.seen = [];
+      window.unreadable = 0;
+    });
+    const others = watchOthers();
+    await viewer.waitForTimeout(Number(values.seconds) * 1_000);
+    const { seen, unreadable } = await viewer.evaluate(() => ({ seen: window.seen, unreadable: window.unreadable }));
+    const busy = others();
+    console.log(JSON.stringify({ ...values, path, ...report(seen), unreadable, others: busy, ...(await told()) }));
+  } finally {
+    for (const end of ends) await end();
+  }
+}
+
+/** Our pages, from the streamer's to the viewer's; answers what they say of themselves at the end. */
+async function show(publisher, viewer, path, origin, near) {
+  const key = values.mode === 'jpeg' ? await sendPictures(publisher, origin) : await goLive(publisher, origin);
   await prefer(viewer, { native: 'on' });
-  await viewer.addInitScript(eye);
-  await viewer.goto(`${link}?transport=${values.path}&painter=${values.painter}`);
+  await viewer.goto(`${near}/watch/${key}?transport=${path}&painter=${values.painter}`);
   await untilState(viewer, 'playing');
-  await viewer.waitForTimeout(WARM_UP_MS);
-  await viewer.evaluate(() => {
-    window.seen = [];
-    window.unreadable = 0;
+  return async () => {
+    const player = await viewer.locator('abanico-player').evaluate((element) => ({ ...element.dataset }));
+    if (values.mode === 'jpeg') return { player };
+    const { way, codec } = await publisher.locator('live-numbers').evaluate((element) => ({ ...element.dataset }));
+    return { way, codec, player };
+  };
+}
+
+async function goLive(page, origin) {
+  const quality = QUALITIES[values.size] ?? '1080p';
+  await prefer(page, { mode: values.mode, quality, source: 'camera', name: 'Glass', microphone: 'off', native: 'on' });
+  await page.goto(`${origin}/streamer.html`);
+  await page.locator('#start').click();
+  await page.waitForFunction(() => Number(document.querySelector('live-numbers')?.dataset.sent) > 0);
+  const link = await page.locator('share-card').getAttribute('data-url');
+  return new URL(link).pathname.split('/').at(-1);
+}
+
+async function sendPictures(page, origin) {
+  await page.goto(`${origin}/health`);
+  const sending = publishPictures(page, origin, 'glass', { width, height, framesPerSecond });
+  // It lasts as long as the page; only what goes wrong at the beginning is of interest.
+  await Promise.race([sending, page.waitForFunction(() => window.publishing)]);
+  sending.catch(() => {});
+  return 'glass';
+}
+
+async function showCall(publisher, viewer, origin) {
+  await Promise.all([publisher, viewer].map((page) => page.goto(`${origin}/health`)));
+  await call(publisher, viewer, BITS_PER_SECOND[values.size] ?? 5_000_000);
+  await viewer.waitForFunction(() => document.querySelector('#bare')?.videoWidth > 0);
+  return async () => ({ shown: await viewer.evaluate(() => `${window.bare.videoWidth}x${window.bare.videoHeight}`) });
+}
+
+/** Answers the origin at which the server is reached over an uneven wire. */
+async function unevenWire(house, port, jitter) {
+  const script = new URL('jitter.mjs', import.meta.url).pathname;
+  const child = spawn(process.execPath, [script, String(port), ...jitter.split('-')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
-  await viewer.waitForTimeout(Number(values.seconds) * 1_000);
-  const { seen, unreadable } = await viewer.evaluate(() => ({ seen: window.seen, unreadable: window.unreadable }));
-  const player = await viewer.locator('abanico-player').evaluate((element) => ({ ...element.dataset }));
-  const { way, codec } = await publisher.locator('live-numbers').evaluate((element) => ({ ...element.dataset }));
-  console.log(JSON.stringify({ ...values, way, codec, ...report(seen), unreadable, player }));
-} finally {
-  for (const end of ends) await end();
+  house.after(() => child.kill());
+  const [line] = await once(createInterface({ input: child.stdout }), 'line');
+  return `http://127.0.0.1:${line}`;
+}
+
+function stealCore(house) {
+  const child = spawn('taskset', ['-c', '0', process.execPath, '-e', 'for (;;);'], { stdio: 'ignore' });
+  house.after(() => child.kill());
 }
 
 function report(seen) {

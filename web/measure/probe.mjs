@@ -92,7 +92,8 @@ export function eye() {
   let watched;
   const frame = () => {
     requestAnimationFrame(frame);
-    const surface = document.querySelector('abanico-player')?.shadowRoot?.querySelector('.surface > *');
+    const player = document.querySelector('abanico-player')?.shadowRoot;
+    const surface = player?.querySelector('.surface > *') ?? document.querySelector('#bare');
     if (surface instanceof HTMLCanvasElement) look(surface, surface.width, surface.height, performance.now());
     else if (surface && surface !== watched) {
       watched = surface;
