@@ -32,7 +32,7 @@ for (const [name, choices, path, way] of [
       const server = await startServer(t);
       const studio = await startBrowser(t);
       const publisher = await openPage(studio);
-      await prefer(publisher, choices);
+      await prefer(publisher, { ...choices, ...way });
       await publisher.goto(server.origin);
       await publisher.locator('stream-list[data-count="0"]').waitFor();
       await publisher.locator('#go-live').click();

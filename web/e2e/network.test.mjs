@@ -27,7 +27,7 @@ for (const [name, choices] of [
     const wire = await startWire(t, server.port);
     const browser = await startBrowser(t);
     const publisher = await openPage(browser);
-    const link = await goLive(publisher, server.origin, choices);
+    const link = await goLive(publisher, server.origin, { ...choices, ...SOCKETIO });
     const viewer = await openPage(browser);
     await prefer(viewer, SOCKETIO);
     await viewer.goto(link.replace(server.origin, wire.origin));
