@@ -1,37 +1,29 @@
-//! The body of an HTTP answer that is a multipart stream of pictures, of which only the beginnings are read.
+//! The body of an HTTP answer that is a stream of pictures or of video, of which only the beginnings of frames are read.
 //!
-//! Chunked or to the end of the connection, whatever the server chose. What lies between a picture's first bytes and its
+//! Chunked or to the end of the connection, whatever the server chose. What lies between a frame's first bytes and its
 //! last is thrown away in the kernel, as far as the chunk reaches that it is in.
 //!
-//! Invariant: no more than a few hundred bytes are kept, however long pictures and chunks are.
+//! Invariant: no more than a few hundred bytes are kept, however long frames and chunks are.
 
+use crate::content::Content;
 use crate::link::{Link, LinkError};
 use std::cell::Cell;
 
-/// Bytes that are kept of a picture.
-const PICTURE_HEAD_BYTES: usize = 64;
-/// Bytes that one read may take: enough for the lines before a picture and its beginning.
+/// Bytes that are kept of a frame.
+const FRAME_HEAD_BYTES: usize = 64;
+/// Bytes that one read may take: enough for the head of a frame and its beginning.
 const READ_BYTES: usize = 384;
 /// Less than this is not worth a system call of its own.
 const CUT_BYTES_MIN: usize = 256;
-/// The longest head of a part.
-const PART_HEAD_BYTES_MAX: usize = 1024;
 /// The longest line with a chunk's size.
 const SIZE_LINE_BYTES_MAX: usize = 128;
 
-/// Between two parts, as our server writes it.
-pub(crate) const PART_TAIL: &[u8] = b"\r\n--abanico\r\n";
-/// What stands before a picture, as our server writes it.
-pub(crate) fn part_head(len: usize) -> String {
-    format!("Content-Type: image/jpeg\r\nContent-Length: {len}\r\n\r\n")
-}
-
-/// A picture whose last byte has arrived.
+/// A frame whose last byte has arrived.
 #[derive(Debug)]
-pub(crate) struct Picture<'a> {
+pub(crate) struct Frame<'a> {
     /// Its first bytes.
     pub(crate) head: &'a [u8],
-    /// Bytes on the wire since the picture before.
+    /// Bytes on the wire since the frame before.
     pub(crate) wire_bytes: usize,
 }
 
@@ -50,31 +42,33 @@ enum Coding {
     Over,
 }
 
-/// Where in the multipart stream we are.
+/// Where in the stream we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// Before a picture.
+    /// Before something that says how long it is.
     Head,
-    /// In a picture that has so many bytes left.
-    Picture(usize),
+    /// In something that has so many bytes left.
+    Payload { left: usize, is_frame: bool },
 }
 
 /// A body that is being read.
 #[derive(Debug)]
 pub(crate) struct Body {
+    content: Content,
     coding: Coding,
     /// What there is of the line with a chunk's size.
     line: Vec<u8>,
     part: Part,
-    /// What there is of a part's head, or of a picture's beginning.
+    /// What there is of a head, or of a frame's beginning.
     kept: Vec<u8>,
     wire_bytes: usize,
 }
 
 impl Body {
     /// Before its first byte.
-    pub(crate) fn new(chunked: bool) -> Self {
+    pub(crate) fn new(content: Content, chunked: bool) -> Self {
         Self {
+            content,
             coding: if chunked { Coding::Size } else { Coding::Bare },
             line: Vec::new(),
             part: Part::Head,
@@ -83,22 +77,22 @@ impl Body {
         }
     }
 
-    /// Reads what is there and hands on every picture that is complete.
+    /// Reads what is there and hands on every frame that is complete.
     ///
     /// Comes back when the socket is empty or something is complete; a level-triggered epoll calls again.
     pub(crate) fn receive(
         &mut self,
         link: &mut Link,
         scratch: &mut [u8],
-        mut take: impl FnMut(Picture<'_>),
+        mut take: impl FnMut(Frame<'_>),
     ) -> Result<(), LinkError> {
         let complete = Cell::new(false);
-        let mut counted = |picture: Picture<'_>| {
+        let mut counted = |frame: Frame<'_>| {
             complete.set(true);
-            take(picture);
+            take(frame);
         };
         loop {
-            // The line behind a picture is read at once: it would only make the socket ready again.
+            // What lies behind a frame is read at once: it would only make the socket ready again.
             let is_last = complete.get();
             let more = link.read(READ_BYTES)?;
             self.push(link.unread(), &mut counted)?;
@@ -119,18 +113,18 @@ impl Body {
 
     /// Bytes to come that nobody looks at.
     fn dispensable(&self) -> usize {
-        let Part::Picture(left) = self.part else {
+        let Part::Payload { left, .. } = self.part else {
             return 0;
         };
         match self.coding {
-            _ if self.kept.len() < PICTURE_HEAD_BYTES => 0,
+            _ if self.kept.len() < FRAME_HEAD_BYTES => 0,
             Coding::Bare => left,
             Coding::Chunk(of_chunk) => left.min(of_chunk),
             Coding::Size | Coding::LineEnd | Coding::Over => 0,
         }
     }
 
-    fn discarded(&mut self, count: usize, take: &mut impl FnMut(Picture<'_>)) {
+    fn discarded(&mut self, count: usize, take: &mut impl FnMut(Frame<'_>)) {
         self.wire_bytes += count;
         if let Coding::Chunk(left) = &mut self.coding {
             *left -= count;
@@ -138,7 +132,7 @@ impl Body {
                 self.coding = Coding::LineEnd;
             }
         }
-        if let Part::Picture(left) = &mut self.part {
+        if let Part::Payload { left, .. } = &mut self.part {
             *left -= count;
         }
         self.complete(take);
@@ -148,7 +142,7 @@ impl Body {
     fn push(
         &mut self,
         mut bytes: &[u8],
-        take: &mut impl FnMut(Picture<'_>),
+        take: &mut impl FnMut(Frame<'_>),
     ) -> Result<(), LinkError> {
         while let Some(first) = bytes.first() {
             let count = match self.coding {
@@ -195,34 +189,35 @@ impl Body {
         })
     }
 
-    /// Takes bytes of the multipart stream.
+    /// Takes bytes of the stream.
     fn data(
         &mut self,
         mut bytes: &[u8],
-        take: &mut impl FnMut(Picture<'_>),
+        take: &mut impl FnMut(Frame<'_>),
     ) -> Result<(), LinkError> {
         while !bytes.is_empty() {
             match self.part {
                 Part::Head => {
                     let before = self.kept.len();
                     self.kept.extend_from_slice(bytes);
-                    let Some(end) = memchr::memmem::find(&self.kept, b"\r\n\r\n") else {
-                        return if self.kept.len() > PART_HEAD_BYTES_MAX {
-                            Err(LinkError::NoFrame)
-                        } else {
-                            Ok(())
-                        };
+                    let Some(begun) = self.content.begun(&self.kept)? else {
+                        return Ok(());
                     };
-                    let len = length(&self.kept[..end]).ok_or(LinkError::NoFrame)?;
-                    bytes = &bytes[end + 4 - before..];
+                    bytes = &bytes[begun.head_bytes - before..];
                     self.kept.clear();
-                    self.part = Part::Picture(len);
+                    self.part = Part::Payload {
+                        left: begun.payload_bytes,
+                        is_frame: begun.is_frame,
+                    };
                 }
-                Part::Picture(left) => {
+                Part::Payload { left, is_frame } => {
                     let count = left.min(bytes.len());
-                    let wanted = PICTURE_HEAD_BYTES - self.kept.len().min(PICTURE_HEAD_BYTES);
+                    let wanted = FRAME_HEAD_BYTES - self.kept.len().min(FRAME_HEAD_BYTES);
                     self.kept.extend_from_slice(&bytes[..count.min(wanted)]);
-                    self.part = Part::Picture(left - count);
+                    self.part = Part::Payload {
+                        left: left - count,
+                        is_frame,
+                    };
                     bytes = &bytes[count..];
                 }
             }
@@ -231,32 +226,26 @@ impl Body {
         Ok(())
     }
 
-    /// Hands the picture on if it is complete.
-    fn complete(&mut self, take: &mut impl FnMut(Picture<'_>)) {
-        if self.part == Part::Picture(0) {
-            take(Picture {
+    /// Hands the frame on if it is complete.
+    fn complete(&mut self, take: &mut impl FnMut(Frame<'_>)) {
+        let Part::Payload { left: 0, is_frame } = self.part else {
+            return;
+        };
+        if is_frame {
+            take(Frame {
                 head: &self.kept,
                 wire_bytes: std::mem::take(&mut self.wire_bytes),
             });
-            self.kept.clear();
-            self.part = Part::Head;
         }
+        self.kept.clear();
+        self.part = Part::Head;
     }
-}
-
-/// The length in a part's head.
-fn length(head: &[u8]) -> Option<usize> {
-    std::str::from_utf8(head)
-        .ok()?
-        .split("\r\n")
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse().ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::{PART_TAIL, part_head};
     use crate::door::Door;
     use crate::link::{Keep, SCRATCH_BYTES};
     use crate::material::{Stamp, Template};
@@ -288,14 +277,14 @@ mod tests {
             }
         });
         let mut scratch = vec![0; SCRATCH_BYTES];
-        let mut body = Body::new(chunked);
+        let mut body = Body::new(Content::Pictures, chunked);
         let (mut stamps, mut wire_bytes) = (Vec::new(), 0);
         let error = loop {
             let result = body.receive(&mut link, &mut scratch, |picture| {
                 stamps.push(Stamp::of_binary(picture.head));
                 wire_bytes += picture.wire_bytes;
             });
-            assert!(body.kept.len() <= PART_HEAD_BYTES_MAX + READ_BYTES);
+            assert!(body.kept.len() <= 1_024 + READ_BYTES);
             if let Err(error) = result {
                 break error;
             }

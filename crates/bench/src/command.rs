@@ -10,6 +10,7 @@ use crate::publisher::Material;
 use crate::quantity::{Key, Size, Span};
 use crate::report::{Limits, Report};
 use crate::run::{Outcome, Plan, Receivers, execute};
+use crate::way::Way;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use std::io::Write;
@@ -24,6 +25,7 @@ Examples:
   abanico bench                                  100 viewers of one stream, 10 pictures of 30 kB a second
   abanico bench --viewers 1000 --pid $(pidof abanico) --max-p99 100ms --max-lost 0
   abanico bench --viewers 80 --stalled 10 --slow 10 --duration 60s
+  abanico bench --door webm --file film.webm --publish http
   abanico bench --door native --key demo         watch a stream that is there already
   abanico bench --viewers 10000 --idle --pid $(pidof abanico)
   abanico bench floor --viewers 1000             what the kernel alone takes for the same bytes
@@ -60,8 +62,11 @@ struct Load {
     /// How viewers watch
     #[arg(long, value_enum, default_value = "socketio")]
     door: Door,
+    /// How publishers send
+    #[arg(long, value_enum, value_name = "DOOR", default_value = "socketio")]
+    publish: Way,
     /// Watch this stream, which somebody else publishes, instead of streams of our own
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["idle", "file"])]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["idle", "file", "publish"])]
     key: Option<Key>,
     /// Viewers connect and register, and join nothing: what does a viewer cost that is only there?
     #[arg(long, conflicts_with = "file")]
@@ -211,6 +216,7 @@ impl Load {
         let plan = Plan {
             server: target(&self.url)?,
             door: self.door,
+            way: self.publish,
             origin: match &self.key {
                 Some(key) => Origin::Theirs(key.0.clone()),
                 None if self.idle => Origin::Nowhere,
@@ -243,8 +249,21 @@ impl Load {
     /// Refuses what a door cannot do.
     fn check_door(&self, hostile: [usize; Habit::HOSTILE.len()]) -> anyhow::Result<()> {
         ensure!(
-            self.door != Door::Http || self.hostile.fragments == 0,
+            self.door.body().is_none() || self.hostile.fragments == 0,
             "--fragments needs a door over which viewers speak more than once"
+        );
+        ensure!(
+            self.door.takes_pictures() || self.key.is_some() || self.file.is_some(),
+            "over {0} video is watched, and made-up pictures are none: --file FILE or --key KEY",
+            self.door.name()
+        );
+        ensure!(
+            self.publish == Way::SocketIo || self.door != Door::Polling,
+            "polling viewers look for pictures in text, which --publish socketio sends"
+        );
+        ensure!(
+            self.publish != Way::Native || self.file.is_none(),
+            "over native the frames of a recording are sent, not its bytes: --publish http"
         );
         ensure!(
             self.key.is_none() || self.streams == 1,
@@ -276,7 +295,7 @@ impl Load {
         let file = read().with_context(|| format!("{} cannot be published", path.display()))?;
         ensure!(
             !matches!(self.door, Door::Polling | Door::Http),
-            "--file goes with the WebSocket doors only"
+            "--file is watched over socketio, socketio-binary, native, webm or mp4"
         );
         Ok(Material::Recording(Arc::from(file), self.size.0))
     }
@@ -293,8 +312,8 @@ impl Floor {
             &self.receivers,
         )?;
         ensure!(
-            sender.door != Door::Polling,
-            "the floor knows no polling: it has no requests to answer"
+            sender.door.has_floor(),
+            "the floor knows socketio, socketio-binary, native and http only"
         );
         let (plan, outcome) = floor::measure(sender, self.duration.0, self.receivers, true)?;
         let title = format!(

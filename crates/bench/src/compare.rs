@@ -3,12 +3,13 @@
 use crate::client::Origin;
 use crate::command::check;
 use crate::door::Door;
-use crate::floor::{self, Sender};
+use crate::floor::{self, Backlog, Sender};
 use crate::machine;
 use crate::publisher::Material;
 use crate::quantity::{Size, Span};
 use crate::report::{Limits, Report};
 use crate::run::{Outcome, Plan, Receivers, execute};
+use crate::way::Way;
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -53,6 +54,8 @@ pub(crate) struct Compare {
     /// How long viewers pause between two looks at their sockets, so that the sender need not wake them
     #[arg(long, value_name = "TIME", default_value = "1ms")]
     pub(crate) pause: Span,
+    #[command(flatten)]
+    pub(crate) backlog: Backlog,
     /// The server's program: this one, unless said otherwise
     #[arg(long, value_name = "FILE")]
     pub(crate) program: Option<PathBuf>,
@@ -118,8 +121,8 @@ pub(crate) fn run(compare: &Compare) -> anyhow::Result<ExitCode> {
         "--rounds is from 1 to {ROUNDS_MAX}"
     );
     ensure!(
-        compare.doors.iter().all(|door| *door != Door::Polling),
-        "the floor knows no polling"
+        compare.doors.iter().all(|door| door.has_floor()),
+        "the floor knows socketio, socketio-binary, native and http only"
     );
     for load in &compare.loads {
         check(
@@ -186,6 +189,7 @@ fn floor(compare: &Compare, load: Shape, door: Door) -> anyhow::Result<Report> {
         viewers: load.viewers,
         rate: load.rate,
         size: load.size,
+        backlog: compare.backlog,
         sender_core: Some(compare.server_core),
     };
     let (plan, outcome) = floor::measure(&sender, compare.duration.0, receivers(compare), false)?;
@@ -197,6 +201,7 @@ fn server(compare: &Compare, load: Shape, door: Door) -> anyhow::Result<Report> 
     let plan = Plan {
         server: server.address,
         door,
+        way: Way::SocketIo,
         origin: Origin::Ours,
         streams: 1,
         viewers: load.viewers,
@@ -248,7 +253,9 @@ impl Server {
         ));
         // A child stays where its parent was when it was started.
         machine::stay_on(compare.server_core)?;
-        let child = Self::command(&program, address, &data).spawn();
+        let child = Self::command(&program, address, &data)
+            .args(compare.backlog.args())
+            .spawn();
         machine::stay_on(compare.core)?;
         let child = child.with_context(|| format!("{} cannot be started", program.display()))?;
         let mut server = Self {

@@ -1,5 +1,6 @@
 //! How viewers watch. A door of the server is a variant here, and a client that speaks it.
 
+use crate::content::Content;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -19,13 +20,17 @@ pub(crate) enum Door {
     Native,
     /// Multipart pictures in one HTTP answer: GET /live/KEY.mjpeg
     Http,
+    /// Video as WebM in one HTTP answer: GET /live/KEY.webm
+    Webm,
+    /// Video as fragmented MP4 in one HTTP answer: GET /live/KEY.mp4
+    Mp4,
 }
 
 impl Door {
     /// Whether pictures go as bytes rather than as text, from the publisher too.
     pub(crate) fn is_binary(self) -> bool {
         match self {
-            Self::SocketIoBinary | Self::Native | Self::Http => true,
+            Self::SocketIoBinary | Self::Native | Self::Http | Self::Webm | Self::Mp4 => true,
             Self::SocketIo | Self::Polling => false,
         }
     }
@@ -38,6 +43,28 @@ impl Door {
             Self::Polling => "polling",
             Self::Native => "native",
             Self::Http => "http",
+            Self::Webm => "webm",
+            Self::Mp4 => "mp4",
         }
+    }
+
+    /// Whether a viewer watches the body of one HTTP answer, and of what kind. `None` if it does not.
+    pub(crate) fn body(self) -> Option<Content> {
+        match self {
+            Self::SocketIo | Self::SocketIoBinary | Self::Polling | Self::Native => None,
+            Self::Http => Some(Content::Pictures),
+            Self::Webm => Some(Content::Clusters),
+            Self::Mp4 => Some(Content::Fragments),
+        }
+    }
+
+    /// Whether made-up pictures travel that way.
+    pub(crate) fn takes_pictures(self) -> bool {
+        !matches!(self, Self::Webm | Self::Mp4)
+    }
+
+    /// Whether the bare sender can frame bytes as for this door.
+    pub(crate) fn has_floor(self) -> bool {
+        self.takes_pictures() && self != Self::Polling
     }
 }

@@ -10,13 +10,16 @@ use crate::door::Door;
 use crate::machine::{self, now_us};
 use crate::material::{Stamp, Template};
 use crate::publisher::Material;
+use crate::quantity::Size;
 use crate::run::{Outcome, Plan, Receivers, execute};
+use crate::way::Way;
 use anyhow::{Context, bail};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
+use socket2::SockRef;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -38,10 +41,43 @@ pub(crate) struct Sender {
     pub(crate) rate: f64,
     /// Bytes of a picture
     #[arg(long, value_name = "SIZE", default_value = "30kB")]
-    pub(crate) size: crate::quantity::Size,
+    pub(crate) size: Size,
+    #[command(flatten)]
+    pub(crate) backlog: Backlog,
     /// Core of the sender
     #[arg(long, value_name = "NUMBER")]
     pub(crate) sender_core: Option<usize>,
+}
+
+/// How much the system may hold for a viewer, which decides what large frames cost. The server's own settings and defaults.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Backlog {
+    /// Bytes that the system keeps for a viewer until it has them
+    #[arg(long, value_name = "SIZE", default_value = "256KiB")]
+    unacknowledged_bytes_max: Size,
+    /// Bytes for a viewer that wait in the system unsent before it takes no more
+    #[arg(long, value_name = "SIZE", default_value = "128KiB")]
+    unsent_bytes_max: Size,
+}
+
+impl Backlog {
+    /// As the command line says it, the server's too.
+    pub(crate) fn args(&self) -> [String; 2] {
+        [
+            format!(
+                "--unacknowledged-bytes-max={}B",
+                self.unacknowledged_bytes_max.0
+            ),
+            format!("--unsent-bytes-max={}B", self.unsent_bytes_max.0),
+        ]
+    }
+
+    fn apply(&self, socket: &TcpStream) -> io::Result<()> {
+        let socket = SockRef::from(socket);
+        socket.set_send_buffer_size(self.unacknowledged_bytes_max.0)?;
+        let unsent = u32::try_from(self.unsent_bytes_max.0).unwrap_or(u32::MAX);
+        socket.set_tcp_notsent_lowat(unsent)
+    }
 }
 
 /// Runs the sender in a process of its own, with our receivers before it.
@@ -55,6 +91,7 @@ pub(crate) fn measure(
     let plan = Plan {
         server: running.address,
         door: sender.door,
+        way: Way::SocketIo,
         origin: Origin::Floor,
         streams: 1,
         viewers: sender.viewers,
@@ -86,6 +123,7 @@ impl Running {
         command.args(["--viewers", &sender.viewers.to_string()]);
         command.args(["--rate", &sender.rate.to_string()]);
         command.args(["--size", &format!("{}B", sender.size.0)]);
+        command.args(sender.backlog.args());
         if let Some(core) = sender.sender_core {
             command.args(["--sender-core", &core.to_string()]);
         }
@@ -163,6 +201,7 @@ pub(crate) fn send_bare(sender: &Sender) -> anyhow::Result<()> {
             Ok((mut socket, _)) => {
                 socket.set_nonblocking(false)?;
                 socket.set_nodelay(true)?;
+                sender.backlog.apply(&socket)?;
                 socket.set_read_timeout(Some(ANSWER_TIME))?;
                 if let Greeting::Ping(ping, _) = greeting {
                     socket.write_all(ping)?;
@@ -193,7 +232,7 @@ impl Greeting {
         match door {
             Door::SocketIo | Door::SocketIoBinary | Door::Polling => Self::Ping(b"\x81\x012", 7),
             Door::Native => Self::Ping(b"\x89\x00", 6),
-            Door::Http => Self::Answer,
+            Door::Http | Door::Webm | Door::Mp4 => Self::Answer,
         }
     }
 

@@ -95,7 +95,7 @@ impl Hearing<'_> {
                 Said::Welcome if *self.stage == Stage::Joining => *self.stage = Stage::Watching,
                 Said::Skipped(frames) => self.watch.skipped(self.tally, frames),
                 Said::Error(reason) => return Err(LinkError::Refused(reason)),
-                Said::Welcome | Said::Other => {}
+                Said::Welcome | Said::Ready | Said::Other => {}
             },
             opcode::PING => answer_ping(out, heard.payload),
             opcode::CLOSE => return Err(LinkError::Closed),

@@ -22,8 +22,10 @@ mod poller;
 mod publisher;
 mod viewer;
 mod watch;
+mod way;
 
 mod body;
+mod content;
 mod handshake;
 mod link;
 mod material;

@@ -3,9 +3,10 @@
 //! A picture begins with a comment in which [`Stamp`] stands, so that a viewer needs the first bytes of a message only.
 //! The frame around it is built once; for each sending the stamp alone is written anew.
 
-use crate::body;
+use crate::content::{PART_TAIL, part_head};
 use crate::door::Door;
 use crate::native;
+use crate::way::Way;
 use crate::words::{self, opcode};
 use base64_simd::STANDARD;
 
@@ -111,15 +112,35 @@ pub(crate) struct Template {
     bytes: Vec<u8>,
     stamp_at: usize,
     stamp_is_text: bool,
-    /// What stands at the stamp's place is xored with this, first byte first.
+    /// Where the time stands as a number of microseconds, in a header of the native door.
+    timestamp_at: Option<usize>,
+    /// What is masked begins here, and is xored with this.
+    payload_at: usize,
     mask: [u8; 4],
 }
 
 impl Template {
-    /// What a publisher sends: a picture of `size` bytes for the stream `key`.
-    pub(crate) fn published(key: &str, size: usize, binary: bool) -> Self {
-        let head = format!(r#"["stream:data:send",{{"streamKey":"{key}","data":"#);
-        Self::build(&head, "}]", size, binary, Some(MASK))
+    /// What a publisher sends: a picture of `size` bytes for the stream `key`; as bytes rather than as text if `binary`.
+    pub(crate) fn published(way: Way, key: &str, size: usize, binary: bool) -> Self {
+        match way {
+            Way::SocketIo => {
+                let head = format!(r#"["stream:data:send",{{"streamKey":"{key}","data":"#);
+                Self::build(&head, "}]", size, binary, Some(MASK))
+            }
+            Way::Native => {
+                let mut template = Self::framed(size, Some(MASK));
+                template.timestamp_at = Some(template.payload_at + native::TIMESTAMP_AT);
+                template
+            }
+            Way::Http => {
+                let picture = picture(size);
+                let part = [part_head(size).as_bytes(), &picture, PART_TAIL].concat();
+                let picture_at = part.len() - PART_TAIL.len() - picture.len();
+                let mut bytes = Vec::new();
+                let part_at = chunk(&mut bytes, &part);
+                Self::plain(bytes, part_at + picture_at)
+            }
+        }
     }
 
     /// What a server sends to a viewer over a door, in the same number of bytes as ours does.
@@ -130,19 +151,13 @@ impl Template {
                 let tail = r#","timestamp":1767225600000}]"#;
                 Self::build(&head, tail, size, door.is_binary(), None)
             }
-            Door::Native => {
-                let mut payload = native::frame_head().to_vec();
-                payload.extend_from_slice(&picture(size));
-                let mut bytes = Vec::new();
-                let payload_at = words::frame(&mut bytes, opcode::BINARY, &payload, None);
-                Self::plain(bytes, payload_at + native::FRAME_HEAD_BYTES)
-            }
-            Door::Http => {
+            Door::Native => Self::framed(size, None),
+            Door::Http | Door::Webm | Door::Mp4 => {
                 let picture = picture(size);
-                let mut bytes = body::part_head(picture.len()).into_bytes();
+                let mut bytes = part_head(picture.len()).into_bytes();
                 let picture_at = bytes.len();
                 bytes.extend_from_slice(&picture);
-                bytes.extend_from_slice(body::PART_TAIL);
+                bytes.extend_from_slice(PART_TAIL);
                 Self::plain(bytes, picture_at)
             }
         }
@@ -154,7 +169,21 @@ impl Template {
             bytes,
             stamp_at: picture_at + BEGINNING.len(),
             stamp_is_text: false,
+            timestamp_at: None,
+            payload_at: 0,
             mask: [0; 4],
+        }
+    }
+
+    /// A picture as a frame of the native door.
+    fn framed(size: usize, mask: Option<[u8; 4]>) -> Self {
+        let payload = [&native::frame_head()[..], &picture(size)].concat();
+        let mut bytes = Vec::new();
+        let payload_at = words::frame(&mut bytes, opcode::BINARY, &payload, mask);
+        Self {
+            payload_at,
+            mask: mask.unwrap_or_default(),
+            ..Self::plain(bytes, payload_at + native::FRAME_HEAD_BYTES)
         }
     }
 
@@ -173,12 +202,13 @@ impl Template {
             let payload_at = words::frame(&mut bytes, opcode::TEXT, text.as_bytes(), mask);
             (payload_at, payload_at + data.len() + BEGINNING_TEXT.len())
         };
-        let mask = mask.unwrap_or_default();
         Self {
             bytes,
             stamp_at,
             stamp_is_text: !binary,
-            mask: std::array::from_fn(|at| mask[(stamp_at - payload_at + at) % 4]),
+            timestamp_at: None,
+            payload_at,
+            mask: mask.unwrap_or_default(),
         }
     }
 
@@ -191,12 +221,28 @@ impl Template {
         } else {
             &plain
         };
-        let place = &mut self.bytes[self.stamp_at..self.stamp_at + written.len()];
-        for (at, (to, from)) in place.iter_mut().zip(written).enumerate() {
-            *to = from ^ self.mask[at % 4];
+        self.put(self.stamp_at, written);
+        if let Some(at) = self.timestamp_at {
+            self.put(at, &stamp.sent_us.to_be_bytes());
         }
         &self.bytes
     }
+
+    fn put(&mut self, at: usize, written: &[u8]) {
+        let place = &mut self.bytes[at..at + written.len()];
+        for (at, (to, from)) in (at - self.payload_at..).zip(place.iter_mut().zip(written)) {
+            *to = from ^ self.mask[at % 4];
+        }
+    }
+}
+
+/// Appends a chunk of an HTTP body. Returns where its data begin.
+pub(crate) fn chunk(out: &mut Vec<u8>, data: &[u8]) -> usize {
+    out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
+    let begin = out.len();
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+    begin
 }
 
 /// A piece of a recording in the bytes of the wire. Its number travels in `captured_at`.
@@ -281,14 +327,14 @@ mod tests {
             sent_us: 1_234_567,
         };
         for key in ["k", "key", "a-longer-key"] {
-            let mut text = Template::published(key, 3_000, false);
+            let mut text = Template::published(Way::SocketIo, key, 3_000, false);
             // A client's header of a message of this length has eight bytes.
             let text = text.stamped(stamp);
             let text = payload(text, text.len() - 8, true);
             assert!(text.starts_with(b"42[\"stream:data:send\""));
             assert_eq!(Stamp::of_text(&text), Some(stamp));
 
-            let mut binary = Template::published(key, 3_000, true);
+            let mut binary = Template::published(Way::SocketIo, key, 3_000, true);
             let binary = payload(binary.stamped(stamp), 3_000, true);
             assert_eq!(Stamp::of_binary(&binary), Some(stamp));
 
@@ -299,6 +345,30 @@ mod tests {
             }
         }
         assert_eq!(Stamp::of_text(b"no picture at all"), None);
+    }
+
+    #[test]
+    fn what_is_published_is_a_frame_of_its_door() {
+        let stamp = Stamp {
+            number: 7,
+            sent_us: 0x0102_0304_0506,
+        };
+        let mut native = Template::published(Way::Native, "key", 3_000, true);
+        let frame = payload(native.stamped(stamp), 28 + 3_000, true);
+        let timestamp = frame[native::TIMESTAMP_AT..][..8].try_into().unwrap();
+        assert_eq!(u64::from_be_bytes(timestamp), stamp.sent_us);
+        assert_eq!(Stamp::of_binary(&frame[28..]), Some(stamp));
+        assert_eq!(frame[28..].len(), 3_000);
+
+        let mut http = Template::published(Way::Http, "key", 3_000, true);
+        let chunk = http.stamped(stamp);
+        let (size, part) = chunk.split_at(memchr::memmem::find(chunk, b"\r\n").unwrap() + 2);
+        let part = part.strip_suffix(b"\r\n").unwrap();
+        assert_eq!(size, format!("{:x}\r\n", part.len()).as_bytes());
+        let part = part.strip_suffix(PART_TAIL).unwrap();
+        let picture = part.strip_prefix(part_head(3_000).as_bytes()).unwrap();
+        assert_eq!(Stamp::of_binary(picture), Some(stamp));
+        assert_eq!(picture.len(), 3_000);
     }
 
     #[test]

@@ -21,9 +21,22 @@ pub(crate) const RESUME: &str = r#"{"type":"resume"}"#;
 /// What time is it?
 pub(crate) const CLOCK: &str = r#"{"type":"clock","id":1}"#;
 
+/// A publisher's first words.
+pub(crate) const PUBLISH: &str = r#"{"type":"publish"}"#;
+/// What its frames are: the pictures of [`crate::material`].
+pub(crate) const TRACKS: &str = r#"{"type":"tracks","tracks":[{"track":1,"kind":"video","codec":"jpeg","width":640,"height":480}]}"#;
+/// Where a frame's header has its timestamp.
+pub(crate) const TIMESTAMP_AT: usize = 12;
+
 /// The request that opens a viewer's WebSocket.
-pub(crate) fn upgrade(key: &str, host: &str) -> String {
+pub(crate) fn upgrade_to_watch(key: &str, host: &str) -> String {
     const PROTOCOL: &str = "Sec-WebSocket-Protocol: abanico.watch.v1\r\n";
+    words::upgrade_at(&format!("/live/{key}"), host, PROTOCOL)
+}
+
+/// The request that opens a publisher's WebSocket.
+pub(crate) fn upgrade_to_publish(key: &str, host: &str) -> String {
+    const PROTOCOL: &str = "Sec-WebSocket-Protocol: abanico.publish.v1\r\n";
     words::upgrade_at(&format!("/live/{key}"), host, PROTOCOL)
 }
 
@@ -32,6 +45,8 @@ pub(crate) fn upgrade(key: &str, host: &str) -> String {
 pub(crate) enum Said {
     /// We watch.
     Welcome,
+    /// We may publish.
+    Ready,
     /// We were moved past so many frames.
     Skipped(u64),
     /// We may not, and why.
@@ -58,6 +73,7 @@ impl Said {
         };
         match &*object.kind {
             "welcome" => Self::Welcome,
+            "ready" => Self::Ready,
             "skipped" => Self::Skipped(object.frames),
             "error" => Self::Error(object.message),
             _ => Self::Other,
@@ -92,6 +108,7 @@ impl FrameHead {
 pub(crate) fn frame_head() -> [u8; FRAME_HEAD_BYTES] {
     let mut head = [0; FRAME_HEAD_BYTES];
     head[0] = FRAME;
+    head[1] = 1;
     head[3] = KEYFRAME;
     head
 }

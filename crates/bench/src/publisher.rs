@@ -1,14 +1,13 @@
-//! A publisher: registers, creates a stream, and sends a frame whenever one is due.
+//! A publisher: has itself let in, and sends a frame whenever one is due.
 //!
 //! Frames keep their rhythm by the clock, not by the server: one that cannot be sent in time is sent late, stamped with
 //! the time when it is sent, and its lateness is told apart from the server's.
 
 use crate::client::Crowded;
-use crate::handshake::answered;
 use crate::link::{Keep, Link, LinkError};
 use crate::machine::now_us;
-use crate::material::{Stamp, Template, piece, say};
-use crate::words::{self, Packet, opcode};
+use crate::material::{Stamp, Template, chunk, piece};
+use crate::way::{Speaker, Way};
 use rustix::event::epoll::EventFlags;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,9 +26,7 @@ pub(crate) enum Material {
 enum Stage {
     Idle,
     Connecting,
-    Upgrading,
-    Opening,
-    Creating,
+    Asking,
     Publishing,
     Over,
 }
@@ -38,13 +35,14 @@ enum Stage {
 #[derive(Debug)]
 pub(crate) struct Publisher {
     stream: usize,
+    way: Way,
     material: Material,
     every_us: u64,
     /// Where the key goes when the stream exists, or why it does not.
     told: Sender<Result<(usize, String), String>>,
     stage: Stage,
     link: Option<Link>,
-    key: String,
+    speaker: Speaker,
     template: Option<Template>,
     number: u64,
     due_us: u64,
@@ -64,18 +62,20 @@ impl Publisher {
     /// The publisher of stream number `stream`.
     pub(crate) fn new(
         stream: usize,
+        way: Way,
         material: Material,
         every_us: u64,
         told: Sender<Result<(usize, String), String>>,
     ) -> Self {
         Self {
             stream,
+            way,
             material,
             every_us,
             told,
             stage: Stage::Idle,
             link: None,
-            key: String::new(),
+            speaker: Speaker::new(way, stream),
             template: None,
             number: 0,
             due_us: 0,
@@ -111,87 +111,37 @@ impl Publisher {
         let Some(link) = &mut self.link else {
             return Ok(());
         };
-        match self.stage {
-            Stage::Connecting => {
-                link.connected()?;
-                link.send(words::upgrade(&crowd.shared.host()).as_bytes())?;
-                self.stage = Stage::Upgrading;
-                return crowd.watch_for(&*link, EventFlags::IN);
-            }
-            Stage::Upgrading => {
-                if answered(link, "101")?.is_none() {
-                    return Ok(());
-                }
-                self.stage = Stage::Opening;
-            }
-            _ => {}
+        let is_video = matches!(self.material, Material::Recording(..));
+        if self.stage == Stage::Connecting {
+            link.connected()?;
+            let request = self.speaker.request(&crowd.shared.host(), is_video);
+            link.send(request.as_bytes())?;
+            self.stage = Stage::Asking;
+            return crowd.watch_for(&*link, EventFlags::IN);
         }
-        let began = self.listen(crowd)?;
-        if began {
-            let streams = crowd.shared.sent.len() as u64;
-            self.due_us = crowd.now_us + self.every_us * self.stream as u64 / streams;
-            crowd.call_at(self.due_us, 0);
-        }
-        if let Some(link) = &mut self.link {
-            let waited = flags.contains(EventFlags::OUT);
-            link.flush()?;
-            Self::watch_for_more(crowd, link, waited)?;
+        self.speaker.listen(link, crowd.scratch, is_video)?;
+        let waited = flags.contains(EventFlags::OUT);
+        link.flush()?;
+        Self::watch_for_more(crowd, link, waited)?;
+        if self.stage == Stage::Asking && self.speaker.has_begun() {
+            self.begin(crowd);
         }
         Ok(())
     }
 
-    /// Reads what the server says. Says whether the stream has begun by it.
-    fn listen(&mut self, crowd: &mut Crowded<'_>) -> Result<bool, LinkError> {
-        let Self {
-            link: Some(link),
-            stage,
-            key,
-            template,
-            stream,
-            told,
-            material,
-            ..
-        } = self
-        else {
-            return Ok(false);
-        };
-        let binary = crowd.shared.door.is_binary();
-        let before = *stage;
-        link.receive(crowd.scratch, |out, heard| {
-            if heard.opcode == opcode::CLOSE {
-                return Err(LinkError::Closed);
-            }
-            match Packet::of(heard.payload) {
-                Packet::Ping => say(out, "3"),
-                Packet::Open => say(out, "40"),
-                Packet::Connected if *stage == Stage::Opening => {
-                    say(
-                        out,
-                        &words::register(&format!("publisher-{stream}"), "STREAMER"),
-                    );
-                    say(out, r#"42["stream:create"]"#);
-                    *stage = Stage::Creating;
-                }
-                Packet::Created if *stage == Stage::Creating => {
-                    *key = words::created_key(heard.payload).ok_or(LinkError::NoFrame)?;
-                    say(out, &words::start(key));
-                    if let Material::Pictures(size) = material {
-                        *template = Some(Template::published(key, *size, binary));
-                    }
-                    *stage = Stage::Publishing;
-                    // The run waits for it; when it does not, it is over.
-                    let _ = told.send(Ok((*stream, key.clone())));
-                }
-                Packet::Refused | Packet::Error => {
-                    let reason = words::refusal(heard.payload);
-                    return Err(LinkError::Refused(reason));
-                }
-                Packet::Closed => return Err(LinkError::Closed),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(*stage == Stage::Publishing && before != Stage::Publishing)
+    /// The stream exists.
+    fn begin(&mut self, crowd: &mut Crowded<'_>) {
+        self.stage = Stage::Publishing;
+        let key = &self.speaker.key;
+        if let Material::Pictures(size) = self.material {
+            let binary = crowd.shared.door.is_binary();
+            self.template = Some(Template::published(self.way, key, size, binary));
+        }
+        // The run waits for it; when it does not, it is over.
+        let _ = self.told.send(Ok((self.stream, key.clone())));
+        let streams = crowd.shared.sent.len() as u64;
+        self.due_us = crowd.now_us + self.every_us * self.stream as u64 / streams;
+        crowd.call_at(self.due_us, 0);
     }
 
     fn publish(&mut self, crowd: &mut Crowded<'_>) -> Result<(), LinkError> {
@@ -218,12 +168,15 @@ impl Publisher {
                     .sent_us(self.stream, stamp.number)
                     .store(stamp.sent_us, Ordering::Relaxed);
                 let captured_at = recording.epoch_ms + stamp.number;
-                link.send(&piece(
-                    &self.key,
-                    part,
-                    captured_at,
-                    crowd.shared.door.is_binary(),
-                ))?;
+                let binary = crowd.shared.door.is_binary();
+                let mut bytes = Vec::new();
+                match self.way {
+                    Way::Http => _ = chunk(&mut bytes, part),
+                    Way::SocketIo | Way::Native => {
+                        bytes = piece(&self.speaker.key, part, captured_at, binary);
+                    }
+                }
+                link.send(&bytes)?;
             }
             _ => {}
         }

@@ -10,6 +10,7 @@ use crate::publisher::{Material, Publisher};
 use crate::quantity::Span;
 use crate::tally::{Tally, Times};
 use crate::viewer::Viewer;
+use crate::way::Way;
 use anyhow::{Context, bail};
 use parking_lot::Mutex;
 use std::io::{IsTerminal, Write};
@@ -25,6 +26,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub(crate) struct Plan {
     pub(crate) server: SocketAddr,
     pub(crate) door: Door,
+    /// Over which door publishers come.
+    pub(crate) way: Way,
     pub(crate) origin: Origin,
     pub(crate) streams: usize,
     /// Honest viewers of each stream.
@@ -124,8 +127,13 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
         let every_us = (1e6 / plan.rate) as u64;
         let publishers = (0..plan.streams)
             .map(|stream| {
-                let publisher =
-                    Publisher::new(stream, plan.material.clone(), every_us, told.clone());
+                let publisher = Publisher::new(
+                    stream,
+                    plan.way,
+                    plan.material.clone(),
+                    every_us,
+                    told.clone(),
+                );
                 (0, Client::Publisher(publisher))
             })
             .collect();
@@ -225,10 +233,8 @@ fn crowds(plan: &Plan) -> Vec<Vec<(u64, Client)>> {
     let honest = (0..plan.streams * plan.viewers).map(|number| {
         let stream = number % plan.streams;
         match plan.door {
-            Door::SocketIo | Door::SocketIoBinary | Door::Native | Door::Http => {
-                Client::Viewer(Viewer::new(stream, Habit::Honest))
-            }
             Door::Polling => Client::Poller(Poller::new(stream)),
+            _ => Client::Viewer(Viewer::new(stream, Habit::Honest)),
         }
     });
     let hostile = Habit::HOSTILE

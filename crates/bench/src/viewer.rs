@@ -140,7 +140,7 @@ impl Viewer {
         if self.stage == Stage::Connecting {
             link.connected()?;
             // The bare sender shakes hands where the server would answer a request, and nowhere else.
-            if crowd.shared.origin == Origin::Floor && crowd.shared.door != Door::Http {
+            if crowd.shared.origin == Origin::Floor && crowd.shared.door.body().is_none() {
                 crowd.watch_for(link, EventFlags::IN)?;
                 return self.begin_watching(crowd);
             }
@@ -173,7 +173,7 @@ impl Viewer {
             return Ok(());
         };
         let door = crowd.shared.door;
-        let wanted = if door == Door::Http { "200" } else { "101" };
+        let wanted = if door.body().is_some() { "200" } else { "101" };
         let Some(answer) = answered(link, wanted)? else {
             return Ok(());
         };
@@ -183,8 +183,10 @@ impl Viewer {
                 say(link.out(), native::WATCH);
                 self.stage = Stage::Joining;
             }
-            Door::Http => {
-                self.body = Some(Body::new(answer.chunked));
+            Door::Http | Door::Webm | Door::Mp4 => {
+                self.body = door
+                    .body()
+                    .map(|content| Body::new(content, answer.chunked));
                 self.begin_watching(crowd)?;
             }
         }
@@ -207,8 +209,8 @@ impl Viewer {
         let (shared, now_us) = (crowd.shared, crowd.now_us);
         if let Some(body) = body {
             let tally = &mut *crowd.tally;
-            return body.receive(link, crowd.scratch, |picture| {
-                watch.picture(shared, tally, picture.head, picture.wire_bytes, now_us);
+            return body.receive(link, crowd.scratch, |frame| {
+                watch.picture(shared, tally, frame.head, frame.wire_bytes, now_us);
             });
         }
         let before = *stage;
@@ -294,7 +296,7 @@ impl Viewer {
         self.rounds += 1;
         let door = crowd.shared.door;
         // Over HTTP there is no other way to leave.
-        if self.rounds.is_multiple_of(6) || door == Door::Http {
+        if self.rounds.is_multiple_of(6) || door.body().is_some() {
             self.link = None;
             return self.connect(crowd);
         }
@@ -366,12 +368,15 @@ impl Viewer {
 /// What a viewer of a stream asks first.
 fn request(shared: &Shared, stream: usize) -> String {
     let host = shared.host();
+    let get = |ending| {
+        let key = shared.key(stream);
+        format!("GET /live/{key}.{ending} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+    };
     match shared.door {
         Door::SocketIo | Door::SocketIoBinary | Door::Polling => words::upgrade(&host),
-        Door::Native => native::upgrade(shared.key(stream), &host),
-        Door::Http => format!(
-            "GET /live/{}.mjpeg HTTP/1.1\r\nHost: {host}\r\n\r\n",
-            shared.key(stream)
-        ),
+        Door::Native => native::upgrade_to_watch(shared.key(stream), &host),
+        Door::Http => get("mjpeg"),
+        Door::Webm => get("webm"),
+        Door::Mp4 => get("mp4"),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::node::{Node, abanico, ran};
 use serde_json::Value;
+use std::process::Command;
 
 /// Half a second of load, with further flags.
 fn load(node: &Node, flags: &[&str]) -> (Option<i32>, Value) {
@@ -25,15 +26,73 @@ fn load(node: &Node, flags: &[&str]) -> (Option<i32>, Value) {
     (output.status.code(), figures)
 }
 
-#[test]
-fn the_load_tester_counts_every_frame_over_every_door() {
+/// Every frame of pictures that come `way` is counted by viewers at each of `doors`.
+fn counts_pictures(way: &str, doors: &[&str]) {
     let node = Node::start();
-    for door in ["socketio", "socketio-binary", "polling"] {
-        let (code, figures) = load(&node, &["--door", door, "--max-lost", "0"]);
-        assert_eq!(code, Some(0), "{figures:#}");
-        assert_eq!(figures["joined"], 5, "{figures:#}");
-        assert!(figures["delivered"].as_u64() >= Some(10), "{figures:#}");
+    for door in doors {
+        let flags = ["--publish", way, "--door", door, "--max-lost", "0"];
+        let (code, figures) = load(&node, &flags);
+        assert_eq!(code, Some(0), "{door}: {figures:#}");
+        assert_eq!(figures["joined"], 5, "{door}: {figures:#}");
+        assert!(
+            figures["delivered"].as_u64() >= Some(10),
+            "{door}: {figures:#}"
+        );
         assert_eq!(figures["latencyMs"]["count"], figures["delivered"]);
+    }
+}
+
+#[test]
+fn what_is_published_over_socketio_is_counted_over_every_door() {
+    let doors = ["socketio", "socketio-binary", "polling", "native", "http"];
+    counts_pictures("socketio", &doors);
+}
+
+#[test]
+fn what_is_published_over_the_native_door_is_counted_over_every_door() {
+    counts_pictures("native", &["socketio-binary", "native", "http"]);
+}
+
+#[test]
+fn what_is_published_over_http_is_counted_over_every_door() {
+    counts_pictures("http", &["socketio-binary", "native", "http"]);
+}
+
+#[test]
+fn frames_of_a_recording_are_counted_in_webm_and_mp4() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start();
+    for (door, codec) in [("webm", "libvpx"), ("mp4", "libx264")] {
+        let film = folder.path().join(codec);
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-loglevel", "error", "-f", "lavfi"]);
+        ffmpeg.args(["-i", "testsrc2=size=64x64:rate=30", "-t", "2", "-g", "15"]);
+        ffmpeg.args(["-c:v", codec, "-f", "matroska"]);
+        assert!(ffmpeg.arg(&film).status().unwrap().success());
+        for way in ["socketio", "http"] {
+            let flags = ["--publish", way, "--door", door, "--file"];
+            let film = film.to_str().unwrap();
+            let (code, figures) = load(&node, &[&flags[..], &[film]].concat());
+            assert_eq!(code, Some(0), "{door}, {way}: {figures:#}");
+            assert_eq!(figures["joined"], 5, "{door}, {way}: {figures:#}");
+            assert!(
+                figures["delivered"].as_u64() >= Some(5),
+                "{door}, {way}: {figures:#}"
+            );
+        }
+    }
+}
+
+#[test]
+fn ways_and_doors_that_do_not_go_together_are_refused_with_those_that_do() {
+    for (flags, hint) in [
+        (["--publish", "native", "--door", "polling"], "--publish socketio"),
+        (["--publish", "http", "--door", "mp4"], "--file FILE"),
+    ] {
+        let output = ran(abanico().arg("bench").args(flags));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(hint), "{told}");
     }
 }
 
