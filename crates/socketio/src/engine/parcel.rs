@@ -3,7 +3,7 @@
 //! A parcel is a few packets that belong together: a text, and the binary messages that it announces. Over a WebSocket
 //! each is a frame; over polling each is a packet of a payload. A clone is a count, never a copy.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::cell::RefCell;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use bytes::Bytes;
@@ -21,11 +21,6 @@ struct Inner {
     /// WebSocket frames in slices: the text with its header, then a header and a payload for each binary message.
     frames: Box<[Bytes]>,
     len: usize,
-    /// The frames in one slice, made when it has been put to some sockets as it is: the kernel takes one slice more
-    /// cheaply than several, and for many viewers that pays for the copy.
-    joined: OnceLock<[Bytes; 1]>,
-    /// How often it was put to a socket before `joined` was made.
-    puts: AtomicU32,
     /// Packets of polling, made when the first poll asks for them: the binary ones are base64.
     packets: OnceLock<Box<[Bytes]>>,
 }
@@ -47,8 +42,6 @@ impl Parcel {
             text: Bytes::new(),
             len: header.len() + bytes.len(),
             frames: Box::new([header, bytes]),
-            joined: OnceLock::new(),
-            puts: AtomicU32::new(0),
             packets: OnceLock::new(),
         }))
     }
@@ -80,8 +73,6 @@ impl Parcel {
             text: buffer.slice(SERVER_HEADER_BYTES_MAX..text_end),
             len: frames.iter().map(Bytes::len).sum(),
             frames: frames.into(),
-            joined: OnceLock::new(),
-            puts: AtomicU32::new(0),
             packets: OnceLock::new(),
         }))
     }
@@ -93,8 +84,6 @@ impl Parcel {
             text: frame.clone(),
             frames: Box::new([frame]),
             len,
-            joined: OnceLock::new(),
-            puts: AtomicU32::new(0),
             packets: OnceLock::new(),
         }))
     }
@@ -122,8 +111,6 @@ impl Parcel {
             text: Bytes::new(),
             len: len + header_len,
             frames: frames.into(),
-            joined: OnceLock::new(),
-            puts: AtomicU32::new(0),
             packets: OnceLock::new(),
         }))
     }
@@ -135,8 +122,6 @@ impl Parcel {
             text: Bytes::new(),
             len: frames.iter().map(Bytes::len).sum(),
             frames,
-            joined: OnceLock::new(),
-            puts: AtomicU32::new(0),
             packets: OnceLock::new(),
         }))
     }
@@ -216,24 +201,12 @@ impl Parcel {
         &self.0.frames[skip..]
     }
 
-    /// The slices of its WebSocket frames, in as few as pay, for one of many sockets.
-    pub(crate) fn frames_for_many(&self) -> &[Bytes] {
-        /// So many sockets pay for a copy.
-        const PUTS_MIN: u32 = 8;
-        /// A longer one is not copied: there the number of slices does not matter.
-        const LEN_MAX: usize = 64 * 1024;
-        if self.0.frames.len() == 1 || self.0.len > LEN_MAX {
-            return &self.0.frames;
+    /// Gives `put` the slices of its WebSocket frames, in as few as pay, for one of many sockets.
+    pub(crate) fn put<R>(&self, put: impl FnOnce(&[Bytes]) -> R) -> R {
+        if self.0.frames.len() == 1 || self.0.len > JOINED_BYTES_MAX {
+            return put(&self.0.frames);
         }
-        if let Some(joined) = self.0.joined.get() {
-            return joined;
-        }
-        if self.0.puts.fetch_add(1, Ordering::Relaxed) < PUTS_MIN {
-            return &self.0.frames;
-        }
-        self.0
-            .joined
-            .get_or_init(|| [self.0.frames.concat().into()])
+        JOINED.with_borrow_mut(|joined| put(joined.slices_of(self)))
     }
 
     /// Its packets as polling carries them.
@@ -252,6 +225,65 @@ fn base64_packet(bytes: &Bytes) -> Bytes {
     packet.push(b'b');
     base64_simd::STANDARD.encode_append(bytes, &mut packet);
     packet.into()
+}
+
+/// A longer parcel is not joined: there the number of slices does not matter.
+const JOINED_BYTES_MAX: usize = 64 * 1024;
+
+thread_local! {
+    static JOINED: RefCell<Joined> = const { RefCell::new(Joined { turns: [const { None }; 4], last: 0, filled: 0 }) };
+}
+
+/// The parcels that a thread puts to many sockets at the moment, each of them in one slice: the kernel takes one slice more
+/// cheaply than several, and for many sockets that pays for the copy.
+///
+/// The copies are the thread's and not the parcels', which are held for a while after they were put: with a copy each would
+/// weigh twice.
+struct Joined {
+    /// As many as there may be couriers that take turns on a thread.
+    turns: [Option<Turn>; 4],
+    /// Where the last one was.
+    last: usize,
+    /// Where a place was last taken; the next one along is the oldest.
+    filled: usize,
+}
+
+struct Turn {
+    parcel: Parcel,
+    puts: u32,
+    copy: Option<[Bytes; 1]>,
+}
+
+impl Joined {
+    fn slices_of(&mut self, parcel: &Parcel) -> &[Bytes] {
+        /// So many sockets pay for a copy.
+        const PUTS_MIN: u32 = 8;
+        let is_it = |turn: &Option<Turn>| {
+            turn.as_ref()
+                .is_some_and(|turn| Arc::ptr_eq(&turn.parcel.0, &parcel.0))
+        };
+        if !is_it(&self.turns[self.last]) {
+            self.last = self.turns.iter().position(is_it).unwrap_or_else(|| {
+                self.filled = (self.filled + 1) % self.turns.len();
+                self.turns[self.filled] = Some(Turn {
+                    parcel: parcel.clone(),
+                    puts: 0,
+                    copy: None,
+                });
+                self.filled
+            });
+        }
+        let turn = self.turns[self.last]
+            .as_mut()
+            .expect("it was found or made above");
+        turn.puts += 1;
+        if turn.puts > PUTS_MIN {
+            let frames = &turn.parcel.0.frames;
+            turn.copy.get_or_insert_with(|| [frames.concat().into()])
+        } else {
+            &turn.parcel.0.frames
+        }
+    }
 }
 
 #[cfg(test)]
@@ -292,12 +324,39 @@ mod tests {
     }
 
     #[test]
-    fn for_many_sockets_it_becomes_one_slice_of_the_same_bytes() {
-        let parcel = Parcel::build(vec![Bytes::from_static(b"picture")], |text| {
-            text.extend(b"4x")
+    fn for_many_sockets_it_is_put_in_one_slice_of_the_same_bytes() {
+        let parcels = ["one", "two", "three"].map(|name| {
+            Parcel::build(vec![Bytes::from_static(b"picture")], |text| {
+                text.extend(name.bytes())
+            })
         });
-        (0..8).for_each(|_| assert_eq!(parcel.frames_for_many().len(), 3));
-        assert_eq!(parcel.frames_for_many(), [parcel.frames_from(0).concat()]);
+        let slices = |parcel: &Parcel| parcel.put(<[Bytes]>::to_vec);
+        for _ in 0..8 {
+            for parcel in &parcels {
+                assert_eq!(slices(parcel), parcel.frames_from(0));
+            }
+        }
+        for parcel in &parcels {
+            assert_eq!(slices(parcel), [parcel.frames_from(0).concat()]);
+        }
+    }
+
+    #[test]
+    fn a_thread_keeps_no_more_copies_than_it_has_turns() {
+        let parcels: Vec<_> = (0..50u8)
+            .map(|number| {
+                Parcel::build(vec![Bytes::from(vec![number; 100])], |text| text.push(b'4'))
+            })
+            .collect();
+        for parcel in &parcels {
+            for _ in 0..20 {
+                parcel.put(|slices| assert_eq!(slices.concat(), parcel.frames_from(0).concat()));
+            }
+        }
+        let kept = parcels
+            .iter()
+            .filter(|parcel| Arc::strong_count(&parcel.0) > 1);
+        assert_eq!(kept.count(), 4);
     }
 
     #[test]

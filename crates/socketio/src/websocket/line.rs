@@ -115,6 +115,11 @@ impl Line {
         self.turn.load(Ordering::Acquire) & state::MASK != state::OWNED
     }
 
+    /// The place of the message that is put there next, as of some moment.
+    pub(crate) fn place(&self) -> u64 {
+        self.place.load(Ordering::Relaxed)
+    }
+
     /// Takes it back. While something is being put there the task of `cx` waits; that is never long, because whoever
     /// puts it there does not wait.
     pub(crate) fn poll_recall(&self, cx: &Context<'_>) -> Poll<Returned> {
@@ -175,7 +180,7 @@ impl Line {
             self.hand_over(loan);
             return Offered::Busy;
         }
-        let sent = send(&self.stream, parcel.frames_for_many());
+        let sent = parcel.put(|slices| send(&self.stream, slices));
         if sent == 0 {
             self.hand_over(loan);
             return Offered::Busy;
