@@ -1,8 +1,8 @@
 //! What a viewer is given that keeps falling behind: less, step by step, and more again when it recovers.
 //!
 //! A viewer that lags is moved to the newest group; that alone is [`Rung::All`]. One that lags again and again gets
-//! keyframes only, then a still now and then. Nobody is kicked here: a viewer that cannot be read at all is closed by the
-//! system's own time-out on its connection.
+//! keyframes only, then a still now and then. Nobody is kicked here: a viewer that takes nothing at all is ended where its
+//! connection is.
 
 use std::time::{Duration, Instant};
 

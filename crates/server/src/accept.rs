@@ -122,6 +122,7 @@ fn tune(stream: &TcpStream, limits: &Connections) -> io::Result<()> {
     socket.set_send_buffer_size(limits.unacknowledged_bytes_max.0)?;
     #[cfg(target_os = "linux")]
     {
+        // A session takes its time-out from here, and takes over from the system when its peer turns out to be slow only.
         socket.set_tcp_user_timeout(Some(limits.stall_timeout.0))?;
         socket
             .set_tcp_notsent_lowat(u32::try_from(limits.unsent_bytes_max.0).unwrap_or(u32::MAX))?;

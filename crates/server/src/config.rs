@@ -579,7 +579,7 @@ pub struct Connections {
     )]
     pub header_bytes_max: Size,
 
-    /// How long a peer may leave sent bytes unread before the system ends its connection
+    /// How long a peer may take nothing of what waits for it before its connection is ended; who takes a little is slow, and stays
     #[arg(
         long,
         value_name = "TIME",

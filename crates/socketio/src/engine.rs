@@ -56,6 +56,7 @@ mod intake;
 mod link;
 mod outbox;
 pub(crate) mod outlet;
+mod patience;
 mod plain;
 mod polling;
 mod probe;

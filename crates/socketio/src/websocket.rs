@@ -6,3 +6,4 @@ pub(crate) mod accept;
 pub mod frame;
 pub(crate) mod io;
 pub(crate) mod line;
+pub(crate) mod standing;

@@ -9,4 +9,6 @@ mod pages;
 mod restart;
 mod routes;
 mod shutdown;
+#[cfg(target_os = "linux")]
+mod stall;
 mod start;

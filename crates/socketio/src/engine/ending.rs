@@ -60,7 +60,7 @@ impl From<LinkEnd> for Ending {
                 reason: DisconnectReason::TransportClose,
                 farewell: Farewell::None,
             },
-            LinkEnd::Io(_) => Self {
+            LinkEnd::Io(_) | LinkEnd::Stalled => Self {
                 reason: DisconnectReason::TransportError,
                 farewell: Farewell::None,
             },

@@ -12,12 +12,15 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use hyper::upgrade::Upgraded;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::engine::outbox::{Outbox, SLICES_MAX};
 use crate::engine::parcel::Parcel;
+use crate::engine::patience::{Patience, Verdict};
 use crate::websocket::frame::{self, Decoder, FrameError, Incoming, Limits};
 use crate::websocket::io::Io;
 use crate::websocket::line::Line;
+use crate::websocket::standing;
 
 pub(crate) struct Link {
     io: Io,
@@ -32,6 +35,12 @@ pub(crate) struct Link {
     goodbye: Goodbye,
     /// The socket is lent to a feed, or was and has not been taken back.
     is_lent: bool,
+    /// How long its peer is waited for, where that can be judged.
+    patience: Option<Patience>,
+    /// Something was written since the last look at its peer.
+    has_written: bool,
+    /// Where the loan stood at the last look.
+    place_seen: u64,
 }
 
 /// A data message.
@@ -57,6 +66,8 @@ pub(crate) enum LinkEnd {
     Eof,
     #[error(transparent)]
     Io(#[from] io::Error),
+    #[error("client acknowledged nothing in time")]
+    Stalled,
     #[error(transparent)]
     Frame(#[from] FrameError),
     #[error("client closed with code {0:?}")]
@@ -93,6 +104,7 @@ impl Link {
 
     fn build(io: Io, unread: Bytes, limits: Limits, is_body: bool) -> Self {
         Self {
+            patience: io.stall_timeout().map(Patience::new),
             io,
             is_body,
             decoder: Decoder::new(limits),
@@ -101,6 +113,8 @@ impl Link {
             heard_pong: false,
             goodbye: Goodbye::Unsaid,
             is_lent: false,
+            has_written: false,
+            place_seen: 0,
         }
     }
 
@@ -197,6 +211,57 @@ impl Link {
         self.is_lent = true;
     }
 
+    /// When its peer is to be looked at, if that has changed.
+    pub(crate) fn next_look(&mut self) -> Option<Instant> {
+        if !self.has_written && !self.is_lent {
+            return None;
+        }
+        self.has_written = false;
+        self.patience.as_mut()?.written(Instant::now)
+    }
+
+    /// Looks at how far its peer is if it is time, and says when to look again. An error if it has taken nothing for too
+    /// long.
+    pub(crate) fn look(&mut self, now: Instant) -> Result<Option<Instant>, LinkEnd> {
+        let (Some(patience), Some(line)) = (&mut self.patience, self.io.line()) else {
+            return Ok(None);
+        };
+        if patience.look_at().is_none_or(|at| now < at) {
+            return Ok(patience.look_at());
+        }
+        let place = line.place();
+        if self.is_lent && place == self.place_seen && !patience.owes() {
+            // Nobody has written anything.
+            patience.rest(now);
+            return Ok(patience.look_at());
+        }
+        self.place_seen = place;
+        let Ok(standing) = standing::of(&line.stream) else {
+            // Then it is the system's to judge.
+            if patience.is_ours() {
+                self.io.set_stall_timeout(Some(patience.timeout()));
+            }
+            self.patience = None;
+            return Ok(None);
+        };
+        match patience.judge(standing, self.is_lent, now) {
+            Verdict::Fine => {}
+            Verdict::TakeOver => self.io.set_stall_timeout(None),
+            Verdict::Stalled => {
+                self.io.forget_unsent();
+                return Err(LinkEnd::Stalled);
+            }
+        }
+        Ok(patience.look_at())
+    }
+
+    /// Whether its peer is behind and reads: what it does not answer it may not have read yet.
+    pub(crate) fn is_slow(&self, now: Instant) -> bool {
+        self.patience
+            .as_ref()
+            .is_some_and(|patience| patience.is_slow(now))
+    }
+
     /// Whether whoever has the socket has given it back.
     pub(crate) fn is_given_back(&self) -> bool {
         self.is_lent && self.io.line().is_some_and(|line| !line.is_lent())
@@ -255,6 +320,7 @@ impl Link {
         let (count, len) = outbox.slices(&mut slices);
         let written = ready!(self.io.poll_write(cx, &slices[..count], len))?;
         outbox.advance(written);
+        self.has_written = true;
         Poll::Ready(Ok(()))
     }
 

@@ -159,6 +159,10 @@ impl<D: Driver> Task<D> {
 
     fn keep_time(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
         let now = Instant::now();
+        let (look, is_slow) = match &mut self.carrier {
+            Carrier::WebSocket(link) => (link.look(now)?, link.is_slow(now)),
+            Carrier::Polling | Carrier::Opening(_) | Carrier::Ended => (None, false),
+        };
         let next = loop {
             match self.heartbeat.beat(now) {
                 Beat::Wait(until) => break until,
@@ -167,11 +171,15 @@ impl<D: Driver> Task<D> {
                     self.heartbeat.pong(now);
                 }
                 Beat::Ping => self.ping_due = true,
-                Beat::Dead if !self.driver.accepts() => self.heartbeat.excuse(now),
+                // The ping may lie behind what a slow client has yet to read.
+                Beat::Dead if is_slow || !self.driver.accepts() => self.heartbeat.excuse(now),
                 Beat::Dead => return Err(Ending::of(DisconnectReason::PingTimeout)),
             }
         };
         self.alarm.set(next);
+        if let Some(look) = look {
+            self.alarm.not_after(look);
+        }
         if let Some(deadline) = self.probe.as_ref().map(|probe| probe.deadline) {
             if now >= deadline {
                 self.end_probe();
@@ -258,9 +266,27 @@ impl<D: Driver> Task<D> {
 
     fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
         match &self.carrier {
-            Carrier::WebSocket(_) => self.write(cx),
+            Carrier::WebSocket(_) => {
+                self.write(cx)?;
+                self.keep_looking(cx);
+                Ok(())
+            }
             Carrier::Polling => self.answer(cx),
             Carrier::Opening(_) | Carrier::Ended => Ok(()),
+        }
+    }
+
+    /// Sees to it that a peer which was sent something is looked at after a while.
+    fn keep_looking(&mut self, cx: &mut Context<'_>) {
+        let Carrier::WebSocket(link) = &mut self.carrier else {
+            return;
+        };
+        if let Some(look) = link.next_look() {
+            self.alarm.not_after(look);
+            // A new time registers only when it is polled.
+            if self.alarm.poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, Read as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBuf as HyperReadBuf, Write};
@@ -75,6 +76,37 @@ impl Io {
         match self {
             Self::Tcp(line) => (&*SockRef::from(&line.stream)).read(buffer).unwrap_or(0),
             Self::Other(_) => 0,
+        }
+    }
+
+    /// The time in which whoever accepted the connection wants its peer to acknowledge something.
+    pub(crate) fn stall_timeout(&self) -> Option<Duration> {
+        #[cfg(target_os = "linux")]
+        if let Self::Tcp(line) = self {
+            return SockRef::from(&line.stream)
+                .tcp_user_timeout()
+                .ok()
+                .flatten();
+        }
+        None
+    }
+
+    /// Has the system end the connection after so long without progress as it understands it, or never.
+    pub(crate) fn set_stall_timeout(&self, timeout: Option<Duration>) {
+        #[cfg(target_os = "linux")]
+        if let Self::Tcp(line) = self {
+            // A connection that is over cannot be set, and need not be.
+            let _ = SockRef::from(&line.stream).set_tcp_user_timeout(timeout);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = timeout;
+    }
+
+    /// Has the system throw away what the peer has not taken when the connection is closed.
+    pub(crate) fn forget_unsent(&self) {
+        if let Self::Tcp(line) = self {
+            // As above.
+            let _ = SockRef::from(&line.stream).set_linger(Some(Duration::ZERO));
         }
     }
 

@@ -1,0 +1,222 @@
+//! Who reads little is a slow viewer, who reads nothing is none.
+//!
+//! A slow reader's pace is its behaviour; nothing here is judged by the clock. The slow ones have less room than one
+//! segment of the loopback, as on real networks a viewer has less room than one large packet of the sender's.
+
+#![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
+
+use crate::node::{Node, PATIENCE};
+use socket2::{Domain, Socket, Type};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Small, so that several of them pass within a test, and that little is ahead of what is skipped.
+const FLAGS: &[&str] = &[
+    "--stall-timeout",
+    "2s",
+    "--unsent-bytes-max",
+    "32KiB",
+    "--unacknowledged-bytes-max",
+    "64KiB",
+    "--lag-max",
+    "500ms",
+    // A ping comes to a slow reader behind all that waits for it, after more than its time.
+    "--ping-interval",
+    "1s",
+    "--ping-timeout",
+    "2s",
+];
+
+/// What a slow reader takes in eight seconds, which is four times the time-out.
+const SLOW_BYTES: usize = 160_000;
+
+/// Pictures of 20 kB, twenty a second, until it is dropped.
+struct Publisher {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Publisher {
+    fn start(node: &Node) -> Self {
+        let mut stream = node.connect();
+        let head = "PUT /live/slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\
+            Content-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        let picture = picture(20_000);
+        let mut part = format!(
+            "--b\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+            picture.len()
+        )
+        .into_bytes();
+        part.extend(picture);
+        part.extend(b"\r\n");
+        let mut chunk = format!("{:x}\r\n", part.len()).into_bytes();
+        chunk.extend(part);
+        chunk.extend(b"\r\n");
+        stream.write_all(&chunk).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) && stream.write_all(&chunk).is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let begun = Instant::now();
+        while node.json("/health")["activeStreams"] != 1 {
+            assert!(begun.elapsed() < PATIENCE, "the stream does not begin");
+        }
+        Self {
+            stop,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// As much of a JPEG picture as tells its size, and noise.
+fn picture(bytes: usize) -> Vec<u8> {
+    let mut picture = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0".to_vec();
+    picture.extend(b"\xff\xda\0\x08\x01\x01\0\0\x3f\0");
+    picture.resize(bytes - 2, 7);
+    picture.extend(b"\xff\xd9");
+    picture
+}
+
+/// A connection with next to no room of its own.
+fn narrow(node: &Node) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(node.address), Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&node.address.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+fn upgrade(stream: &mut TcpStream, path: &str, protocol: &str) {
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{protocol}\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "));
+}
+
+/// Sends a text as a client does, under a mask that changes nothing.
+fn say(stream: &mut TcpStream, text: &str) {
+    let len = u8::try_from(text.len()).expect("a short text");
+    assert!(len < 126);
+    stream.write_all(&[0x81, 0x80 | len, 0, 0, 0, 0]).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+}
+
+fn native(node: &Node) -> TcpStream {
+    let mut stream = narrow(node);
+    let protocol = "Sec-WebSocket-Protocol: abanico.watch.v1\r\n";
+    upgrade(&mut stream, "/live/slow", protocol);
+    say(&mut stream, r#"{"type":"watch"}"#);
+    stream
+}
+
+fn socketio(node: &Node) -> TcpStream {
+    let mut stream = narrow(node);
+    upgrade(&mut stream, "/socket.io/?EIO=4&transport=websocket", "");
+    say(&mut stream, "40");
+    say(
+        &mut stream,
+        r#"42["user:register",{"username":"slow","role":"VIEWER"}]"#,
+    );
+    say(&mut stream, r#"42["stream:join",{"streamKey":"slow"}]"#);
+    stream
+}
+
+fn body(node: &Node) -> TcpStream {
+    let mut stream = narrow(node);
+    let request = "GET /live/slow.mjpeg HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    stream
+}
+
+/// How a door's ping looks, and what a client answers.
+type Ping = (&'static [u8], &'static [u8]);
+
+const NATIVE_PING: Ping = (b"\x89\0", b"\x8a\x80\0\0\0\0");
+const SOCKETIO_PING: Ping = (b"\x81\x012", b"\x81\x81\0\0\0\x003");
+
+/// Reads 20 kB a second, so much in all, and answers pings when it comes to them.
+fn read_slowly(stream: &mut TcpStream, ping: Option<Ping>) -> Vec<u8> {
+    let mut read = Vec::new();
+    let mut answered = 0;
+    while read.len() < SLOW_BYTES {
+        let mut some = [0; 1000];
+        let count = stream.read(&mut some);
+        let count = count.expect("a slow viewer's connection lasts");
+        assert!(count > 0, "a slow viewer's connection lasts");
+        read.extend(&some[..count]);
+        if let Some((ping, pong)) = ping {
+            let pings = read.windows(ping.len());
+            let pings = pings.filter(|window| *window == ping).count();
+            while answered < pings {
+                stream.write_all(pong).unwrap();
+                answered += 1;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    read
+}
+
+fn has(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn who_reads_little_goes_down_the_ladder_and_stays_and_who_reads_nothing_is_closed() {
+    let node = Node::start_with(FLAGS);
+    let publisher = Publisher::start(&node);
+    // They are told that it takes them, and then take nothing.
+    let mut silent = [native(&node), socketio(&node), body(&node)];
+    for stream in &mut silent {
+        stream.read_exact(&mut [0; 16]).unwrap();
+    }
+    let slow = [
+        (native(&node), Some(NATIVE_PING)),
+        (socketio(&node), Some(SOCKETIO_PING)),
+        (body(&node), None),
+    ];
+    let read = slow.map(|(mut stream, ping)| {
+        std::thread::spawn(move || (read_slowly(&mut stream, ping), stream))
+    });
+    let [native, socketio, body] = read.map(|thread| thread.join().unwrap());
+    assert!(has(&native.0, r#"{"type":"skipped","#));
+    assert!(has(&socketio.0, r#"42["stream:skipped",{"#));
+    assert!(body.0.starts_with(b"HTTP/1.1 200"));
+    let begun = Instant::now();
+    while node.json("/health")["distribution"]["totalViewers"] != 3 {
+        assert!(begun.elapsed() < PATIENCE, "the silent ones stay");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for stream in &mut silent {
+        // What had come before may be read still; then there is no more.
+        while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {}
+    }
+    drop(publisher);
+    drop([native, socketio, body]);
+}
