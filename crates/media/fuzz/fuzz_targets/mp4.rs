@@ -1,11 +1,11 @@
-//! Any bytes, cut anywhere: no panic, bounded memory, and the same as uncut.
+//! Any bytes, cut anywhere: no panic, bounded memory, the same as uncut, and what a joiner gets is a recording.
 //!
 //! The first byte says how the rest is cut.
 #![no_main]
 
 use abanico_media::codec::Normalizer;
 use abanico_media::demux::Event;
-use abanico_media::mp4::{Demuxer, Limits, Muxer};
+use abanico_media::mp4::{Demuxer, Joinable, Limits, Muxer};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 
@@ -20,6 +20,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let recording = Bytes::copy_from_slice(recording);
+    joins(recording.clone(), cut);
     let mut whole = Vec::new();
     let result = Demuxer::new(LIMITS).push(recording.clone(), &mut whole);
     let mut demuxer = Demuxer::new(LIMITS);
@@ -55,3 +56,29 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+const GROUP_BYTES_MAX: usize = 16_384;
+
+fn joins(mut recording: Bytes, cut: u8) {
+    let mut joinable = Joinable::new(LIMITS, GROUP_BYTES_MAX);
+    while !recording.is_empty() {
+        let chunk = recording.split_to(usize::from(cut).clamp(1, recording.len()));
+        let info = joinable.push(&chunk);
+        assert!(
+            info.first_boundary
+                .is_none_or(|boundary| boundary <= chunk.len())
+        );
+        let Some(join) = joinable.join() else {
+            continue;
+        };
+        let bytes: usize = join.iter().map(Bytes::len).sum();
+        assert!(bytes <= GROUP_BYTES_MAX + LIMITS.init_bytes_max);
+        let mut demuxer = Demuxer::new(LIMITS);
+        let mut joined = Vec::new();
+        let read = join
+            .into_iter()
+            .try_for_each(|piece| demuxer.push(piece, &mut joined));
+        assert_eq!(read, Ok(()));
+        assert!(matches!(joined.first(), Some(Event::Init(_))));
+    }
+}

@@ -91,7 +91,6 @@ impl Joinable {
         if read.is_err() {
             info.skipped_bytes += chunk.len() as u64;
             self.broken = true;
-            self.group = None;
         }
         for event in self.events.drain(..) {
             if let Event::Init(init) = event {
@@ -103,6 +102,10 @@ impl Joinable {
         }
         for mark in self.demuxer.take_marks() {
             self.take(mark, chunk_start, &mut info);
+        }
+        if self.broken {
+            // Also of a group that began in this very chunk.
+            self.group = None;
         }
         self.trim(&mut info);
         if self.has_video {

@@ -176,7 +176,7 @@ proptest! {
     }
 
     #[test]
-    fn a_joinable_keeps_no_more_than_it_may_whatever_the_bytes(
+    fn a_joinable_keeps_no_more_than_it_may_and_gives_a_recording_whatever_the_bytes(
         kinds in vec(any::<(bool, bool, u8)>(), 1..40),
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         lengths in vec(1usize..400, 1..6),
@@ -189,6 +189,9 @@ proptest! {
         let init = 4096;
         for (join, _) in joins(&bytes.into(), &lengths, 1000) {
             prop_assert!(join.len() <= 1000 + init, "{} bytes", join.len());
+            let mut events = Vec::new();
+            prop_assert_eq!(Demuxer::new(Limits::default()).push(join, &mut events), Ok(()));
+            prop_assert!(matches!(events.first(), Some(Event::Init(_))), "no init segment");
         }
     }
 }
