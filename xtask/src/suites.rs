@@ -39,13 +39,17 @@ pub(crate) fn rust(run: &mut Run) -> anyhow::Result<()> {
 /// its wake-ups, and callgrind counts the instructions of the hot paths.
 pub(crate) fn proofs(run: &mut Run) -> anyhow::Result<()> {
     run.step("model of the fan-out", || {
-        let target = root().join("target/loom");
-        go(cargo(&["test", "--locked", "--package", "abanico-hub"])
-            .args(["--test", "loom", "--target-dir"])
-            .arg(target)
-            .env("RUSTFLAGS", "--cfg abanico_loom")
-            // One more preemption takes a minute and has found nothing more.
-            .env("LOOM_MAX_PREEMPTIONS", "2"))
+        let model = |args: &[&str]| {
+            go(cargo(&["test", "--locked"])
+                .args(args)
+                .arg("--target-dir")
+                .arg(root().join("target/loom"))
+                .env("RUSTFLAGS", "--cfg abanico_loom")
+                // One more preemption takes a minute and has found nothing more.
+                .env("LOOM_MAX_PREEMPTIONS", "2"))
+        };
+        model(&["--package", "abanico-hub", "--test", "loom"])?;
+        model(&["--package", "abanico-socketio", "--lib", "turn::model"])
     })?;
     run.step("instructions of the hot paths", || {
         go(&mut cargo(&[

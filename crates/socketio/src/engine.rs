@@ -69,4 +69,4 @@ pub use server::Server;
 pub use service::{Driver, Feed, Inbound, Malformed, Service};
 pub use session::{SendError, Session};
 
-pub use crate::websocket::line::Offered;
+pub use crate::websocket::turn::Offered;

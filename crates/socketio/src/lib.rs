@@ -19,6 +19,7 @@ mod message;
 mod namespace;
 mod server;
 mod socket;
+mod sync;
 
 pub use ack::{Ack, AckArgs, AckError, AckSendError};
 pub use body::Body;

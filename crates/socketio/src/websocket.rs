@@ -7,3 +7,4 @@ pub mod frame;
 pub(crate) mod io;
 pub(crate) mod line;
 pub(crate) mod standing;
+pub(crate) mod turn;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use crate::engine::parcel::Parcel;
-use crate::websocket::line::{Line, Offered};
+use crate::websocket::line::Line;
+use crate::websocket::turn::Offered;
 
 /// A loan of a session's socket to one of its feeds. Clones are the same loan.
 ///

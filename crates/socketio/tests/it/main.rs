@@ -10,6 +10,7 @@ mod binary;
 mod frames;
 mod heartbeat;
 mod http;
+mod lending;
 mod order;
 mod panic;
 mod polling;
