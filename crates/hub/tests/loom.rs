@@ -14,7 +14,11 @@ use std::sync::Arc;
 use std::task::Poll;
 
 fn feed() -> Feed<u8> {
-    Feed::new(Bounds::default(), Arc::new(Budget::new(usize::MAX)))
+    feed_with(Bounds::default())
+}
+
+fn feed_with(bounds: Bounds) -> Feed<u8> {
+    Feed::new(bounds, Arc::new(Budget::new(usize::MAX)))
 }
 
 /// All that a viewer gets until the end.
@@ -60,7 +64,7 @@ fn a_viewer_that_goes_while_a_packet_comes_disturbs_nobody() {
     });
 }
 
-/// An outlet that takes so many packets, then goes back to its owner.
+/// An outlet that takes so many packets, then goes back to its owner. While one is put there it cannot be taken back.
 #[derive(Clone)]
 struct Socket(
     Arc<loom::sync::Mutex<State>>,
@@ -69,6 +73,7 @@ struct Socket(
 
 struct State {
     lent: bool,
+    writing: bool,
     place: u64,
     room: u8,
     got: Vec<u8>,
@@ -78,6 +83,7 @@ impl Socket {
     fn with_room(room: u8) -> Self {
         let state = State {
             lent: false,
+            writing: false,
             place: 0,
             room,
             got: Vec::new(),
@@ -97,6 +103,9 @@ impl Outlet<u8> for Socket {
 
     fn close(&self) -> Option<u64> {
         let mut state = self.0.lock().unwrap();
+        if state.writing {
+            return None;
+        }
         std::mem::take(&mut state.lent).then_some(state.place)
     }
 
@@ -111,6 +120,12 @@ impl Outlet<u8> for Socket {
             self.1.wake();
             return Offered::Busy;
         }
+        state.writing = true;
+        drop(state);
+        // Here its owner may want it back.
+        let mut state = self.0.lock().unwrap();
+        assert!(state.lent && state.writing);
+        state.writing = false;
         state.room -= 1;
         state.place += 1;
         state.got.push(*packet);
@@ -154,7 +169,10 @@ fn read_lending(mut cursor: Cursor<u8>, socket: &Socket) -> Vec<u8> {
         match next {
             None => return socket.0.lock().unwrap().got.clone(),
             Some(Next::Packet(packet)) => socket.0.lock().unwrap().got.push(packet),
-            Some(_) => unreachable!("nobody lags here"),
+            Some(Next::Lagging(_) | Next::Lost(_)) => {
+                let newest = cursor.feed().head() - 1;
+                cursor.skip_to(newest);
+            }
         }
     }
 }
@@ -183,6 +201,41 @@ fn a_viewer_whose_outlet_is_full_reads_on_by_itself() {
             feed.finish(Some(3));
         });
         assert_eq!(read_lending(cursor, &Socket::with_room(0)), [1, 3]);
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn what_comes_while_an_outlet_is_lent_and_cannot_be_taken_back_is_brought_there() {
+    loom::model(|| {
+        let feed = feed();
+        let cursor = feed.cursor();
+        feed.push(1, 1);
+        let publisher = thread::spawn(move || {
+            feed.push(2, 1);
+            feed.finish(Some(3));
+        });
+        assert_eq!(read_lending(cursor, &Socket::with_room(9)), [1, 2, 3]);
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn a_viewer_whose_courier_is_late_goes_on_at_the_newest_packet_and_hears_the_end() {
+    loom::model(|| {
+        // All but the newest packet is late.
+        let feed = feed_with(Bounds {
+            lag_bytes_max: 0,
+            ..Bounds::default()
+        });
+        let cursor = feed.cursor();
+        let publisher = thread::spawn(move || {
+            feed.push(1, 1);
+            feed.push(2, 1);
+            feed.finish(Some(3));
+        });
+        let got = read_lending(cursor, &Socket::with_room(9));
+        assert!(got == [1, 2, 3] || got == [2, 3], "{got:?}");
         publisher.join().unwrap();
     });
 }
