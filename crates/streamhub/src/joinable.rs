@@ -31,6 +31,12 @@ impl Joinable {
         }
     }
 
+    /// Whether a recording begins with this piece that whoever reads the bytes in a row could take for something else: MP4
+    /// has no mark that stands out of what a broken box claims to hold. WebM has.
+    pub(crate) fn begins_anew_with(&self, piece: &Bytes) -> bool {
+        matches!(self, Self::Mp4(_)) && piece.get(4..8) == Some(b"ftyp")
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::WebM(_) => "webm",

@@ -51,6 +51,11 @@ impl Mirror {
         }
     }
 
+    /// A recording begins with the next piece, wherever the one before was cut off.
+    pub(crate) fn begin_anew(&mut self) {
+        self.into = Into::Nothing;
+    }
+
     /// Takes a piece of a recording, of which `inits` init segments have come.
     pub(crate) fn piece(&mut self, piece: Bytes, inits: u64, stamps: Stamps) {
         match self.into {

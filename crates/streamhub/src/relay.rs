@@ -223,6 +223,7 @@ impl Relay {
         };
         let (has_mirror, mirror_waits) = (self.mirror.is_some(), self.mirror_waits);
         let recording = self.recording(form, stamps, kind);
+        let anew = recording.joinable.begins_anew_with(&bytes);
         let info = recording.joinable.push(&bytes);
         recording.inits += u64::from(info.new_init);
         if info.keyframes > 0 {
@@ -239,6 +240,9 @@ impl Relay {
         self.inits = inits;
         self.mirror_waits = has_mirror && mirrored.is_none();
         if let Some(mirror) = &mut self.mirror {
+            if anew {
+                mirror.begin_anew();
+            }
             for piece in mirrored.into_iter().flatten() {
                 mirror.piece(piece, inits, stamps);
             }

@@ -1,0 +1,210 @@
+// Broken media at every ingest door: whoever watches goes on as soon as something is whole again, nobody else notices, and
+// the server does not grow.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { Server } from '../streamhub/node.mjs';
+import { h264, Native, vp8 } from './native.mjs';
+import { Get, live, pictures, pieces, Put, recording, tidy } from './peers.mjs';
+
+const run = promisify(execFile);
+
+let server;
+let innocent;
+before(async () => {
+  server = await Server.start();
+  const publisher = await Native.publish(server, 'innocent');
+  publisher.say({ type: 'tracks', tracks: [{ track: 0, kind: 'video', codec: 'vp8', width: 160, height: 120 }] });
+  innocent = { publisher, viewer: await watch('innocent'), frames: await vp8(20), rounds: 0 };
+});
+after(async () => {
+  await server.stop();
+  await tidy();
+});
+
+/** A viewer at the native door that has its place in the stream. */
+async function watch(key) {
+  const viewer = await Native.watch(server, key);
+  viewer.say({ type: 'clock', id: 'joined' });
+  await viewer.heard('clock');
+  return viewer;
+}
+
+/** The other stream goes on, and lacks nothing. */
+async function nobodyElseNotices() {
+  const { publisher, viewer, frames } = innocent;
+  publisher.send(frames, innocent.rounds++ * frames.length * 33_333);
+  await viewer.got(innocent.rounds * frames.length);
+  assert.deepEqual(viewer.frames.map((frame) => frame.sequence), viewer.frames.map((_, n) => n));
+}
+
+/** The server's memory in kB. */
+async function rss() {
+  return Number((await run('ps', ['-o', 'rss=', '-p', String(server.child.pid)])).stdout);
+}
+
+async function doesNotGrow(what) {
+  const earlier = await rss();
+  await what();
+  const grown = (await rss()) - earlier;
+  assert.ok(grown < 60_000, `${grown} kB more`);
+}
+
+/** Numbers that are the same in every run. */
+function dice(seed) {
+  return (below) => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) % below;
+}
+
+/** Copies with wrong bytes, cut off anywhere. */
+function* damaged(bytes, rounds, random) {
+  for (let round = 0; round < rounds; round++) {
+    const copy = Buffer.from(bytes);
+    for (let hit = 0; hit < 1 + random(40); hit++) copy[random(copy.length)] = random(256);
+    yield copy.subarray(0, 1 + random(copy.length));
+  }
+}
+
+/** What a viewer at the native door has of the pictures. */
+const shown = (viewer) => viewer.frames.filter((frame) => frame.track === 0).map((frame) => frame.payload);
+
+/** That the last that a viewer was given is the end of what was whole. */
+function endsLike(viewer, whole, count = 10) {
+  assert.deepEqual(shown(viewer).slice(-count), whole.slice(-count));
+}
+
+/** Resolves with true when a viewer is given the end of what was whole, once more. */
+function showsAgain(viewer, whole, count = 10) {
+  const last = whole.slice(-count);
+  const before = viewer.frames.length;
+  return new Promise((resolve) => {
+    const look = () => {
+      if (viewer.frames.length < before + count || !viewer.frames.at(-1).payload.equals(last.at(-1))) return;
+      const all = shown(viewer).slice(-count);
+      if (!all.every((payload, n) => payload.equals(last[n]))) return;
+      viewer.waiting.delete(look);
+      resolve(true);
+    };
+    viewer.waiting.add(look);
+  });
+}
+
+const jpegs = async () => Buffer.concat(pictures(await recording('JPEG')));
+
+for (const kind of ['WebM VP8', 'WebM AV1', 'Matroska H.264', 'JPEG in a row']) {
+  test(`${kind} that is broken again and again over PUT`, async () => {
+    const key = `put-${kind}`.replace(/[^A-Za-z0-9]/g, '-');
+    const bytes = kind === 'JPEG in a row' ? await jpegs() : await recording(kind);
+    const reference = await whole(bytes, `${key}-whole`);
+    const request = new Put(server, key);
+    await request.write(bytes.subarray(0, bytes.length / 2));
+    await live(server, key);
+    const viewer = await watch(key);
+    await viewer.got(1);
+    const door = { 'WebM VP8': 'webm', 'WebM AV1': 'webm', 'Matroska H.264': 'mp4', 'JPEG in a row': 'mjpeg' }[kind];
+    const get = await Get.open(server, `/live/${key}.${door}`);
+    await request.write(bytes.subarray(bytes.length / 2));
+    await doesNotGrow(async () => {
+      for (const broken of damaged(bytes, 30, dice(11))) await request.write(broken);
+    });
+    // What was cut off may seem to reach far into what is whole, and nobody says how far: then it is sent once more.
+    const again = showsAgain(viewer, reference);
+    let isShown = false;
+    for (let round = 0; round < 60 && !isShown; round++) {
+      await request.write(bytes);
+      isShown = await Promise.race([again, sleep(300, false)]);
+    }
+    assert.ok(isShown, 'what is whole again is shown');
+    assert.equal((await request.end()).status, 200);
+    await viewer.ended();
+    // The HTTP viewer was there to the end, too, unless the damage looked like another codec.
+    assert.ok((await get.ended).length > 0);
+    await nobodyElseNotices();
+  });
+}
+
+/** The pictures of a recording as a viewer at the native door is given them who is there from the beginning. */
+async function whole(bytes, key) {
+  const request = new Put(server, key);
+  await server.until(async () => (await fetch(`${server.url}/live/${key}.jpg`)).status !== 404);
+  const viewer = await watch(key);
+  await request.write(bytes);
+  assert.equal((await request.end()).status, 200);
+  await viewer.ended();
+  return shown(viewer);
+}
+
+for (const kind of ['WebM VP8', 'Matroska H.264', 'fMP4 H.264', 'JPEG']) {
+  test(`${kind} that is broken again and again over Socket.IO`, async () => {
+    const bytes = await recording(kind);
+    const cut = kind === 'JPEG' ? pictures(bytes) : pieces(bytes, [40_000]);
+    const ada = await server.publisher();
+    const bob = await server.viewer(ada.key, 'bob');
+    const viewer = await watch(ada.key);
+    cut.forEach((piece) => ada.send(piece));
+    await ada.barrier();
+    const picturesOf = kind === 'JPEG' ? cut.length : undefined;
+    await viewer.got(picturesOf ?? 30);
+    const random = dice(13);
+    let sent = cut.length;
+    await doesNotGrow(async () => {
+      for (const broken of damaged(kind === 'JPEG' ? cut[0] : bytes, 30, random)) {
+        for (const piece of pieces(broken, [40_000])) {
+          ada.send(piece);
+          sent++;
+        }
+        await ada.barrier();
+      }
+    });
+    const shownBefore = shown(viewer).length;
+    cut.forEach((piece) => ada.send(piece));
+    sent += cut.length;
+    await ada.barrier();
+    ada.emit('stream:end', { streamKey: ada.key });
+    await ada.next('stream:ended');
+    await viewer.ended();
+    await bob.next('stream:ended');
+    // Over Socket.IO every byte is passed on as it came, whole or not.
+    assert.equal(bob.all('stream:data').length, sent);
+    assert.deepEqual(bob.all('stream:data').at(-1).data, cut.at(-1));
+    assert.ok(shown(viewer).length > shownBefore, 'what is whole again is shown');
+    if (kind === 'JPEG') endsLike(viewer, cut, 1);
+    else endsLike(viewer, await whole(bytes, `${ada.key}-whole`));
+    await nobodyElseNotices();
+  });
+}
+
+for (const [codec, make] of [['vp8', vp8], ['avc1.42E01F', h264]]) {
+  test(`${codec} that is broken again and again at the native door`, async (t) => {
+    const frames = await make(30);
+    const key = `native-${codec.slice(0, 4)}`;
+    const publisher = await Native.publish(server, key);
+    t.after(() => publisher.close());
+    publisher.say({ type: 'tracks', tracks: [{ track: 0, kind: 'video', codec, width: 160, height: 120 }] });
+    const viewer = await watch(key);
+    publisher.send(frames);
+    await viewer.got(30);
+    const reference = shown(viewer).slice();
+    const random = dice(17);
+    await doesNotGrow(async () => {
+      for (let round = 0; round < 40; round++) {
+        for (const { payload, keyframe } of frames) {
+          const [broken] = damaged(payload, 1, random);
+          // Also with flags, times and durations that cannot be.
+          const timestamp = random(2) ? random(1_000_000_000) : -random(1_000_000);
+          publisher.frame({ payload: random(20) ? broken : Buffer.alloc(0), keyframe: keyframe !== (random(5) === 0) }, timestamp, { duration: random(2_147_483_647) });
+        }
+        publisher.say({ type: 'clock', id: `round ${round}` });
+        await publisher.until(() => publisher.texts.find((one) => one.id === `round ${round}`), 'it was read');
+      }
+    });
+    publisher.send(frames, 2_000_000_000);
+    publisher.say({ type: 'end' });
+    await viewer.ended();
+    endsLike(viewer, reference);
+    assert.equal(publisher.texts.filter((one) => one.code === 'left-out').length, 1, 'it is told, once');
+    await nobodyElseNotices();
+  });
+}
