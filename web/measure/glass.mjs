@@ -56,7 +56,7 @@ async function measure(path) {
   try {
     if (values.steal) stealCore(house);
     const browser = await startBrowser(house, FLAGS);
-    const publisher = await openPage(browser);
+    const publisher = await openPage(browser, { bypassCSP: true });
     const viewer = await openPage(browser);
     await publisher.addInitScript(paintedCamera, { width, height, framesPerSecond });
     await viewer.addInitScript(eye);
@@ -106,10 +106,7 @@ async function goLive(page, origin) {
 
 async function sendPictures(page, origin) {
   await page.goto(`${origin}/health`);
-  const sending = publishPictures(page, origin, 'glass', { width, height, framesPerSecond });
-  // It lasts as long as the page; only what goes wrong at the beginning is of interest.
-  await Promise.race([sending, page.waitForFunction(() => window.publishing)]);
-  sending.catch(() => {});
+  await publishPictures(page, origin, 'glass');
   return 'glass';
 }
 

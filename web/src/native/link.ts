@@ -174,8 +174,10 @@ export class Link {
   async #judgeDoor(): Promise<void> {
     this.#set(LINK.cut);
     const url = new URL('/health', this.#url.replace(/^ws/, 'http'));
-    const answers = await fetch(url, { mode: 'no-cors', cache: 'no-store' }).then(
-      () => true,
+    const signal = AbortSignal.timeout(OPEN_TIMEOUT_MS);
+    const answers = await fetch(url, { mode: 'no-cors', cache: 'no-store', signal }).then(
+      // A proxy whose server is away answers too. Of another site's answer nothing can be read.
+      ({ ok, type }) => ok || type === 'opaque',
       () => false,
     );
     if (this.#state === LINK.closed) return;

@@ -11,3 +11,8 @@ export function mediaSourceClass(): typeof MediaSource | undefined {
 export function ranges(buffered: TimeRanges): Range[] {
   return Array.from({ length: buffered.length }, (_, i) => ({ start: buffered.start(i), end: buffered.end(i) }));
 }
+
+/** A managed one says when it is to be given nothing, to spare the battery; what comes meanwhile waits. */
+export function wantsMedia(mediaSource: MediaSource): boolean {
+  return (mediaSource as MediaSource & { streaming?: boolean }).streaming !== false;
+}

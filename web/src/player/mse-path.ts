@@ -9,7 +9,7 @@ import { doorUrl, type Track } from '../native/messages.ts';
 import { WatchDoor, type WatchDoorHost } from '../native/watch-door.ts';
 import { type Container, containersFor } from './containers.ts';
 import { FRAME_BOUNDS, LiveEdge } from './live-edge.ts';
-import { mediaSourceClass, ranges } from './media-source.ts';
+import { mediaSourceClass, ranges, wantsMedia } from './media-source.ts';
 import { type DoorHost, type Path, type PathFailure, type PathStats, setVideoSound } from './path.ts';
 
 const STEER_EVERY_MS = 100;
@@ -151,6 +151,7 @@ export class MsePath implements Path {
       this.#sourceBuffer = sourceBuffer;
       this.#pump();
     });
+    mediaSource.addEventListener('startstreaming', () => this.#pump());
     const request = new AbortController();
     this.#request = request;
     this.element.src = this.#url;
@@ -187,6 +188,7 @@ export class MsePath implements Path {
   #pump(): void {
     const sourceBuffer = this.#sourceBuffer;
     if (!sourceBuffer || sourceBuffer.updating || this.#queue.length === 0) return;
+    if (this.#mediaSource && !wantsMedia(this.#mediaSource)) return;
     const bytes = this.#queue.length === 1 ? this.#queue[0] : joined(this.#queue, this.#queuedBytes);
     if (!bytes) return;
     try {

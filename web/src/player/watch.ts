@@ -77,6 +77,7 @@ export class Watch {
   #link: LinkState | undefined;
   #retryTimer: number | undefined;
   #tracksTimer: number | undefined;
+  #isClosed = false;
 
   constructor(options: WatchOptions, host: WatchHost) {
     this.#options = options;
@@ -98,6 +99,7 @@ export class Watch {
     this.#stops.push(() => document.removeEventListener('visibilitychange', visibility));
     // After the constructor, so that the owner has this object when it hears of a path.
     queueMicrotask(() => {
+      if (this.#isClosed) return;
       if (options.connection) this.#use(options.connection);
       this.#begin();
     });
@@ -112,6 +114,7 @@ export class Watch {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const stop of this.#stops) stop();
     clearTimeout(this.#retryTimer);
     this.#connection?.send('stream:leave', { streamKey: this.streamKey });

@@ -16,36 +16,17 @@ import type { WireStream } from '../wire/events.ts';
 import { preference } from '../wire/identity.ts';
 import { keyFrom } from '../wire/streams.ts';
 import css from './abanico-player.css?inline';
+import { takeEarlyProperties } from './early-properties.ts';
 import { type IconName, icon } from './icon.ts';
 import { h, setLabel, setText } from './markup.ts';
+import { PlayPromises } from './play-promises.ts';
+import { BUSY, FAILURES, OVER, SAID } from './player-words.ts';
 import { serverOf } from './server.ts';
 
 /** Reactions that float at the same time; more are not drawn. */
 const FLOATING_MAX = 40;
 /** The controls go away so long after the last movement. */
 const CONTROLS_SHOWN_MS = 2_600;
-
-const SAID: Partial<Record<PlayerState, { text: TextKey; hint?: TextKey }>> = {
-  [PLAYER.connecting]: { text: 'player.connecting' },
-  [PLAYER.waiting]: { text: 'player.waiting' },
-  [PLAYER.paused]: { text: 'player.paused' },
-  [PLAYER.lost]: { text: 'player.lost' },
-  [PLAYER.reconnecting]: { text: 'player.reconnecting' },
-  [PLAYER.ended]: { text: 'player.ended', hint: 'player.ended.hint' },
-  [PLAYER.notFound]: { text: 'player.not-found', hint: 'player.not-found.hint' },
-};
-
-const FAILURES: Record<PathFailure['kind'], TextKey> = {
-  codec: 'player.unplayable.codec',
-  'no-media-source': 'player.unplayable.no-media-source',
-  'no-webcodecs': 'player.unplayable.no-media-source',
-  'no-door': 'player.unplayable.no-door',
-  'no-frames': 'player.unplayable.broken',
-  broken: 'player.unplayable.broken',
-};
-
-/** In these states something is under way. */
-const BUSY: readonly PlayerState[] = [PLAYER.connecting, PLAYER.waiting, PLAYER.lost, PLAYER.reconnecting];
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(css);
@@ -67,7 +48,7 @@ export class AbanicoPlayer extends HTMLElement {
   readonly #surface = h('div', { class: 'surface', attributes: { part: 'surface' } });
   readonly #said = h('p', { class: 'said', attributes: { part: 'message' } });
   readonly #hint = h('p', { class: 'hint', attributes: { part: 'hint' } });
-  readonly #play = this.#button('play', 'player.play', () => void this.play(), 'play');
+  readonly #play = this.#button('play', 'player.play', () => this.#begin(), 'play');
   readonly #overlay: HTMLElement = h(
     'div',
     { class: 'overlay', attributes: { role: 'status', part: 'overlay' } },
@@ -77,12 +58,12 @@ export class AbanicoPlayer extends HTMLElement {
   );
   readonly #floating = h('div', { class: 'floating', attributes: { 'aria-hidden': 'true' } });
   readonly #unmute = this.#button('sound-off', 'player.unmute', () => this.#setMuted(false), 'unmute');
-  readonly #mute = this.#button('sound', 'player.mute', () => this.#setMuted(!this.#isMuted));
+  readonly #mute = this.#button('sound', 'player.mute', () => this.#setMuted(!this.muted));
   readonly #volume = h('input', {
     class: 'volume',
     attributes: { type: 'range', min: 0, max: 1, step: 0.05, value: 1, part: 'volume' },
     labels: { 'aria-label': 'player.volume' },
-    on: { input: () => this.#setVolume(Number(this.#volume.value)) },
+    on: { input: () => this.#slide(Number(this.#volume.value)) },
   });
   readonly #pip = this.#button('pip', 'player.pip', () => void this.#togglePictureInPicture());
   readonly #full = this.#button('fullscreen', 'player.fullscreen', () => void this.#toggleFullscreen());
@@ -106,7 +87,8 @@ export class AbanicoPlayer extends HTMLElement {
   );
   #watch: Watch | undefined;
   #path: Path | undefined;
-  #isMuted = true;
+  /** Undefined until it is in a page or was said: then the attribute says it. */
+  #mutedSet: boolean | undefined;
   #level = Number(preference.get('volume') ?? 1);
   #hideTimer: number | undefined;
   #size = { width: 0, height: 0 };
@@ -115,6 +97,7 @@ export class AbanicoPlayer extends HTMLElement {
   #error: PathFailure | undefined;
   /** It was asked to play, by a page or a person, and not to pause since. */
   #isWanted = false;
+  readonly #promises = new PlayPromises();
 
   constructor() {
     super();
@@ -135,33 +118,35 @@ export class AbanicoPlayer extends HTMLElement {
     this.setAttribute('role', 'region');
     setLabel(this, 'aria-label', 'player.label');
     if (!this.hasAttribute('state')) this.setAttribute('state', PLAYER.idle);
-    this.#isMuted = this.hasAttribute('muted');
+    takeEarlyProperties(this, ['autoplay', 'controls', 'muted', 'src', 'streamKey', 'transport', 'volume']);
+    this.#mutedSet ??= this.hasAttribute('muted');
     this.#showSound();
-    if (this.#isWanted || this.hasAttribute('autoplay')) void this.play();
+    if (this.#isWanted || this.autoplay) this.#begin();
   }
 
   disconnectedCallback(): void {
+    this.#promises.stopped();
     this.close();
   }
 
   attributeChangedCallback(name: string, before: string | null, now: string | null): void {
     if (before === now) return;
     if (name === 'volume') this.volume = Number(now ?? 1);
-    else if (this.isConnected && (this.#watch || this.hasAttribute('autoplay'))) void this.play();
+    else if (this.isConnected && (this.#watch || this.#isWanted || this.autoplay)) this.#begin();
   }
 
-  /** Plays the stream of the attributes, at live age. */
+  /** Plays the stream of the attributes, at live age; nothing if it does already. Fulfilled when the picture moves. */
   async play(): Promise<void> {
-    this.#isWanted = true;
-    const { streamKey } = this;
-    if (!streamKey) return;
-    this.#open(streamKey, undefined);
-    this.#notify('play');
+    if (this.state === PLAYER.playing) return;
+    const begun = this.#promises.ask();
+    if (!this.#watch || OVER.includes(this.state)) this.#begin();
+    await begun;
   }
 
   /** Stops watching; the last picture goes. A live stream that is played again is played live. */
   pause(): void {
     this.#isWanted = false;
+    this.#promises.stopped();
     if (!this.#watch) return;
     this.close();
     this.#show(PLAYER.idle);
@@ -170,7 +155,7 @@ export class AbanicoPlayer extends HTMLElement {
 
   /** Begins anew. */
   load(): void {
-    if (this.#watch) void this.play();
+    if (this.#watch) this.#begin();
   }
 
   /** Watches a stream in place of the one before, over a connection that the page has already. */
@@ -215,6 +200,22 @@ export class AbanicoPlayer extends HTMLElement {
     this.setAttribute('transport', transport);
   }
 
+  get autoplay(): boolean {
+    return this.hasAttribute('autoplay');
+  }
+
+  set autoplay(autoplay: boolean) {
+    this.toggleAttribute('autoplay', autoplay);
+  }
+
+  get controls(): boolean {
+    return this.hasAttribute('controls');
+  }
+
+  set controls(controls: boolean) {
+    this.toggleAttribute('controls', controls);
+  }
+
   get paused(): boolean {
     return this.#watch === undefined;
   }
@@ -224,11 +225,13 @@ export class AbanicoPlayer extends HTMLElement {
   }
 
   get muted(): boolean {
-    return this.#isMuted;
+    return this.#mutedSet ?? this.hasAttribute('muted');
   }
 
   set muted(muted: boolean) {
-    if (muted !== this.#isMuted) this.#setMuted(muted);
+    const before = this.muted;
+    this.#mutedSet = muted;
+    if (muted !== before) this.#soundSet();
   }
 
   get volume(): number {
@@ -236,7 +239,10 @@ export class AbanicoPlayer extends HTMLElement {
   }
 
   set volume(level: number) {
-    if (Number.isFinite(level) && level !== this.#level) this.#setVolume(Math.min(1, Math.max(0, level)));
+    const wanted = Math.min(1, Math.max(0, level));
+    if (!Number.isFinite(level) || wanted === this.#level) return;
+    this.#level = wanted;
+    this.#soundSet();
   }
 
   get videoWidth(): number {
@@ -283,6 +289,14 @@ export class AbanicoPlayer extends HTMLElement {
   announceNext(): void {
     setText(this.#said, 'player.next');
     this.#hint.textContent = '';
+  }
+
+  #begin(): void {
+    this.#isWanted = true;
+    const { streamKey } = this;
+    if (!streamKey || !this.isConnected) return;
+    this.#open(streamKey, undefined);
+    this.#notify('play');
   }
 
   #open(streamKey: string, connection: Connection | undefined): void {
@@ -337,6 +351,7 @@ export class AbanicoPlayer extends HTMLElement {
   }
 
   #show(state: PlayerState): void {
+    const before = this.getAttribute('state') as PlayerState;
     this.setAttribute('state', state);
     const said = SAID[state];
     if (said) {
@@ -346,17 +361,20 @@ export class AbanicoPlayer extends HTMLElement {
     this.#hint.hidden = said !== undefined && said.hint === undefined;
     this.#overlay.hidden = state === PLAYER.playing || state === PLAYER.idle;
     this.#overlay.classList.toggle('busy', BUSY.includes(state));
-    this.#play.hidden = state !== PLAYER.idle || this.#isWanted || !this.hasAttribute('controls');
+    this.#play.hidden = state !== PLAYER.idle || this.#isWanted || !this.controls;
     this.#emit('statechange', state);
-    if (state === PLAYER.playing) this.#notify('playing');
-    else if (state === PLAYER.ended) this.#notify('ended');
-    else if (BUSY.includes(state)) this.#notify('waiting');
+    if (state === PLAYER.playing) {
+      this.#promises.begun();
+      this.#notify('playing');
+    } else if (state === PLAYER.ended) this.#notify('ended');
+    else if (BUSY.includes(state) && !BUSY.includes(before)) this.#notify('waiting');
   }
 
   #failed(failure: PathFailure): void {
     setText(this.#said, FAILURES[failure.kind], { codec: failure.kind === 'codec' ? failure.codec : '' });
     this.#hint.hidden = true;
     this.#error = failure;
+    this.#promises.failed(failure.kind);
     this.#emit('error', failure);
   }
 
@@ -381,22 +399,23 @@ export class AbanicoPlayer extends HTMLElement {
   /** A browser may refuse to start with sound: then without, and the button says how to have it. */
   #soundChanged(): void {
     const path = this.#path;
-    void path?.setSound(this.#isMuted, this.#level).then((isAllowed) => {
+    void path?.setSound(this.muted, this.#level).then((isAllowed) => {
       if (!isAllowed && path === this.#path) this.#setMuted(true);
     });
     this.#showSound();
   }
 
   #setMuted(muted: boolean): void {
-    this.#isMuted = muted;
+    this.#mutedSet = muted;
     if (!muted && this.#level === 0) this.#level = 0.5;
     this.#soundSet();
   }
 
-  #setVolume(level: number): void {
+  /** Who moves the slider wants to hear it. */
+  #slide(level: number): void {
     this.#level = level;
     preference.set('volume', String(level));
-    this.#isMuted = level === 0;
+    this.#mutedSet = level === 0;
     this.#soundSet();
   }
 
@@ -410,10 +429,10 @@ export class AbanicoPlayer extends HTMLElement {
     const hasSound = this.#path?.hasSound ?? false;
     this.#mute.hidden = !hasSound;
     this.#volume.hidden = !hasSound;
-    this.#unmute.hidden = !hasSound || !this.#isMuted;
-    this.#mute.querySelector('svg')?.replaceWith(icon(this.#isMuted ? 'sound-off' : 'sound'));
-    setLabel(this.#mute, 'aria-label', this.#isMuted ? 'player.unmute' : 'player.mute');
-    this.#volume.style.setProperty('--filled', `${(this.#isMuted ? 0 : this.#level) * 100}%`);
+    this.#unmute.hidden = !hasSound || !this.muted;
+    this.#mute.querySelector('svg')?.replaceWith(icon(this.muted ? 'sound-off' : 'sound'));
+    setLabel(this.#mute, 'aria-label', this.muted ? 'player.unmute' : 'player.mute');
+    this.#volume.style.setProperty('--filled', `${(this.muted ? 0 : this.#level) * 100}%`);
     this.#pip.hidden = !document.pictureInPictureEnabled;
   }
 

@@ -1,0 +1,144 @@
+// The player as an element: what people expect of anything that plays media.
+
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { test } from 'node:test';
+import { goLive, LIVE, openPage, startBrowser, startServer, TEST_MAX, untilState } from './house.mjs';
+
+/** Somebody's page with the script in it, and a stream that is live. */
+async function site(t, body = '') {
+  const server = await startServer(t);
+  const other = http.createServer((_request, response) => {
+    response.setHeader('content-type', 'text/html; charset=utf-8');
+    response.end(`<!doctype html>${body}<script src="${server.origin}/abanico.js"></script>`);
+  });
+  await new Promise((ready) => other.listen(0, '127.0.0.1', ready));
+  t.after(() => other.close());
+  const browser = await startBrowser(t);
+  const link = await goLive(await openPage(browser), server.origin, LIVE);
+  const page = await openPage(browser);
+  await page.goto(`http://127.0.0.1:${other.address().port}/`);
+  return { page, key: new URL(link).pathname.split('/').at(-1) };
+}
+
+test('play() is fulfilled when the picture moves, and does nothing while it does', TEST_MAX, async (t) => {
+  const { page, key } = await site(t);
+  const heard = await page.evaluate(async (streamKey) => {
+    const player = document.createElement('abanico-player');
+    const events = [];
+    for (const name of ['play', 'waiting', 'playing', 'pause', 'error']) {
+      player.addEventListener(name, () => events.push(name));
+    }
+    Object.assign(player, { streamKey, muted: true });
+    document.body.append(player);
+    const wasPaused = player.paused;
+    await player.play();
+    const surface = player.shadowRoot.querySelector('.surface > *');
+    const state = player.state;
+    await player.play();
+    const isSame = player.shadowRoot.querySelector('.surface > *') === surface;
+    player.pause();
+    const again = player.play();
+    player.pause();
+    const why = await again.then(
+      () => 'fulfilled',
+      ({ name }) => name,
+    );
+    return { wasPaused, state, isSame, events, paused: player.paused, why };
+  }, key);
+  assert.deepEqual(heard, {
+    wasPaused: true,
+    state: 'playing',
+    isSame: true,
+    events: ['play', 'waiting', 'playing', 'pause', 'play', 'pause'],
+    paused: true,
+    why: 'AbortError',
+  });
+});
+
+test('what cannot be played says so once, by event, property and promise', TEST_MAX, async (t) => {
+  const { page, key } = await site(t);
+  const heard = await page.evaluate(async (streamKey) => {
+    delete window.MediaSource;
+    const player = document.createElement('abanico-player');
+    const events = [];
+    player.addEventListener('error', ({ detail }) => events.push(detail.kind));
+    Object.assign(player, { streamKey, muted: true, transport: 'mse' });
+    document.body.append(player);
+    const why = await player.play().catch(({ name }) => name);
+    return { events, why, error: player.error?.kind, state: player.state };
+  }, key);
+  assert.deepEqual(heard, {
+    events: ['no-media-source'],
+    why: 'NotSupportedError',
+    error: 'no-media-source',
+    state: 'unplayable',
+  });
+});
+
+test(
+  'muted and volume hold from before the element is in the page, and even from before it exists',
+  TEST_MAX,
+  async (t) => {
+    const early = `<abanico-player id="early"></abanico-player>
+    <script>Object.assign(document.querySelector('#early'), { muted: true, volume: 0.3 });</script>`;
+    const { page } = await site(t, early);
+    const sounds = await page.evaluate(() => {
+      const sound = (player) => {
+        document.body.append(player);
+        return [player.muted, player.volume];
+      };
+      const make = (set) => {
+        const player = document.createElement('abanico-player');
+        set(player);
+        return sound(player);
+      };
+      const told = [];
+      const plain = document.createElement('abanico-player');
+      document.body.append(plain);
+      plain.addEventListener('volumechange', () => told.push([plain.muted, plain.volume]));
+      plain.muted = true;
+      plain.volume = 0.5;
+      plain.volume = 0.5;
+      plain.muted = false;
+      document.body.append(plain);
+      return {
+        early: sound(document.querySelector('#early')),
+        plain: make(() => {}),
+        attribute: make((player) => player.setAttribute('muted', '')),
+        property: make((player) => Object.assign(player, { muted: true, volume: 0 })),
+        against: make((player) => {
+          player.setAttribute('muted', '');
+          player.muted = false;
+        }),
+        told,
+        afterMove: plain.muted,
+      };
+    });
+    assert.deepEqual(sounds, {
+      early: [true, 0.3],
+      plain: [false, 1],
+      attribute: [true, 1],
+      property: [true, 0],
+      against: [false, 1],
+      told: [
+        [true, 1],
+        [true, 0.5],
+        [false, 0.5],
+      ],
+      afterMove: false,
+    });
+  },
+);
+
+test('who moves the slider of a muted player hears it', TEST_MAX, async (t) => {
+  const { page, key } = await site(t);
+  await page.evaluate((streamKey) => {
+    const player = document.createElement('abanico-player');
+    Object.assign(player, { streamKey, muted: true, autoplay: true, controls: true });
+    document.body.append(player);
+  }, key);
+  await untilState(page, 'playing');
+  await page.getByLabel('Volume').fill('0.4');
+  assert.deepEqual(await page.locator('abanico-player').evaluate(({ muted, volume }) => [muted, volume]), [false, 0.4]);
+});

@@ -1,0 +1,146 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Frame } from '../../native/frame.ts';
+import { type Decoded, type DecodingHost, VideoDecoding } from './video-decoding.ts';
+
+interface Chunk {
+  timestamp: number;
+}
+
+/** Pictures that are not closed: what a browser has few of. */
+const open = new Set<number>();
+
+class FakeDecoder {
+  static newest: FakeDecoder;
+  static isConfigSupported = async () => ({ supported: true });
+  state = 'unconfigured';
+  given: Chunk[] = [];
+  readonly #init: VideoDecoderInit;
+
+  constructor(init: VideoDecoderInit) {
+    this.#init = init;
+    FakeDecoder.newest = this;
+  }
+
+  configure(): void {
+    this.state = 'configured';
+  }
+
+  decode(chunk: Chunk): void {
+    this.given.push(chunk);
+  }
+
+  reset(): void {
+    this.given = [];
+    this.state = 'unconfigured';
+  }
+
+  close(): void {
+    this.state = 'closed';
+  }
+
+  /** Puts out so many of what it was given. */
+  turn(count: number): void {
+    for (const { timestamp } of this.given.splice(0, count)) {
+      open.add(timestamp);
+      this.#init.output({ timestamp, close: () => open.delete(timestamp) } as unknown as VideoFrame);
+    }
+  }
+
+  fail(): void {
+    this.#init.error(new DOMException('broken', 'EncodingError'));
+  }
+}
+
+const track = { track: 0, kind: 'video', codec: 'avc1.42E01F' } as const;
+
+function frame(number: number, isKeyframe = false): Frame {
+  const payload = new Uint8Array(1);
+  const isAfterGap = false;
+  return { track: 0, isKeyframe, isAfterGap, sequence: number, duration: 0, timestamp: number, capturedAt: 0, payload };
+}
+
+async function decoding() {
+  const shown: Decoded[] = [];
+  const host = {
+    decoded: (decoded: Decoded) => shown.push(decoded),
+    lost: vi.fn(),
+    failed: vi.fn(),
+    waiting: () => shown.length,
+    overdueMs: () => 0,
+  } satisfies DecodingHost;
+  const made = new VideoDecoding(track, host);
+  await vi.waitFor(() => expect(FakeDecoder.newest?.state).toBe('configured'));
+  return { made, host, shown, decoder: FakeDecoder.newest };
+}
+
+beforeEach(() => {
+  open.clear();
+  vi.stubGlobal('VideoDecoder', FakeDecoder);
+  vi.stubGlobal(
+    'EncodedVideoChunk',
+    class {
+      readonly timestamp: number;
+      constructor({ timestamp }: Chunk) {
+        this.timestamp = timestamp;
+      }
+    },
+  );
+});
+
+afterEach(() => vi.unstubAllGlobals());
+
+test('never more pictures are out than a decoder has, and those that are let go make room', async () => {
+  const { made, shown, decoder } = await decoding();
+  for (let i = 0; i < 40; i++) {
+    made.take(frame(i, i === 0), 0);
+    decoder.turn(1);
+  }
+  expect(open.size).toBe(8);
+  for (let i = 0; i < 40; i++) {
+    const [first] = shown.splice(0, 1);
+    first?.image.close();
+    made.pump();
+    decoder.turn(1);
+  }
+  for (const { image } of shown) image.close();
+  expect(open.size).toBe(0);
+  expect(decoder.given).toHaveLength(0);
+});
+
+test('what comes out after a restart or a close is closed and not shown', async () => {
+  const { made, shown, decoder } = await decoding();
+  made.take(frame(0, true), 0);
+  const late = decoder.given;
+  made.restart();
+  decoder.given = late;
+  decoder.turn(1);
+  made.take(frame(1, true), 0);
+  made.close();
+  decoder.turn(1);
+  expect(shown).toHaveLength(0);
+  expect(open.size).toBe(0);
+});
+
+test('a decoder that breaks in the middle is replaced, and a keyframe is wished', async () => {
+  const { made, host, shown, decoder } = await decoding();
+  made.take(frame(0, true), 0);
+  decoder.turn(1);
+  decoder.fail();
+  expect(host.lost).toHaveBeenCalledOnce();
+  await vi.waitFor(() => expect(FakeDecoder.newest).not.toBe(decoder));
+  await vi.waitFor(() => expect(FakeDecoder.newest.state).toBe('configured'));
+  made.take(frame(1, true), 0);
+  FakeDecoder.newest.turn(1);
+  expect(shown.map(({ timestamp }) => timestamp)).toEqual([0, 1]);
+  expect(host.failed).not.toHaveBeenCalled();
+});
+
+test('decoders that break one after the other are given up', async () => {
+  const { host } = await decoding();
+  for (let i = 0; i < 3; i++) {
+    const before = FakeDecoder.newest;
+    before.fail();
+    if (i < 2) await vi.waitFor(() => expect(FakeDecoder.newest).not.toBe(before));
+  }
+  expect(host.failed).toHaveBeenCalledExactlyOnceWith({ kind: 'broken' });
+});
