@@ -39,13 +39,15 @@ const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
 impl Doors {
     /// No sessions yet.
-    pub(crate) fn new(streamhub: StreamHub, sessions_max: usize) -> Self {
+    ///
+    /// Pings and queues are those of `transport`; as many sessions are let in as there may be connections.
+    pub(crate) fn new(streamhub: StreamHub, transport: Config, sessions_max: usize) -> Self {
         Self {
             streamhub,
             sessions: PlainSessions::new(Config {
                 max_payload: MESSAGE_BYTES_MAX,
                 sessions_max,
-                ..Config::default()
+                ..transport
             }),
         }
     }

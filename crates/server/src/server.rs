@@ -122,7 +122,11 @@ impl Running {
     fn start(config: &Config, listener: TcpListener, streamhub: StreamHub, writer: Writer) -> Self {
         let (stop_connections, stop_writing) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
-        let doors = Doors::new(streamhub.clone(), config.connections.connections_max.0);
+        let doors = Doors::new(
+            streamhub.clone(),
+            config.transport(),
+            config.connections.connections_max.0,
+        );
         let accepting = tokio::spawn(accept::run(
             listener,
             routes::router(streamhub.clone(), doors.clone()),

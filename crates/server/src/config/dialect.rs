@@ -90,7 +90,8 @@ impl Config {
         }
     }
 
-    fn transport(&self) -> abanico_socketio::Config {
+    /// What sessions are told, of Socket.IO and at the other doors.
+    pub(crate) fn transport(&self) -> abanico_socketio::Config {
         let settings = &self.socketio;
         abanico_socketio::Config {
             ping_interval: settings.ping_interval.0,

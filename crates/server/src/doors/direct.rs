@@ -6,7 +6,7 @@
 
 use super::conversation::{Closing, Conversation};
 use super::outlet::Direct;
-use super::{Ending, split, watch};
+use super::{Ending, say_later, split, watch};
 use abanico_live::{Format, Item, Packet, Watching};
 use abanico_socketio::PeerAddr;
 use abanico_socketio::engine::{self, Outlet, Parcel, PlainSessions, Session};
@@ -19,7 +19,8 @@ use http_body_util::BodyExt;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
-use tokio::io::AsyncReadExt;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -31,6 +32,9 @@ const HEAD_BYTES_MAX: usize = 4096;
 
 /// Most headers of a request that is answered here.
 const HEADERS_MAX: usize = 32;
+
+/// When it is worth to come again where there was no room for one more connection.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// A request to watch with which a connection begins. It has only been looked at.
 pub(crate) struct Request {
@@ -79,28 +83,37 @@ pub(super) async fn answer(
         // It has gone meanwhile.
         return;
     }
-    match joined {
+    let answered = match joined {
         Ok((viewer, watching)) => {
             let head = written(&watch::answer(format, Body::empty()), None);
             sessions.answer(&request, stream, head, |session| {
                 Conversation::new(session, |session, _| play(session, viewer, watching))
-            });
+            })
         }
         Err(refusal) => {
-            let (parts, body) = refusal.into_parts();
-            // What we say ourselves is there at once.
-            let body = body
-                .collect()
-                .await
-                .map(http_body_util::Collected::to_bytes);
-            let body = body.unwrap_or_default();
-            let refusal = Response::from_parts(parts, Body::empty());
-            let head = written(&refusal, Some(&body));
+            let head = whole(refusal).await;
             sessions.answer(&request, stream, head, |session| {
                 Conversation::new(session, |_, _| async { Closing::gone() })
-            });
+            })
         }
+    };
+    if let Err(mut stream) = answered {
+        let refusal = say_later("there is no room for another connection now", RETRY);
+        // Its request was read, so a new connection has room for this and closes without losing it.
+        let _ = stream.write_all(&whole(refusal).await).await;
     }
+}
+
+/// A refusal in bytes.
+async fn whole(refusal: Response<Body>) -> Bytes {
+    let (parts, body) = refusal.into_parts();
+    // What we say ourselves is there at once.
+    let body = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes);
+    let body = body.unwrap_or_default();
+    written(&Response::from_parts(parts, Body::empty()), Some(&body))
 }
 
 /// The name behind `/live/`, the request, and the bytes of its head. `None` if it is whatever hyper should see.

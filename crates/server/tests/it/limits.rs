@@ -141,3 +141,25 @@ fn settings_of_the_dialect_reach_the_dialect() {
     assert_eq!(refused[0], "stream:error", "{refused}");
     assert_eq!(client.heard("user:registered")["user"]["username"], "Ada");
 }
+
+#[test]
+fn settings_of_pings_reach_the_native_door() {
+    let node = Node::start_with(&["--ping-interval", "100ms", "--ping-timeout", "100ms"]);
+    let mut stream = node.connect();
+    stream
+        .write_all(
+            b"GET /live/none HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+              Sec-WebSocket-Protocol: abanico.publish.v1\r\nSec-WebSocket-Version: 13\r\n\
+              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .unwrap();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).unwrap();
+    // A ping, and when it is not answered the end: policy violated.
+    let said = &heard[heard
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap()
+        + 4..];
+    assert_eq!(said, b"\x89\0\x88\x0e\x03\xf0ping timeout");
+}

@@ -29,7 +29,7 @@ pub struct PlainSessions {
 }
 
 impl PlainSessions {
-    /// No sessions yet. Of the configuration counts what concerns WebSockets.
+    /// No sessions yet. Of the configuration counts what concerns WebSockets: pings, the sizes of messages and queues.
     pub fn new(config: Config) -> Self {
         Self {
             config: Arc::new(config),
@@ -80,24 +80,24 @@ impl PlainSessions {
         response
     }
 
-    /// Goes on with a connection as the body of an HTTP answer whose head is `head`. `request` is what was asked. Returns
-    /// false if there is no room; the connection is closed then.
+    /// Goes on with a connection as the body of an HTTP answer whose head is `head`. `request` is what was asked. Gives the
+    /// connection back if there is no room.
     pub fn answer<D: Driver>(
         &self,
         request: &Request<()>,
         stream: TcpStream,
         head: Bytes,
         open: impl FnOnce(Session) -> D,
-    ) -> bool {
+    ) -> Result<(), TcpStream> {
         let handshake = Handshake::of(request);
         let shared = Shared::plain(Arc::clone(&self.config), handshake, Wire::Body);
         let Ok(ticket) = self.registry.enter(&shared, self.config.sessions_max) else {
-            return false;
+            return Err(stream);
         };
         let driver = open(Session(shared));
         let head = Parcel::body([head]);
         tokio::spawn(Task::over_body(ticket, driver, stream, head));
-        true
+        Ok(())
     }
 
     /// How many sessions are open.

@@ -13,6 +13,7 @@ mod http;
 mod lending;
 mod order;
 mod panic;
+mod plain;
 mod polling;
 mod rooms;
 mod shutdown;
