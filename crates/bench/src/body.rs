@@ -265,7 +265,7 @@ mod tests {
     fn seen(bytes: Vec<u8>, part: usize, chunked: bool) -> (Vec<Option<Stamp>>, usize, LinkError) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let keep = Keep { head: 0, tail: 0 };
-        let mut link = Link::connect(listener.local_addr().unwrap(), keep).unwrap();
+        let mut link = Link::connect(listener.local_addr().unwrap(), 0, keep).unwrap();
         let (mut server, _) = listener.accept().unwrap();
         server.set_nodelay(true).unwrap();
         let sending = thread::spawn(move || {

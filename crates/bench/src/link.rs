@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// How much of a frame is kept. What lies between is never read.
@@ -86,12 +86,25 @@ const CUT_BYTES_MIN: usize = 256;
 /// Bytes that one call may throw away; what there is room for in the scratch space.
 pub(crate) const SCRATCH_BYTES: usize = 1 << 20;
 
+/// Where the client with this number connects from, unless the system may choose: one address has some 28,000 ports
+/// towards a server, so each so many clients have a loopback address of their own.
+fn source(to: SocketAddr, number: usize) -> Option<SocketAddr> {
+    const CLIENTS_AN_ADDRESS: usize = 20_000;
+    let SocketAddr::V4(to) = to else { return None };
+    let beyond = u32::try_from(number / CLIENTS_AN_ADDRESS).ok()?;
+    let from = Ipv4Addr::from_bits(to.ip().to_bits() + beyond);
+    (beyond > 0).then(|| (from, 0).into())
+}
+
 impl Link {
-    /// Begins to connect. The socket is writable when that has succeeded or failed.
-    pub(crate) fn connect(to: SocketAddr, keep: Keep) -> io::Result<Self> {
+    /// Begins to connect the client with this number. The socket is writable when that has succeeded or failed.
+    pub(crate) fn connect(to: SocketAddr, number: usize, keep: Keep) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
+        if let Some(from) = source(to, number) {
+            socket.bind(&from.into())?;
+        }
         match socket.connect(&to.into()) {
             Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
@@ -354,13 +367,13 @@ mod tests {
     use super::*;
     use crate::words;
     use std::io::Write;
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::TcpListener;
     use std::thread;
 
     /// Sends `bytes` in parts and says what the client hears: opcode, kept payload, whole length.
     fn heard(bytes: Vec<u8>, part: usize, keep: Keep) -> Vec<(u8, Vec<u8>, usize)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let mut link = Link::connect(listener.local_addr().unwrap(), keep).unwrap();
+        let mut link = Link::connect(listener.local_addr().unwrap(), 0, keep).unwrap();
         let (mut server, _) = listener.accept().unwrap();
         server.set_nodelay(true).unwrap();
         let sending = thread::spawn(move || {
@@ -421,5 +434,16 @@ mod tests {
         let all = heard(bytes, 1, Keep { head: 64, tail: 16 });
         assert_eq!(all[0].2, 300);
         assert_eq!(all[1], (opcode::TEXT, b"2".to_vec(), 1));
+    }
+    #[test]
+    fn more_clients_than_an_address_has_ports_come_from_further_ones() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let to = listener.local_addr().unwrap();
+        for (number, last) in [(0, 1), (19_999, 1), (20_000, 2), (45_000, 3)] {
+            let keep = Keep { head: 0, tail: 0 };
+            let _link = Link::connect(to, number, keep).unwrap();
+            let (_, from) = listener.accept().unwrap();
+            assert_eq!(from.ip(), Ipv4Addr::new(127, 0, 0, last), "{number}");
+        }
     }
 }

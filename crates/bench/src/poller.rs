@@ -62,7 +62,7 @@ impl Poller {
     /// Begins.
     pub(crate) fn alarm(&mut self, crowd: &mut Crowded<'_>) {
         self.watch = Watch::new(self.stream, true, crowd.now_us);
-        let result = Link::connect(crowd.shared.server, Keep { head: 0, tail: 0 })
+        let result = Link::connect(crowd.shared.server, crowd.number, Keep { head: 0, tail: 0 })
             .map_err(LinkError::from)
             .and_then(|link| {
                 crowd.watch(&link)?;

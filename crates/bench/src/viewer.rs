@@ -123,7 +123,7 @@ impl Viewer {
             let next = (crowd.now_us / STORM_EVERY_US + 1) * STORM_EVERY_US;
             crowd.call_at(next, self.life);
         }
-        let link = Link::connect(crowd.shared.server, keep(crowd.shared))?;
+        let link = Link::connect(crowd.shared.server, crowd.number, keep(crowd.shared))?;
         if self.habit == Habit::Stalled {
             link.hold_little()?;
         }
