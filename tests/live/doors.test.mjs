@@ -315,7 +315,7 @@ test('a viewer that stops reading costs its connection and nothing else', async 
   assert.equal((await request.end()).status, 200);
   await plays(await quick.ended);
   const grown = (await rss()) - before;
-  // The stream's newest 16 MiB, twice: as they came, and in one piece for the many.
+  // XX
   assert.ok(grown < 60_000, `${grown} kB more`);
   for (const socket of stalled) socket.destroy();
 });

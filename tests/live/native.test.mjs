@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Server } from '../streamhub/node.mjs';
 import { h264, ivf, Native, vp8 } from './native.mjs';
-import { Get, pieces, plays, probe, recording, tidy } from './peers.mjs';
+import { Get, pieces, plays, probe, Put, recording, tidy } from './peers.mjs';
 
 const VP8 = { type: 'tracks', tracks: [{ track: 0, kind: 'video', codec: 'vp8', width: 160, height: 120 }] };
 const H264 = { type: 'tracks', tracks: [{ track: 0, kind: 'video', codec: 'avc1.42E01F', width: 160, height: 120 }] };
@@ -222,6 +222,23 @@ test('who only observes a recording over Socket.IO is told its tracks', async (t
   const observer = await viewer(t, ada.key, { media: false });
   assert.equal((await observer.heard('tracks')).tracks[0].codec, 'vp8');
 });
+
+for (const [kind, mark, after] of [['WebM VP8', [0x1f, 0x43, 0xb6, 0x75], 0], ['fMP4 H.264', [0x6d, 0x6f, 0x6f, 0x66], -4]]) {
+  test(`who comes between the init segment of ${kind} and its first frame waits, and is given all`, async (t) => {
+    const bytes = await recording(kind);
+    const key = `between-${kind.slice(0, 4).trim()}`;
+    const at = bytes.indexOf(Buffer.from(mark)) + after;
+    const request = new Put(server, key);
+    await request.write(bytes.subarray(0, at));
+    await server.until(async () => (await fetch(`${server.url}/live/${key}.jpg`)).status !== 404);
+    const to = await viewer(t, key);
+    for (const piece of pieces(bytes.subarray(at))) await request.write(piece);
+    assert.equal((await request.end()).status, 200);
+    assert.equal((await to.ended()).code, 1000);
+    const shown = to.frames.filter((frame) => frame.track === 0);
+    assert.deepEqual([to.frames[0].sequence, shown[0].keyframe, shown.length], [0, true, 90]);
+  });
+}
 
 test('pause, counts and the end are told, the end after the last frame', async (t) => {
   const frames = await vp8(10);
