@@ -312,9 +312,7 @@ impl Ended {
                     &format!("{frames} frames were published{but}"),
                 );
             }
-            Self::Whole => {
-                "the body had no whole frame of WebM, Matroska, fragmented MP4 or JPEG"
-            }
+            Self::Whole => "the body had no whole frame of WebM, Matroska, fragmented MP4 or JPEG",
             Self::Broken(reason) => reason,
             Self::Refused(error) => {
                 let status = match error {
