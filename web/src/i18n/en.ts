@@ -86,6 +86,7 @@ export const en: Texts = {
   'streamer.share.qr': 'QR code of the link',
   'streamer.share.hint': 'Whoever opens it sees you at once.',
   'streamer.numbers': 'Right now',
+  'streamer.numbers.over': 'Your stream in numbers',
   'streamer.numbers.viewers': 'Viewers',
   'streamer.numbers.uplink': 'Sending',
   'streamer.numbers.pictures': 'Pictures sent',

@@ -84,6 +84,7 @@ export const es = {
   'streamer.share.qr': 'Código QR del enlace',
   'streamer.share.hint': 'Quien lo abre te ve al momento.',
   'streamer.numbers': 'Ahora mismo',
+  'streamer.numbers.over': 'Tu emisión en cifras',
   'streamer.numbers.viewers': 'Espectadores',
   'streamer.numbers.uplink': 'Enviando',
   'streamer.numbers.pictures': 'Imágenes enviadas',

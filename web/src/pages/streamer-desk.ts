@@ -288,6 +288,7 @@ export class StreamerDesk {
     this.#stop.hidden = !isOn;
     this.#share.hidden = !isLive;
     this.#numbers.hidden = !isLive && state !== PUBLISHER.ended;
+    this.#numbers.isOver = state === PUBLISHER.ended;
     this.#chat.hidden = !isLive;
     this.#settingsCard.open = !isLive;
     if (isOn) window.addEventListener('beforeunload', this.#warnBeforeLeaving);
@@ -295,7 +296,11 @@ export class StreamerDesk {
     this.#messages.querySelector('.of-state')?.remove();
     if (state === PUBLISHER.reconnecting) this.#sayState('streamer.reconnecting');
     if (state === PUBLISHER.paused) this.#sayState('streamer.paused');
-    if (state === PUBLISHER.ended && !this.#messages.querySelector('[role="alert"]')) this.#sayState('streamer.over');
+    if (state === PUBLISHER.ended) {
+      // What was said of the way there is of no interest any more.
+      for (const notice of this.#messages.querySelectorAll('.calm')) notice.remove();
+      if (!this.#messages.querySelector('[role="alert"]')) this.#sayState('streamer.over');
+    }
   }
 
   #tell(stats: PublishStats): void {

@@ -79,35 +79,38 @@ function watchPage(firstKey: string): void {
     });
   const copy = copyButton(watchUrl(streamKey), 'viewer.share');
 
-  startPage('viewer.title', { goLive: true }, [
+  const elsewhere = h('a', { class: 'button elsewhere', attributes: { href: '/' }, text: 'viewer.golive' });
+  const page = h(
+    'div',
+    { class: 'watch' },
     h(
-      'div',
-      { class: 'watch' },
+      'section',
+      { class: 'picture' },
+      player,
       h(
-        'section',
-        { class: 'picture' },
-        player,
+        'div',
+        { class: 'about' },
         h(
           'div',
-          { class: 'about' },
-          h(
-            'div',
-            { class: 'title' },
-            h('div', { class: 'badges' }, badge, h('span', { class: 'viewers' }, icon('users'), count)),
-            name,
-          ),
-          h('div', { class: 'actions' }, reactions, copy),
+          { class: 'title' },
+          h('div', { class: 'badges' }, badge, h('span', { class: 'viewers' }, icon('users'), count)),
+          name,
         ),
-        reception,
+        h('div', { class: 'actions' }, reactions, copy, elsewhere),
       ),
-      chat,
+      reception,
     ),
-  ]);
+    chat,
+  );
+  startPage('viewer.title', { goLive: true }, [page]);
   showCount();
 
   const listen = <E extends keyof PlayerEvents>(event: E, then: (detail: PlayerEvents[E]) => void) =>
     player.addEventListener(event, (e) => then((e as CustomEvent<PlayerEvents[E]>).detail));
-  listen('statechange', (state) => badge.setAttribute('state', BADGES[state]));
+  listen('statechange', (state) => {
+    badge.setAttribute('state', BADGES[state]);
+    page.dataset.state = state;
+  });
   listen('stats', (stats: WatchStats) => reception.show(stats));
   listen('fallback', ({ failure }) => reception.explain(failure));
   listen('stream', ({ stream, streamerUsername }) => {

@@ -17,6 +17,7 @@ type Name = keyof typeof NUMBERS;
 
 export class LiveNumbers extends HTMLElement {
   readonly #values = new Map<Name, HTMLElement>();
+  readonly #heading = h('h2', { text: 'streamer.numbers' });
   readonly #sentLabel = h('dt', { text: NUMBERS.sent });
 
   connectedCallback(): void {
@@ -27,7 +28,13 @@ export class LiveNumbers extends HTMLElement {
       this.#values.set(name, value);
       list.append(h('div', {}, name === 'sent' ? this.#sentLabel : h('dt', { text: NUMBERS[name] }), value));
     }
-    this.append(h('h2', { text: 'streamer.numbers' }), list);
+    this.append(this.#heading, list);
+  }
+
+  /** The stream has ended: what is only true at one moment is left out. */
+  set isOver(isOver: boolean) {
+    this.toggleAttribute('over', isOver);
+    setText(this.#heading, isOver ? 'streamer.numbers.over' : 'streamer.numbers');
   }
 
   show(stats: PublishStats): void {

@@ -1,7 +1,6 @@
 // What is live now, kept up to date while the page is seen. Empty, it invites.
 
 import { fetchStreams, type LiveStream } from '../wire/streams.ts';
-import { icon } from './icon.ts';
 import { h, setText } from './markup.ts';
 import type { StreamCard } from './stream-card.ts';
 import './stream-card.ts';
@@ -17,15 +16,8 @@ export class StreamList extends HTMLElement {
   readonly #empty = h(
     'div',
     { class: 'empty', attributes: { hidden: true } },
-    h('div', { class: 'fan', attributes: { 'aria-hidden': 'true' } }),
     h('h3', { text: 'home.empty.title' }),
     h('p', { class: 'quiet', text: 'home.empty.text' }),
-    h(
-      'a',
-      { class: 'button primary', attributes: { href: '/streamer.html' } },
-      icon('camera'),
-      h('span', { text: 'app.golive' }),
-    ),
   );
   #timer: number | undefined;
   readonly #visibility = () => this.#restart();
