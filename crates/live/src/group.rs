@@ -70,7 +70,8 @@ impl Group {
         if with_lead {
             self.lead.extend(self.frames.drain(..));
             self.lead_bytes += std::mem::take(&mut self.bytes);
-            let too_old = |first: &Placed| first.frame.timestamp + LEAD < placed.frame.timestamp;
+            let from = placed.frame.timestamp.saturating_sub(LEAD);
+            let too_old = |first: &Placed| first.frame.timestamp < from;
             // A lead is no reason to hold much more than the group.
             let most = self.pool.bounds.group_bytes_max / 4;
             while let Some(first) = self.lead.front()

@@ -1,8 +1,9 @@
 //! One viewer's place in one format of a channel.
 //!
 //! A viewer that comes is given the init packet, the newest group and then each packet as it comes. One that comes back
-//! and says what it has is given the rest, if that is recent. One that lags is moved on to the newest group and told how many frames it missed. One that lags again and again is given keyframes, then a
-//! still now and then, until it recovers. What is held for it is its place, never a packet.
+//! and says what it has is given the rest, if that is recent. One that lags is moved on to the newest group and told
+//! how many frames it missed. One that lags again and again is given keyframes, then a still now and then, until it
+//! recovers. What is held for it is its place, never a packet.
 
 use crate::channel::{Channel, State, now};
 use crate::packager::{Format, Unsuitable};
