@@ -5,7 +5,7 @@
 
 import { concat, mayBeginWebm, sniff } from '../wire/payload.ts';
 import { LiveEdge, type Range, RECORDER_BOUNDS } from './live-edge.ts';
-import { mediaSourceClass, ranges } from './media-source.ts';
+import { mediaSourceClass, ranges, wantsMedia } from './media-source.ts';
 import { beginsMp4, readMp4Init } from './mp4-init.ts';
 import { type FedPath, type Incoming, type PathFailure, type PathHost, type PathStats, setVideoSound } from './path.ts';
 import { type InitTrack, readWebmInit } from './webm-init.ts';
@@ -139,7 +139,7 @@ export class WebmPath implements FedPath {
     const piece = this.#queue[0];
     if (this.#isClosed || !piece || this.#appending || this.#sourceBuffer?.updating) return;
     if (piece.kind === 'init' && !this.#prepare(piece)) return;
-    if (!this.#sourceBuffer) return;
+    if (!this.#sourceBuffer || (this.#mediaSource && !wantsMedia(this.#mediaSource))) return;
     try {
       this.#sourceBuffer.appendBuffer(piece.bytes);
     } catch (error) {
@@ -200,6 +200,7 @@ export class WebmPath implements FedPath {
       }
       this.#pumpFirst();
     });
+    mediaSource.addEventListener('startstreaming', () => this.#pump());
     this.element.src = this.#url;
     void this.element.play().catch(() => {});
   }
