@@ -193,11 +193,17 @@ impl<P: Clone + Send + 'static> Feed<P> {
         self.0.waiting.wake();
     }
 
-    /// What a courier brings next, if it stands at `place`.
-    fn next_for_courier(&self, place: u64) -> courier::Next<P> {
+    /// What a courier brings next, if it stands at `place`: it is put into `run`.
+    fn next_for_courier(&self, place: u64, run: &mut Vec<P>) -> courier::Next {
         let state = self.0.state.lock();
         match state.ring.read(place, now()) {
-            Read::Packet(packet) => courier::Next::Bring(packet.clone()),
+            Read::Packet(packet) => {
+                run.push(packet.clone());
+                // What comes after one that is not late is not late.
+                let later = (place + 1..).map_while(|place| state.ring.peek(place));
+                run.extend(later.take(courier::RUN_MAX - 1).cloned());
+                courier::Next::Bring
+            }
             Read::Lagging(_) | Read::Lost(_) => courier::Next::Late(state.ring.head()),
             Read::Empty if state.finished.is_some() => courier::Next::Finished,
             Read::Empty => courier::Next::Wait,

@@ -51,6 +51,16 @@ impl Outlet {
         self.0.offer(place, message.main_parcel())
     }
 
+    /// The same for messages that follow each other, of which the first is the one at `place`: those from its next one on
+    /// go out with one write. Says how many were put there.
+    pub fn offer_run<'a>(
+        &self,
+        place: u64,
+        messages: impl ExactSizeIterator<Item = &'a Message> + Clone,
+    ) -> (usize, Offered) {
+        self.0.offer_run(place, messages.map(Message::main_parcel))
+    }
+
     /// Has the processor fetch what [`Outlet::offer`] will look at.
     pub fn prepare(&self) {
         self.0.prepare();

@@ -27,6 +27,22 @@ pub trait Outlet<P>: Send + 'static {
     /// cannot take wholly it gives back to its owner, as [`Outlet::give_back`] does.
     fn offer(&self, place: u64, packet: &P) -> Offered;
 
+    /// The same for some packets, of which the first is the one at `place`: those from its next one on, in one go if it
+    /// can. Says how many were put there, and what became of the last.
+    fn offer_run(&self, place: u64, packets: &[P]) -> (usize, Offered) {
+        let mut taken = 0;
+        let mut offered = Offered::Busy;
+        for (place, packet) in (place..).zip(packets) {
+            offered = self.offer(place, packet);
+            match offered {
+                Offered::Taken => taken += 1,
+                Offered::Busy => {}
+                Offered::Gone => break,
+            }
+        }
+        (taken, offered)
+    }
+
     /// Gives it back to its owner and wakes it, if it is lent.
     fn give_back(&self);
 
@@ -46,9 +62,9 @@ pub enum Offered {
 }
 
 /// What a courier finds at its place.
-pub(super) enum Next<P> {
-    /// A packet to bring.
-    Bring(P),
+pub(super) enum Next {
+    /// Packets to bring.
+    Bring,
     /// It has fallen behind: this is where the feed is now.
     Late(u64),
     /// Everything is brought.
@@ -85,6 +101,9 @@ type Arrival<P> = (usize, Box<dyn Outlet<P>>);
 
 /// Packets brought before a courier lets other tasks run: some hundred microseconds of sending.
 const BROUGHT_AT_ONCE: usize = 32;
+
+/// Most packets that a courier takes along at once: more go out no cheaper.
+pub(super) const RUN_MAX: usize = 8;
 
 /// Arrivals after which a courier is woken to fetch them though there is no packet to bring.
 const ARRIVALS_MAX: usize = 64;
@@ -181,23 +200,25 @@ async fn run<P: Clone + Send + 'static>(
     mut place: u64,
 ) {
     let mut list: Vec<Option<Box<dyn Outlet<P>>>> = Vec::new();
+    let mut run = Vec::with_capacity(RUN_MAX);
     loop {
         desk.wanted().await;
         let Some(feed) = feed.upgrade().map(Feed) else {
             return;
         };
         let is_finished = loop {
-            let next = feed.next_for_courier(place);
-            // Only now: whoever lent before this packet came, or before nothing more came, has left its outlet here.
+            let next = feed.next_for_courier(place, &mut run);
+            // Only now: whoever lent before these packets came, or before nothing more came, has left its outlet here.
             desk.fetch(&mut list);
             match next {
-                Next::Bring(packet) => {
-                    let brought = bring(&mut list, place, packet).await;
+                Next::Bring => {
+                    let brought = bring(&mut list, place, &mut run).await;
                     feed.0
                         .couriers
                         .unsettled
                         .fetch_add(brought, Ordering::Relaxed);
-                    place += 1;
+                    place += run.len() as u64;
+                    run.clear();
                 }
                 Next::Late(head) => {
                     // Each reader finds out for itself what it is to skip.
@@ -215,9 +236,15 @@ async fn run<P: Clone + Send + 'static>(
     }
 }
 
-/// Brings one packet to all, and says to how many.
-async fn bring<P: 'static>(list: &mut [Option<Box<dyn Outlet<P>>>], place: u64, packet: P) -> u64 {
+/// Brings the packets from `place` on to all, and says how many were put somewhere.
+// They are borrowed for writing only because that can be held across an await without `P: Sync`.
+async fn bring<P: 'static>(
+    list: &mut [Option<Box<dyn Outlet<P>>>],
+    place: u64,
+    run: &mut [P],
+) -> u64 {
     let mut brought = 0;
+    let mut rest = BROUGHT_AT_ONCE;
     for at in 0..list.len() {
         if let Some(Some(soon)) = list.get(at + 2) {
             soon.prepare();
@@ -225,23 +252,28 @@ async fn bring<P: 'static>(list: &mut [Option<Box<dyn Outlet<P>>>], place: u64, 
         let entry = &mut list[at];
         let Some(outlet) = entry else { continue };
         // Outlets are foreign code. One that panics must not cost the others their courier; its owner finds out by itself.
-        let offered = catch_unwind(AssertUnwindSafe(|| outlet.offer(place, &packet)));
-        let offered = offered.unwrap_or_else(|_| {
-            outlet.give_back();
-            Offered::Busy
-        });
-        match offered {
-            Offered::Taken => {
-                brought += 1;
-                if brought % BROUGHT_AT_ONCE == 0 {
-                    sync::yield_now().await;
-                }
+        let offered = catch_unwind(AssertUnwindSafe(|| match &*run {
+            [packet] => {
+                let offered = outlet.offer(place, packet);
+                (usize::from(offered == Offered::Taken), offered)
             }
-            Offered::Busy => {}
-            Offered::Gone => *entry = None,
+            packets => outlet.offer_run(place, packets),
+        }));
+        let (taken, offered) = offered.unwrap_or_else(|_| {
+            outlet.give_back();
+            (0, Offered::Busy)
+        });
+        if offered == Offered::Gone {
+            *entry = None;
+        }
+        brought += taken as u64;
+        rest = rest.saturating_sub(taken);
+        if rest == 0 {
+            rest = BROUGHT_AT_ONCE;
+            sync::yield_now().await;
         }
     }
-    brought as u64
+    brought
 }
 
 fn give_all_back<P: 'static>(list: &[Option<Box<dyn Outlet<P>>>]) {

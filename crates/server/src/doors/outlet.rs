@@ -33,11 +33,22 @@ impl feed::Outlet<Packet> for Direct {
             self.outlet.give_back();
             return Offered::Busy;
         }
-        match self.outlet.offer(place, (self.frame)(packet)) {
-            engine::Offered::Taken => Offered::Taken,
-            engine::Offered::Busy => Offered::Busy,
-            engine::Offered::Gone => Offered::Gone,
+        of(self.outlet.offer(place, (self.frame)(packet)))
+    }
+
+    fn offer_run(&self, place: u64, packets: &[Packet]) -> (usize, Offered) {
+        let whole = packets.iter().position(Packet::is_init);
+        let run = &packets[..whole.unwrap_or(packets.len())];
+        let (taken, offered) = if run.is_empty() {
+            (0, engine::Offered::Busy)
+        } else {
+            self.outlet.offer_run(place, run.iter().map(self.frame))
+        };
+        if run.len() < packets.len() {
+            // The viewer's own feed must know what it has been given.
+            self.outlet.give_back();
         }
+        (taken, of(offered))
     }
 
     fn give_back(&self) {
@@ -46,5 +57,13 @@ impl feed::Outlet<Packet> for Direct {
 
     fn prepare(&self) {
         self.outlet.prepare();
+    }
+}
+
+fn of(offered: engine::Offered) -> Offered {
+    match offered {
+        engine::Offered::Taken => Offered::Taken,
+        engine::Offered::Busy => Offered::Busy,
+        engine::Offered::Gone => Offered::Gone,
     }
 }

@@ -46,6 +46,21 @@ impl Outlet {
         }
     }
 
+    /// The same for parcels that follow each other, of which the first is the one at `place`: those from its next one on
+    /// go out with one write. Says how many were put there.
+    pub fn offer_run<'a>(
+        &self,
+        place: u64,
+        parcels: impl ExactSizeIterator<Item = &'a Parcel> + Clone,
+    ) -> (usize, Offered) {
+        let Some(line) = self.line.upgrade() else {
+            return (0, Offered::Gone);
+        };
+        let (taken, offered) = line.offer_run(self.loan, place, parcels);
+        let taken = usize::try_from(taken).expect("it is at most their number");
+        (taken, offered)
+    }
+
     /// Has the processor fetch what [`Outlet::offer`] will look at. The memory of one socket among thousands is cold.
     pub fn prepare(&self) {
         // The counts of the handle lie beside whose turn it is.

@@ -65,14 +65,12 @@ pub(crate) struct Returned<R> {
     pub(crate) begun: Option<R>,
 }
 
-/// How much of a message was put there.
+/// How many messages were put there.
 pub(crate) enum Put<R> {
-    /// All of it.
-    Whole,
-    /// Some of it; this is the rest.
-    Part(R),
-    /// None of it.
-    Nothing,
+    /// So many, all that there were.
+    All(u64),
+    /// So many, of the last perhaps only a part; this is the rest. No more can be taken now.
+    Full(u64, Option<R>),
 }
 
 impl<S, R> Turn<S, R> {
@@ -164,51 +162,54 @@ impl<S, R> Turn<S, R> {
         self.owner.lock().waker = None;
     }
 
-    /// Has a message put there by `put`, which does not wait, if it is lent under this number and the message's place is
-    /// the next one.
+    /// Has `count` messages from `place` on put there by `put`, which does not wait, if it is lent under this number and
+    /// its next message is among them: those from there on. `put` is told how many come before. Says how many were put
+    /// there.
     pub(crate) fn offer_with(
         &self,
         loan: u64,
         place: u64,
-        put: impl FnOnce(&S) -> Put<R>,
-    ) -> Offered {
+        count: u64,
+        put: impl FnOnce(&S, u64) -> Put<R>,
+    ) -> (u64, Offered) {
         let (lent, writing) = (turn(loan, state::LENT), turn(loan, state::WRITING));
         if let Err(now) =
             self.word
                 .compare_exchange(lent, writing, Ordering::Acquire, Ordering::Relaxed)
         {
-            return if now >> state::BITS > loan {
-                Offered::Gone
-            } else {
-                Offered::Busy
-            };
+            let gone = now >> state::BITS > loan;
+            return (0, if gone { Offered::Gone } else { Offered::Busy });
         }
         let next = self.place.load(Ordering::Relaxed);
-        if next > place {
+        if next >= place + count {
             self.end_write(writing, lent);
-            return Offered::Busy;
+            return (0, Offered::Busy);
         }
         if next < place {
             // It has missed some. Its owner knows what to do then.
             self.hand_over(loan);
-            return Offered::Busy;
+            return (0, Offered::Busy);
         }
-        match put(&self.stream) {
-            Put::Nothing => {
-                self.hand_over(loan);
-                return Offered::Busy;
-            }
-            Put::Part(rest) => {
-                self.place.store(place + 1, Ordering::Relaxed);
-                self.owner.lock().begun = Some(rest);
-                self.hand_over(loan);
-            }
-            Put::Whole => {
-                self.place.store(place + 1, Ordering::Relaxed);
+        let taken = match put(&self.stream, next - place) {
+            Put::All(taken) => {
+                self.place.store(next + taken, Ordering::Relaxed);
                 self.end_write(writing, lent);
+                taken
             }
-        }
-        Offered::Taken
+            Put::Full(0, _) => {
+                self.hand_over(loan);
+                return (0, Offered::Busy);
+            }
+            Put::Full(taken, rest) => {
+                self.place.store(next + taken, Ordering::Relaxed);
+                if rest.is_some() {
+                    self.owner.lock().begun = rest;
+                }
+                self.hand_over(loan);
+                taken
+            }
+        };
+        (taken, Offered::Taken)
     }
 
     /// Gives it back to its owner, if it is lent.

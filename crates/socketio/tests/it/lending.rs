@@ -51,18 +51,28 @@ impl feed::Outlet<Message> for Counted {
     }
 
     fn offer(&self, place: u64, message: &Message) -> feed::Offered {
-        match self.0.offer(place, message) {
-            Offered::Taken => {
-                self.1.fetch_add(1, Ordering::Relaxed);
-                feed::Offered::Taken
-            }
-            Offered::Busy => feed::Offered::Busy,
-            Offered::Gone => feed::Offered::Gone,
-        }
+        let offered = self.0.offer(place, message);
+        self.1
+            .fetch_add(u64::from(offered == Offered::Taken), Ordering::Relaxed);
+        of(offered)
+    }
+
+    fn offer_run(&self, place: u64, messages: &[Message]) -> (usize, feed::Offered) {
+        let (taken, offered) = self.0.offer_run(place, messages.iter());
+        self.1.fetch_add(taken as u64, Ordering::Relaxed);
+        (taken, of(offered))
     }
 
     fn give_back(&self) {
         self.0.give_back();
+    }
+}
+
+fn of(offered: Offered) -> feed::Offered {
+    match offered {
+        Offered::Taken => feed::Offered::Taken,
+        Offered::Busy => feed::Offered::Busy,
+        Offered::Gone => feed::Offered::Gone,
     }
 }
 

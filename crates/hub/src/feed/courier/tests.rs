@@ -26,6 +26,8 @@ struct State {
     place: u64,
     room: usize,
     got: Vec<u32>,
+    /// How many packets came with each run.
+    runs: Vec<usize>,
 }
 
 impl Socket {
@@ -82,6 +84,14 @@ impl Outlet<u32> for Socket {
         };
         self.0.changed.notify_waiters();
         offered
+    }
+
+    fn offer_run(&self, place: u64, packets: &[u32]) -> (usize, Offered) {
+        self.0.state.lock().runs.push(packets.len());
+        let offered = (place..).zip(packets);
+        let offered: Vec<_> = offered.map(|(place, one)| self.offer(place, one)).collect();
+        let taken = offered.iter().filter(|one| **one == Offered::Taken);
+        (taken.count(), offered[offered.len() - 1])
     }
 
     fn give_back(&self) {
@@ -219,4 +229,22 @@ async fn the_couriers_end_with_their_feed() {
     while metrics.num_alive_tasks() > 0 {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn what_is_ready_together_is_brought_together_and_counted() {
+    let feed = feed();
+    let sockets = [Socket::with_room(99), Socket::with_room(3)];
+    let mut cursors = [feed.cursor(), feed.cursor()];
+    for (cursor, socket) in cursors.iter_mut().zip(&sockets) {
+        assert!(cursor.lend(socket));
+    }
+    // The courier runs when this task waits.
+    (0..20).for_each(|number| feed.push(number, 10));
+    let [roomy, full] = &sockets;
+    roomy.until(|state| state.got.len() == 20).await;
+    assert_eq!(roomy.got(), (0..20).collect::<Vec<_>>());
+    assert_eq!(roomy.0.state.lock().runs, [8, 8, 4]);
+    assert_eq!(full.got(), [0, 1, 2]);
+    assert_eq!(feed.counts().read, 23);
 }

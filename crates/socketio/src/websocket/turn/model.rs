@@ -39,10 +39,11 @@ impl Wire {
 fn offer(socket: &Socket, from: u64, to: u64) -> Vec<Offered> {
     (from..to)
         .map(|place| {
-            socket.offer_with(LOAN, place, |wire| {
+            let (_, offered) = socket.offer_with(LOAN, place, 1, |wire, _| {
                 wire.write(&[place, place]);
-                Put::Whole
-            })
+                Put::All(1)
+            });
+            offered
         })
         .collect()
 }
@@ -104,9 +105,9 @@ fn what_was_put_there_in_part_comes_back_with_it_and_its_owner_is_woken() {
         let courier = {
             let socket = Arc::clone(&socket);
             thread::spawn(move || {
-                let first = socket.offer_with(LOAN, 0, |wire| {
+                let (_, first) = socket.offer_with(LOAN, 0, 1, |wire, _| {
                     wire.write(&[0]);
-                    Put::Part(0)
+                    Put::Full(1, Some(0))
                 });
                 (first, offer(&socket, 1, 2))
             })
@@ -128,12 +129,12 @@ fn a_full_socket_wanted_or_not_comes_back_with_nothing_put_there() {
         socket.open(LOAN, 0);
         let courier = {
             let socket = Arc::clone(&socket);
-            thread::spawn(move || socket.offer_with(LOAN, 0, |_| Put::Nothing))
+            thread::spawn(move || socket.offer_with(LOAN, 0, 1, |_, _| Put::Full(0, None)))
         };
         let returned = recall(&socket);
         assert_eq!((returned.place, returned.begun), (0, None));
         write_rest(&socket, &returned, 1);
-        assert_eq!(courier.join().unwrap(), Offered::Busy);
+        assert_eq!(courier.join().unwrap(), (0, Offered::Busy));
         assert_eq!(socket.stream.read(), all(1));
     });
 }
@@ -245,5 +246,36 @@ fn an_earlier_loan_is_over_when_there_is_a_later_one() {
         assert_eq!(later.place, 7);
         write_rest(&socket, &returned, 1);
         assert_eq!(socket.stream.read(), all(1));
+    });
+}
+
+#[test]
+fn of_a_run_those_are_put_there_that_its_owner_has_not_written_itself() {
+    loom::model(|| {
+        let socket = socket();
+        socket.open(LOAN, 0);
+        let courier = {
+            let socket = Arc::clone(&socket);
+            thread::spawn(move || {
+                socket.offer_with(LOAN, 0, 3, |wire, before| {
+                    // The last is more than it can take.
+                    for place in before..2 {
+                        wire.write(&[place, place]);
+                    }
+                    wire.write(&[2]);
+                    Put::Full(3 - before, Some(2))
+                })
+            })
+        };
+        if let Some(place) = socket.close(LOAN) {
+            if place == 0 {
+                socket.stream.write(&[0, 0]);
+            }
+            socket.open(LOAN, place.max(1));
+        }
+        let returned = recall(&socket);
+        write_rest(&socket, &returned, 3);
+        courier.join().unwrap();
+        assert_eq!(socket.stream.read(), all(3));
     });
 }
