@@ -6,7 +6,7 @@ mod paths;
 
 use bytes::Bytes;
 use divan::{AllocProfiler, Bencher};
-use paths::{Fan, PICTURE_BYTES};
+use paths::{Fan, PICTURE_BYTES, Round};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -39,6 +39,14 @@ fn feed_frame_to_viewers(bencher: Bencher, viewers: usize) {
     bencher
         .counter(divan::counter::ItemsCount::new(viewers))
         .bench_local(|| fan.frame());
+}
+
+#[divan::bench(args = [1, 100, 1_000, 10_000])]
+fn courier_frame_to_outlets(bencher: Bencher, viewers: usize) {
+    let mut round = Round::new(viewers);
+    bencher
+        .counter(divan::counter::ItemsCount::new(viewers))
+        .bench_local(|| round.frame());
 }
 
 #[divan::bench]

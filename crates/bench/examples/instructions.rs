@@ -22,7 +22,7 @@ use std::process::{Command, ExitCode, Stdio};
 /// What is counted: a name, and what is done so many times.
 type HotPath = (&'static str, fn(usize));
 
-const PATHS: [HotPath; 5] = [
+const PATHS: [HotPath; 6] = [
     ("encode-text", |times| {
         let json = paths::picture_json();
         repeat(times, || paths::encode_text(&json).len());
@@ -38,6 +38,10 @@ const PATHS: [HotPath; 5] = [
     ("feed-frame-to-100-viewers", |times| {
         let mut fan = paths::Fan::new(100);
         repeat(times, || fan.frame());
+    }),
+    ("courier-frame-to-100-outlets", |times| {
+        let mut round = paths::Round::new(100);
+        repeat(times, || round.frame());
     }),
     ("follow-recording", |times| {
         let chunks = paths::recording();

@@ -6,7 +6,7 @@
 
 use abanico_core::ring::Bounds;
 use abanico_hub::budget::Budget;
-use abanico_hub::feed::{Cursor, Feed, Next};
+use abanico_hub::feed::{Cursor, Feed, Next, Offered, Outlet};
 use abanico_media::frame::{Codec, Frame, Track, TrackKind};
 use abanico_media::webm::{DocType, Joinable, Limits, Muxer};
 use abanico_socketio::Message;
@@ -14,6 +14,7 @@ use abanico_socketio::packet::Packet;
 use abanico_socketio::websocket::frame::{self, Decoder, Incoming};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -112,6 +113,87 @@ impl Fan {
             }
         }
         bytes
+    }
+}
+
+/// A feed whose viewers have all lent their sockets, and the runtime in which its courier goes round.
+pub(crate) struct Round {
+    runtime: tokio::runtime::Runtime,
+    feed: Feed<Message>,
+    _viewers: Vec<Cursor<Message>>,
+    shelves: Vec<Shelf>,
+    message: Message,
+}
+
+/// A socket that takes everything at once.
+#[derive(Clone, Default)]
+struct Shelf(Arc<AtomicU64>);
+
+impl Outlet<Message> for Shelf {
+    fn open(&self, place: u64) {
+        self.0.store(place, Ordering::Relaxed);
+    }
+
+    fn close(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed))
+    }
+
+    fn offer(&self, place: u64, message: &Message) -> Offered {
+        std::hint::black_box(message);
+        let next = self
+            .0
+            .compare_exchange(place, place + 1, Ordering::Relaxed, Ordering::Relaxed);
+        match next {
+            Ok(_) => Offered::Taken,
+            Err(_) => Offered::Busy,
+        }
+    }
+
+    fn give_back(&self) {}
+}
+
+impl Round {
+    /// With so many viewers.
+    pub(crate) fn new(viewers: usize) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let feed = Feed::new(Bounds::default(), Arc::new(Budget::new(1 << 30)));
+        let shelves: Vec<_> = (0..viewers).map(|_| Shelf::default()).collect();
+        let entered = runtime.enter();
+        let lend = |shelf| {
+            let mut viewer = feed.cursor();
+            assert!(viewer.lend(shelf), "there is nothing to read yet");
+            viewer
+        };
+        let viewers = shelves.iter().map(lend).collect();
+        drop(entered);
+        let mut round = Self {
+            runtime,
+            _viewers: viewers,
+            shelves,
+            feed,
+            message: encode_text(&picture_json()),
+        };
+        // Until the ring has as many places as it will ever have, and the courier all outlets.
+        for _ in 0..100 {
+            round.frame();
+        }
+        round
+    }
+
+    /// One frame: pushed, and put on every shelf. Returns the place of the next.
+    pub(crate) fn frame(&mut self) -> usize {
+        self.feed.push(self.message.clone(), self.message.len());
+        let head = self.feed.head();
+        let is_there = |shelf: &Shelf| shelf.0.load(Ordering::Relaxed) == head;
+        self.runtime.block_on(async {
+            while !self.shelves.last().is_none_or(is_there) {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(self.shelves.iter().all(is_there));
+        usize::try_from(head).unwrap()
     }
 }
 
