@@ -216,7 +216,6 @@ impl Link {
         if !self.has_written && !self.is_lent {
             return None;
         }
-        self.has_written = false;
         self.patience.as_mut()?.written(Instant::now)
     }
 
@@ -230,12 +229,13 @@ impl Link {
             return Ok(patience.look_at());
         }
         let place = line.place();
-        if self.is_lent && place == self.place_seen && !patience.owes() {
+        if !self.has_written && place == self.place_seen && !patience.owes() {
             // Nobody has written anything.
-            patience.rest(now);
+            patience.rest(self.is_lent, now);
             return Ok(patience.look_at());
         }
         self.place_seen = place;
+        self.has_written = false;
         let Ok(standing) = standing::of(&line.stream) else {
             // Then it is the system's to judge.
             if patience.is_ours() {

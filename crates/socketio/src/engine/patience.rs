@@ -67,10 +67,11 @@ impl Patience {
 
     /// Takes a look into account. `is_lent` says whether more may be written meanwhile.
     pub(crate) fn judge(&mut self, standing: Standing, is_lent: bool, now: Instant) -> Verdict {
-        self.owes = standing.waiting > 0;
+        let owed = std::mem::replace(&mut self.owes, standing.waiting > 0);
         self.look_at = (self.owes || is_lent).then(|| now + self.every());
         let moved_at = self.moved_at.get_or_insert(now);
-        if standing.acknowledged > self.acknowledged || !self.owes {
+        // What waits since the last look at the earliest has its time before it.
+        if standing.acknowledged > self.acknowledged || !owed || !self.owes {
             self.acknowledged = standing.acknowledged;
             *moved_at = now;
             if standing.window_is_shut && !self.is_ours {
@@ -83,9 +84,9 @@ impl Patience {
         Verdict::Fine
     }
 
-    /// Nothing was written since the last look, but may be before the next.
-    pub(crate) fn rest(&mut self, now: Instant) {
-        self.look_at = Some(now + self.every());
+    /// Nothing was written since the last look. `is_lent` says whether something may be before the next.
+    pub(crate) fn rest(&mut self, is_lent: bool, now: Instant) {
+        self.look_at = is_lent.then(|| now + self.every());
     }
 
     /// Whether bytes waited at the last look.
@@ -154,6 +155,17 @@ mod tests {
             .map(|second| patience.judge(standing(900, 100), false, start + second * SECOND));
         assert_eq!(looks, [Verdict::TakeOver, Verdict::Fine, Verdict::Stalled]);
         assert!(!patience.is_slow(start + 30 * SECOND));
+    }
+
+    #[test]
+    fn what_is_sent_after_a_long_rest_has_its_whole_time() {
+        let start = Instant::now();
+        let mut patience = Patience::new(20 * SECOND);
+        patience.judge(standing(0, 100), true, start);
+        patience.rest(true, start + 3600 * SECOND);
+        let looks = [3610, 3620, 3630]
+            .map(|second| patience.judge(standing(900, 100), true, start + second * SECOND));
+        assert_eq!(looks, [Verdict::TakeOver, Verdict::Fine, Verdict::Stalled]);
     }
 
     #[test]
