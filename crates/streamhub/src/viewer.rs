@@ -297,11 +297,13 @@ impl feed::Outlet<Packet> for Direct {
     }
 
     fn offer(&self, place: u64, packet: &Packet) -> feed::Offered {
-        match self.0.offer(place, &packet.message) {
-            socketio::Offered::Taken => feed::Offered::Taken,
-            socketio::Offered::Busy => feed::Offered::Busy,
-            socketio::Offered::Gone => feed::Offered::Gone,
-        }
+        of(self.0.offer(place, &packet.message))
+    }
+
+    fn offer_run(&self, place: u64, packets: &[Packet]) -> (usize, feed::Offered) {
+        let messages = packets.iter().map(|packet| &packet.message);
+        let (taken, offered) = self.0.offer_run(place, messages);
+        (taken, of(offered))
     }
 
     fn give_back(&self) {
@@ -310,5 +312,13 @@ impl feed::Outlet<Packet> for Direct {
 
     fn prepare(&self) {
         self.0.prepare();
+    }
+}
+
+fn of(offered: socketio::Offered) -> feed::Offered {
+    match offered {
+        socketio::Offered::Taken => feed::Offered::Taken,
+        socketio::Offered::Busy => feed::Offered::Busy,
+        socketio::Offered::Gone => feed::Offered::Gone,
     }
 }
