@@ -8,6 +8,7 @@
 
 use super::{Feed, Shared};
 use crate::sync::{self, Arc, AtomicBool, AtomicU64, AtomicWaker, Mutex, OnceLock, Ordering};
+use abanico_prefetch::prefetch;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
@@ -246,6 +247,10 @@ async fn bring<P: 'static>(
     let mut brought = 0;
     let mut rest = BROUGHT_AT_ONCE;
     for at in 0..list.len() {
+        // First the outlet itself, then what it points to.
+        if let Some(Some(later)) = list.get(at + 4) {
+            prefetch((&raw const **later).cast::<u8>());
+        }
         if let Some(Some(soon)) = list.get(at + 2) {
             soon.prepare();
         }
