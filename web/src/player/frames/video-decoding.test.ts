@@ -53,13 +53,12 @@ class FakeDecoder {
 
 const track = { track: 0, kind: 'video', codec: 'avc1.42E01F' } as const;
 
-function frame(number: number, isKeyframe = false): Frame {
-  const payload = new Uint8Array(1);
+function frame(number: number, isKeyframe = false, payload = new Uint8Array(1)): Frame {
   const isAfterGap = false;
   return { track: 0, isKeyframe, isAfterGap, sequence: number, duration: 0, timestamp: number, capturedAt: 0, payload };
 }
 
-async function decoding() {
+async function decoding(isAwaited = true) {
   const shown: Decoded[] = [];
   const host = {
     decoded: (decoded: Decoded) => shown.push(decoded),
@@ -69,12 +68,14 @@ async function decoding() {
     overdueMs: () => 0,
   } satisfies DecodingHost;
   const made = new VideoDecoding(track, host);
-  await vi.waitFor(() => expect(FakeDecoder.newest?.state).toBe('configured'));
+  if (isAwaited) await vi.waitFor(() => expect(FakeDecoder.newest?.state).toBe('configured'));
   return { made, host, shown, decoder: FakeDecoder.newest };
 }
 
 beforeEach(() => {
   open.clear();
+  FakeDecoder.isConfigSupported = async () => ({ supported: true });
+  (FakeDecoder as { newest: unknown }).newest = undefined;
   vi.stubGlobal('VideoDecoder', FakeDecoder);
   vi.stubGlobal(
     'EncodedVideoChunk',
@@ -105,6 +106,68 @@ test('never more pictures are out than a decoder has, and those that are let go 
   for (const { image } of shown) image.close();
   expect(open.size).toBe(0);
   expect(decoder.given).toHaveLength(0);
+});
+
+/** A frame of thirty a second. */
+const inTime = (number: number) => ({ ...frame(number, number === 0), timestamp: Math.round((number * 1e6) / 30) });
+
+for (const [when, isAwaited] of [
+  ['before the decoder is ready', false],
+  ['in one burst', true],
+] as const) {
+  test(`a long group that comes ${when} is decoded to its end, and so is what follows`, async () => {
+    const { made, host, shown } = await decoding(isAwaited);
+    for (let i = 0; i < 250; i++) made.take(inTime(i), 1_000 + i / 100);
+    await vi.waitFor(() => expect(FakeDecoder.newest?.state).toBe('configured'));
+    const times: number[] = [];
+    // The decoder is three times as fast as the frames come.
+    for (let i = 250; i < 500; i++) {
+      made.take(inTime(i), 1_000 + ((i - 249) * 1_000) / 30);
+      for (let n = 0; n < 3; n++) {
+        FakeDecoder.newest.turn(1);
+        for (const { image, timestamp } of shown.splice(0)) {
+          times.push(timestamp);
+          image.close();
+        }
+        made.pump();
+      }
+    }
+    expect(host.lost).not.toHaveBeenCalled();
+    expect(times).toHaveLength(500);
+  });
+}
+
+test('a decoder that is slower than the frames come is given up for a keyframe, after a burst as well', async () => {
+  const { made, host } = await decoding();
+  for (let i = 0; i < 250; i++) made.take(inTime(i), 1_000);
+  let live = 0;
+  while (host.lost.mock.calls.length === 0 && live < 300) {
+    live += 1;
+    made.take(inTime(249 + live), 1_000 + (live * 1_000) / 30);
+  }
+  expect(live).toBeLessThan(100);
+});
+
+test('what waits is bounded in bytes', async () => {
+  const { made, host } = await decoding(false);
+  const payload = new Uint8Array(1 << 20);
+  for (let i = 0; i < 33; i++) made.take(frame(i, i === 0, payload), 0);
+  expect(host.lost).toHaveBeenCalledOnce();
+});
+
+test('what is closed before its codec is known makes no decoder', async () => {
+  let answer = (_: { supported: boolean }) => {};
+  FakeDecoder.isConfigSupported = () =>
+    new Promise((resolve) => {
+      answer = resolve;
+    });
+  const { made, host } = await decoding(false);
+  const before = FakeDecoder.newest;
+  made.close();
+  answer({ supported: true });
+  await new Promise((done) => setTimeout(done));
+  expect(FakeDecoder.newest).toBe(before);
+  expect(host.failed).not.toHaveBeenCalled();
 });
 
 test('what comes out after a restart or a close is closed and not shown', async () => {

@@ -2,16 +2,22 @@
 //
 // Never more than a few pictures are out at once, because decoders have few; what comes meanwhile waits encoded. What waits
 // too long is left behind for a newer keyframe. Only whole runs from a keyframe on reach the decoder.
+//
+// Who joins is given the whole newest group in one burst, which may be hundreds of frames: they are decoded in a hurry.
+// That they wait says nothing about the decoder; that the queue grows afterwards does.
 
 import type { Frame } from '../../native/frame.ts';
 import { fromBase64, type VideoTrack } from '../../native/messages.ts';
 import type { PathFailure } from '../path.ts';
+import { CatchUp } from './catch-up.ts';
 
 const OUT_MAX = 8;
 /** Chunks that may be inside the decoder: it may keep some back to put pictures into their order. */
 const INSIDE_MAX = 24;
-/** More than this waiting, and the decoder does not keep up. */
-const QUEUE_MAX = 90;
+/** So many more live frames waiting than there were at the least, and the decoder does not keep up. */
+const GROWTH_MAX = 90;
+/** No more than this waits, whatever it is. */
+const QUEUE_BYTES_MAX = 32 << 20;
 /** What is so late and waits before a keyframe is left behind for it. */
 const OVERDUE_MAX_MS = 100;
 /** Firefox judges its decoder too slow when chunks have no duration. */
@@ -57,7 +63,12 @@ export class VideoDecoding implements Decoding {
   #config: VideoDecoderConfig | undefined;
   #isReady = false;
   #queue: { frame: Frame; arrival: number }[] = [];
+  #queueBytes = 0;
+  /** The fewest frames that waited since the last burst. */
+  #least = 0;
+  readonly #catchUp = new CatchUp();
   #breaks = 0;
+  #isClosed = false;
 
   constructor(track: VideoTrack, host: DecodingHost) {
     this.#track = track;
@@ -67,9 +78,12 @@ export class VideoDecoding implements Decoding {
 
   take(frame: Frame, arrival: number): void {
     const first = this.#queue[0];
-    if (frame.isKeyframe && first && this.#host.overdueMs(first.frame.timestamp) > OVERDUE_MAX_MS) this.#queue = [];
+    if (frame.isKeyframe && first && this.#host.overdueMs(first.frame.timestamp) > OVERDUE_MAX_MS) this.#forget();
     this.#queue.push({ frame, arrival });
-    if (this.#queue.length > QUEUE_MAX) {
+    this.#queueBytes += frame.payload.length;
+    const isBacklog = this.#catchUp.isBacklog(arrival, frame.timestamp / 1_000);
+    if (isBacklog || !this.#isReady) this.#least = this.#queue.length;
+    if (this.#queue.length > this.#least + GROWTH_MAX || this.#queueBytes > QUEUE_BYTES_MAX) {
       const lost = this.#queue.length;
       this.restart();
       this.#host.lost(lost);
@@ -84,6 +98,8 @@ export class VideoDecoding implements Decoding {
       const next = this.#queue.shift();
       if (!next) return;
       const { frame, arrival } = next;
+      this.#queueBytes -= frame.payload.length;
+      this.#least = Math.min(this.#least, this.#queue.length);
       this.#about.set(frame.timestamp, { capturedAt: frame.capturedAt, arrival });
       try {
         decoder.decode(
@@ -107,7 +123,8 @@ export class VideoDecoding implements Decoding {
   }
 
   restart(): void {
-    this.#queue = [];
+    this.#forget();
+    this.#catchUp.restart();
     this.#about.clear();
     if (this.#decoder?.state !== 'configured' || !this.#config) return;
     this.#decoder.reset();
@@ -115,6 +132,18 @@ export class VideoDecoding implements Decoding {
   }
 
   close(): void {
+    this.#isClosed = true;
+    this.#forget();
+    this.#letGo();
+  }
+
+  #forget(): void {
+    this.#queue = [];
+    this.#queueBytes = 0;
+    this.#least = 0;
+  }
+
+  #letGo(): void {
     if (this.#decoder && this.#decoder.state !== 'closed') this.#decoder.close();
     this.#decoder = undefined;
     this.#about.clear();
@@ -132,6 +161,7 @@ export class VideoDecoding implements Decoding {
       return;
     }
     const { supported } = await VideoDecoder.isConfigSupported(config).catch(() => ({ supported: false }));
+    if (this.#isClosed) return;
     if (!supported) {
       this.#host.failed({ kind: 'codec', codec });
       return;
@@ -161,11 +191,12 @@ export class VideoDecoding implements Decoding {
   }
 
   #broke(): void {
-    this.close();
+    this.#letGo();
     this.#isReady = false;
     this.#breaks += 1;
     const lost = this.#queue.length;
-    this.#queue = [];
+    this.#forget();
+    this.#catchUp.restart();
     if (this.#breaks >= BREAKS_MAX) {
       this.#host.failed({ kind: 'broken' });
       return;
