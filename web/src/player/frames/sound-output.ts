@@ -13,6 +13,8 @@ export class SoundOutput {
   #timer: ReturnType<typeof setInterval> | undefined;
   #node: AudioWorkletNode | undefined;
   #loading: Promise<void> | undefined;
+  /** Another with every start and stop: what an older one waited for does not count any more. */
+  #turn = 0;
 
   /** `port` is given the end that takes samples, or null; `clock` is told again and again. */
   constructor(port: (port: MessagePort | null) => void, clock: (clock: SoundClock) => void) {
@@ -25,17 +27,21 @@ export class SoundOutput {
     this.#gain.gain.value = level;
   }
 
-  /** Starts to play. False if the browser wants a click first. */
+  /** Starts to play. False if the browser wants a click first; true as well if it was stopped meanwhile. */
   async start(): Promise<boolean> {
+    this.#turn += 1;
+    const turn = this.#turn;
+    const isOver = () => turn !== this.#turn;
     // A context that may not start yet never settles its promise: it is not waited for.
     void this.#context.resume().catch(() => {});
     this.#loading ??= this.#context.audioWorklet.addModule(ringUrl);
     try {
       await this.#loading;
     } catch {
-      return false;
+      return isOver();
     }
     if (this.#context.state !== 'running') await new Promise((resolve) => setTimeout(resolve, 100));
+    if (isOver()) return true;
     if (this.#context.state !== 'running') return false;
     if (this.#node) return true;
     this.#node = new AudioWorkletNode(this.#context, 'abanico-sound-ring', {
@@ -53,6 +59,7 @@ export class SoundOutput {
 
   /** Plays nothing and decodes nothing any more. */
   stop(): void {
+    this.#turn += 1;
     clearInterval(this.#timer);
     this.#node?.disconnect();
     this.#node = undefined;
