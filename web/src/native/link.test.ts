@@ -49,15 +49,18 @@ test('a server that answers /health and takes no socket has no door', async () =
   expect(host.state).toHaveBeenLastCalledWith(LINK.closed);
 });
 
-test('another site’s answer cannot be read, and is one', async () => {
-  vi.stubGlobal('fetch', async () => ({ ok: false, type: 'opaque' }));
+test('it is asked so that another site’s answer can be read', async () => {
+  const asked = vi.fn(async (_url: URL, _options: RequestInit) => ({ ok: true, type: 'cors' }));
+  vi.stubGlobal('fetch', asked);
   const { host } = link();
   await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked.mock.calls[0]?.[1].mode ?? 'cors').toBe('cors');
   expect(host.refused).toHaveBeenCalledOnce();
 });
 
 for (const [what, answer] of [
   ['a server that is away', () => Promise.reject(new TypeError('refused'))],
+  ['another site’s server that is full', async () => ({ ok: false, type: 'cors' })],
   ['a proxy whose server is away', async () => ({ ok: false, type: 'basic' })],
 ] as const) {
   test(`${what} is asked again and again`, async () => {

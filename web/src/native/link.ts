@@ -175,9 +175,9 @@ export class Link {
     this.#set(LINK.cut);
     const url = new URL('/health', this.#url.replace(/^ws/, 'http'));
     const signal = AbortSignal.timeout(OPEN_TIMEOUT_MS);
-    const answers = await fetch(url, { mode: 'no-cors', cache: 'no-store', signal }).then(
-      // A proxy whose server is away answers too. Of another site's answer nothing can be read.
-      ({ ok, type }) => ok || type === 'opaque',
+    const answers = await fetch(url, { cache: 'no-store', signal }).then(
+      // A proxy whose server is away answers too, and so does a server that is full.
+      ({ ok }) => ok,
       () => false,
     );
     if (this.#state === LINK.closed) return;
