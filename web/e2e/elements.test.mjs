@@ -142,3 +142,78 @@ test('who moves the slider of a muted player hears it', TEST_MAX, async (t) => {
   await page.getByLabel('Volume').fill('0.4');
   assert.deepEqual(await page.locator('abanico-player').evaluate(({ muted, volume }) => [muted, volume]), [false, 0.4]);
 });
+
+/** Runs in a page: once `asked`, the camera is waited for until `allow` is called; `given` are the tracks handed out. */
+function slowPrompt() {
+  let ask;
+  window.asked = new Promise((asked) => {
+    ask = asked;
+  });
+  const allowed = new Promise((allow) => {
+    window.allow = allow;
+  });
+  window.given = [];
+  navigator.mediaDevices.getUserMedia = async () => {
+    ask();
+    await allowed;
+    const stream = document.createElement('canvas').captureStream();
+    window.given.push(...stream.getTracks());
+    return stream;
+  };
+}
+
+test('to start twice while the camera is asked for starts once', TEST_MAX, async (t) => {
+  const { page } = await site(t);
+  await page.evaluate(slowPrompt);
+  const heard = await page.evaluate(async () => {
+    const publisher = document.createElement('abanico-publisher');
+    const states = [];
+    publisher.addEventListener('statechange', ({ detail }) => states.push(detail));
+    document.body.append(publisher);
+    const started = [publisher.start(), publisher.start()];
+    window.allow();
+    await Promise.all(started);
+    publisher.remove();
+    return states.filter((state) => state === 'connecting').length;
+  });
+  assert.equal(heard, 1);
+});
+
+test('a publisher that is taken away while the camera is asked for does not go live', TEST_MAX, async (t) => {
+  const { page } = await site(t);
+  await page.evaluate(slowPrompt);
+  const left = await page.evaluate(async () => {
+    const publisher = document.createElement('abanico-publisher');
+    publisher.setAttribute('microphone', 'off');
+    document.body.append(publisher);
+    const started = publisher.start();
+    await window.asked;
+    publisher.remove();
+    window.allow();
+    await started;
+    const tracks = window.given.map(({ readyState }) => readyState);
+    return { state: publisher.state, hasSession: publisher.session !== undefined, tracks: [...new Set(tracks)] };
+  });
+  assert.deepEqual(left, { state: 'idle', hasSession: false, tracks: ['ended'] });
+});
+
+test('the screen may go dark again once the publisher is out of the page', TEST_MAX, async (t) => {
+  const { page } = await site(t);
+  await page.evaluate(() => {
+    window.held = 0;
+    const request = async () => {
+      window.held += 1;
+      return {
+        release: async () => {
+          window.held -= 1;
+        },
+      };
+    };
+    Object.defineProperty(navigator, 'wakeLock', { value: { request } });
+    document.body.innerHTML = '<abanico-publisher source="test" quality="240p" autostart></abanico-publisher>';
+  });
+  await page.locator('abanico-publisher[state="live"]').waitFor();
+  await page.waitForFunction(() => window.held === 1);
+  await page.locator('abanico-publisher').evaluate((publisher) => publisher.remove());
+  await page.waitForFunction(() => window.held === 0);
+});

@@ -122,6 +122,8 @@ export class StreamerDesk {
       void this.#settings.refreshDevices();
       return source;
     } catch (error) {
+      // Something else is opened by now.
+      if (error instanceof DOMException && error.name === 'AbortError') return undefined;
       const problem = problemOf(error, wish.kind);
       if (problem.kind === 'device-cannot') this.#settings.forgetDevices();
       this.#sayProblem(problem);

@@ -37,6 +37,11 @@ export interface PublisherEvents {
   notice: Notice;
 }
 
+export interface StartOptions {
+  username?: string;
+  right?: PublishRight | undefined;
+}
+
 export class AbanicoPublisher extends HTMLElement {
   readonly #video = h('video', {
     attributes: { playsinline: true, autoplay: true, tabindex: -1, part: 'preview' },
@@ -64,6 +69,9 @@ export class AbanicoPublisher extends HTMLElement {
   );
   #source: Source | undefined;
   #opening: Promise<Source> | undefined;
+  #starting: Promise<void> | undefined;
+  /** Another with every source that is wished, set or let go: what was asked for under an older one is not taken. */
+  #turn = 0;
   #session: PublishSession | undefined;
   #stream: WireStream | undefined;
   #stats: PublishStats | undefined;
@@ -90,7 +98,10 @@ export class AbanicoPublisher extends HTMLElement {
     // A page that takes the element away has not ended the stream: it may come back with the token.
     this.#session?.leave();
     this.#session = undefined;
+    this.#starting = undefined;
     this.close();
+    this.#stopAwake();
+    this.#stopAwake = () => {};
   }
 
   get state(): PublisherState {
@@ -134,6 +145,7 @@ export class AbanicoPublisher extends HTMLElement {
 
   /** Publishes a stream of the page's own. */
   set srcObject(stream: MediaStream | null) {
+    this.#turn += 1;
     if (stream) this.#take(sourceOf(stream), false);
     else this.close();
   }
@@ -150,37 +162,63 @@ export class AbanicoPublisher extends HTMLElement {
     if (this.#source) this.#session?.change(this.#source, settings);
   }
 
-  /** Opens the picture and the sound, and shows them. Throws a `Problem` that says in a word what is wrong. */
+  /**
+   * Opens the picture and the sound, and shows them. Throws a `Problem` that says in a word what is wrong, or an
+   * `AbortError` when another source was wished before this one was there, or none.
+   */
   open(wish: SourceWish = this.#wish(), settings: Settings | undefined = this.#settings): Promise<Source> {
     this.#settings = settings;
-    this.#opening = this.#openNow(wish).finally(() => {
-      this.#opening = undefined;
+    const opening = this.#openNow(wish).finally(() => {
+      if (this.#opening === opening) this.#opening = undefined;
     });
-    return this.#opening;
+    this.#opening = opening;
+    return opening;
   }
 
-  /** What is being opened just now; undefined if nothing is, or if it fails. */
+  /** What is being opened just now, or what is opened in its place; undefined if nothing is, or if it fails. */
   get opening(): Promise<Source | undefined> | undefined {
-    return this.#opening?.catch(() => undefined);
+    return this.#opening?.catch(() => this.opening);
   }
 
-  /** Lets camera and microphone go. */
+  /** Lets camera and microphone go; a prompt that is still open is answered in vain. */
   close(): void {
+    this.#turn += 1;
     this.#source?.stop();
     this.#source = undefined;
     this.#video.srcObject = null;
   }
 
-  /** Goes live, on a new stream or on the one that `right` (or `stream-key` and `token`) stands for. */
-  async start(options: { username?: string; right?: PublishRight | undefined } = {}): Promise<void> {
+  /**
+   * Goes live, on a new stream or on the one that `right` (or `stream-key` and `token`) stands for. While that waits for the
+   * camera, a second call is part of the first.
+   */
+  async start(options: StartOptions = {}): Promise<void> {
     if (this.isOn) return;
-    let source: Source;
-    try {
-      source = (await this.opening) ?? this.#source ?? (await this.open());
-    } catch (error) {
-      if (error instanceof Problem) this.#emit('problem', error);
-      return;
+    if (!this.#starting) {
+      const starting: Promise<void> = this.#startNow(options, () => this.#starting === starting).finally(() => {
+        if (this.#starting === starting) this.#starting = undefined;
+      });
+      this.#starting = starting;
     }
+    await this.#starting;
+  }
+
+  async #startNow(options: StartOptions, isWanted: () => boolean): Promise<void> {
+    let source: Source | undefined;
+    try {
+      source = (await this.opening) ?? this.#source;
+      // Taken out of the page meanwhile: nobody is asked for anything any more.
+      if (!isWanted()) return;
+      source ??= await this.open();
+    } catch (error) {
+      if (error instanceof Problem) {
+        this.#emit('problem', error);
+        return;
+      }
+      // Another source was wished meanwhile: that one is sent.
+      source = (await this.opening) ?? this.#source;
+    }
+    if (!source || !isWanted()) return;
     const username = options.username ?? this.getAttribute('name') ?? `Host-${shortTag()}`;
     const right = options.right ?? this.#right();
     const session = new PublishSession(
@@ -231,15 +269,22 @@ export class AbanicoPublisher extends HTMLElement {
 
   async #openNow(wish: SourceWish): Promise<Source> {
     this.close();
+    const turn = this.#turn;
+    const isTurn = () => turn === this.#turn;
     this.say('streamer.preview.opening');
+    let source: Source;
     try {
-      const source = await openSource(wish);
-      this.#take(source, wish.kind === 'camera');
-      return source;
+      source = await openSource(wish);
     } catch (error) {
-      this.say('streamer.preview.off');
+      if (isTurn()) this.say('streamer.preview.off');
       throw problemOf(error, wish.kind);
     }
+    if (!isTurn()) {
+      source.stop();
+      throw new DOMException('another source was wished meanwhile, or none', 'AbortError');
+    }
+    this.#take(source, wish.kind === 'camera');
+    return source;
   }
 
   #take(source: Source, isMirrored: boolean): void {
