@@ -3,20 +3,27 @@
 // Each wait is drawn from an interval that doubles, so that ten thousand viewers of a server that restarts do not all come
 // back in the same instant.
 
-const FIRST_MS = 250;
-const MAX_MS = 8_000;
+export interface BackoffBounds {
+  firstMs: number;
+  maxMs: number;
+}
+
+const USUAL: BackoffBounds = { firstMs: 250, maxMs: 8_000 };
 
 export class Backoff {
   readonly #random: () => number;
+  readonly #bounds: BackoffBounds;
   #attempts = 0;
 
-  constructor(random: () => number = Math.random) {
+  constructor(random: () => number = Math.random, bounds: BackoffBounds = USUAL) {
     this.#random = random;
+    this.#bounds = bounds;
   }
 
   /** The wait before the next attempt, ms. The first one comes soon: most cuts are short. */
   next(): number {
-    const ceiling = Math.min(MAX_MS, FIRST_MS * 2 ** this.#attempts);
+    const { firstMs, maxMs } = this.#bounds;
+    const ceiling = Math.min(maxMs, firstMs * 2 ** this.#attempts);
     this.#attempts += 1;
     return Math.round(ceiling * (0.5 + this.#random() / 2));
   }

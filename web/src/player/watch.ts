@@ -16,6 +16,7 @@ import { toBytes } from '../wire/payload.ts';
 import { fetchStreams } from '../wire/streams.ts';
 import { FedMedia } from './fed-media.ts';
 import { FramesPath, mayPlayFrames, type Painter } from './frames-path.ts';
+import { atDoor, Knocking } from './knocking.ts';
 import { mediaSourceClass } from './media-source.ts';
 import { MsePath } from './mse-path.ts';
 import type { DoorHost, FedPath, Path, PathFailure, PathHost } from './path.ts';
@@ -77,6 +78,8 @@ export class Watch {
   #link: LinkState | undefined;
   #retryTimer: number | undefined;
   #tracksTimer: number | undefined;
+  /** Under way while the stream has ended. */
+  #knocking: Knocking | undefined;
   #isClosed = false;
 
   constructor(options: WatchOptions, host: WatchHost) {
@@ -94,7 +97,10 @@ export class Watch {
     });
     const timer = window.setInterval(() => this.#tellStats(), STATS_EVERY_MS);
     this.#stops.push(() => clearInterval(timer));
-    const visibility = () => this.#path?.setVisible(!document.hidden);
+    const visibility = () => {
+      this.#path?.setVisible(!document.hidden);
+      if (this.#knocking) this.#knocking.isSeen = !document.hidden;
+    };
     document.addEventListener('visibilitychange', visibility);
     this.#stops.push(() => document.removeEventListener('visibilitychange', visibility));
     // After the constructor, so that the owner has this object when it hears of a path.
@@ -117,6 +123,7 @@ export class Watch {
     this.#isClosed = true;
     for (const stop of this.#stops) stop();
     clearTimeout(this.#retryTimer);
+    this.#stopKnocking();
     this.#connection?.send('stream:leave', { streamKey: this.streamKey });
     if (this.#isOwnConnection) this.#connection?.close();
     this.#closePath();
@@ -129,6 +136,7 @@ export class Watch {
   /** Opens the way whose turn it is. */
   #begin(): void {
     clearTimeout(this.#retryTimer);
+    this.#stopKnocking();
     this.#closePath();
     const { server, streamKey } = this.#options;
     switch (this.#route) {
@@ -220,18 +228,23 @@ export class Watch {
   }): void {
     if (payload.stream.streamKey !== this.streamKey) return;
     this.#host.stream(payload.stream, payload.streamerUsername);
+    const hasEnded = payload.stream.status === 'ENDED';
+    if (!hasEnded) this.#stopKnocking();
     this.#change({
       join: 'joined',
       wasJoined: true,
-      hasEnded: payload.stream.status === 'ENDED',
+      hasEnded,
       isPaused: payload.paused ?? false,
       isPublisherLost: payload.stream.status === 'ACTIVE' && payload.publisherPresent === false,
     });
+    // It had ended, and is there again.
+    if (!hasEnded && !this.#path && this.#route !== 'socketio' && !this.#situation.hasFailed) this.#begin();
   }
 
   #started(stream: WireStream): void {
     if (stream.streamKey !== this.streamKey) return;
     this.#host.stream(stream, undefined);
+    this.#stopKnocking();
     this.#change({ hasEnded: false, isPublisherLost: false });
     if (!this.#path && this.#route !== 'socketio') this.#begin();
   }
@@ -239,16 +252,25 @@ export class Watch {
   #ended(): void {
     this.#change({ hasEnded: true });
     this.#closePath();
-    // Nobody else would tell that it starts again; and of a next stream is told who watched here or asks after the end.
-    if (!this.#connection) this.#knockAgain();
-    else if (this.#route !== 'socketio') {
+    // Of a next stream is told who watched here or asks after the end.
+    if (this.#connection && this.#route !== 'socketio') {
       this.#connection.send('stream:join', { streamKey: this.streamKey, media: false });
     }
+    // Of the same key, opened again, whoever asks.
+    const { server } = this.#options;
+    this.#knocking ??= new Knocking(atDoor(doorUrl(server, this.streamKey)), !document.hidden, () => this.#again());
   }
 
-  #knockAgain(): void {
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = window.setTimeout(() => this.#begin(), RETRY_MS * (1 + Math.random() / 4));
+  #stopKnocking(): void {
+    this.#knocking?.stop();
+    this.#knocking = undefined;
+  }
+
+  /** The stream that ended is there again. */
+  #again(): void {
+    this.#knocking = undefined;
+    if (this.#connection && this.#route !== 'socketio') this.#join();
+    this.#begin();
   }
 
   #refused(message: string, retryAfterMs = RETRY_MS): void {
@@ -350,7 +372,7 @@ export class Watch {
 
   #doorRefused(reason: Refusal, isFinal: boolean): void {
     if (reason === 'ended') {
-      if (!this.#situation.hasEnded) this.#ended();
+      this.#ended();
     } else if (isFinal) this.#fail(reason === 'no-door' ? { kind: 'no-door' } : { kind: 'broken' });
     else if (reason === 'not-found' && !this.#connection) this.#change({ join: 'refused' });
   }
