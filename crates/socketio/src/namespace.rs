@@ -116,6 +116,17 @@ impl<'a> Broadcast<'a> {
         sockets
     }
 
+    /// Whether there are more than `most`. Costs no more for a crowd than for a few.
+    pub fn are_more_than(&self, most: usize) -> bool {
+        let mut count = 0;
+        if let ([room], []) = (&self.rooms[..], &self.except[..]) {
+            let book = self.members.book.read();
+            return book.rooms.get(*room).is_some_and(|room| room.len() > most);
+        }
+        self.each(|_| count += 1);
+        count > most
+    }
+
     /// Calls `with` under the lock: it must not do more than put something into a queue.
     fn each(&self, mut with: impl FnMut(&Socket)) {
         let book = self.members.book.read();

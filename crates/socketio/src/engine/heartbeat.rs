@@ -32,9 +32,11 @@ pub(crate) enum Beat {
 
 impl Heartbeat {
     pub(crate) fn new(interval: Duration, timeout: Duration, now: Instant) -> Self {
+        /// Below this no answer could be in time.
+        const SHORTEST: Duration = Duration::from_millis(2);
         Self {
-            interval,
-            timeout,
+            interval: interval.max(SHORTEST),
+            timeout: timeout.max(SHORTEST),
             awaits: Awaits::PingAt(now + interval),
         }
     }
@@ -42,8 +44,9 @@ impl Heartbeat {
     pub(crate) fn beat(&mut self, now: Instant) -> Beat {
         match self.awaits {
             Awaits::PingAt(at) if now >= at => {
-                // Counted from when it was due, so that a late task does not lengthen the time-out.
-                self.awaits = Awaits::PongBy((at + self.timeout).max(now));
+                // Counted from when it was due, so that a late task does not lengthen the time-out; but a client whose ping
+                // comes very late must have some time to answer.
+                self.awaits = Awaits::PongBy((at + self.timeout).max(now + self.timeout / 2));
                 Beat::Ping
             }
             Awaits::PongBy(by) if now >= by => Beat::Dead,
@@ -109,6 +112,28 @@ mod tests {
             Beat::Wait(start + 64 * SECOND)
         );
         assert_eq!(heartbeat.beat(start + 64 * SECOND), Beat::Dead);
+    }
+
+    #[test]
+    fn a_ping_that_comes_very_late_is_waited_for_all_the_same() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(25 * SECOND, 20 * SECOND, start);
+        let late = start + 100 * SECOND;
+        assert_eq!(heartbeat.beat(late), Beat::Ping);
+        assert_eq!(heartbeat.beat(late), Beat::Wait(late + 10 * SECOND));
+        assert_eq!(heartbeat.beat(late + 10 * SECOND), Beat::Dead);
+    }
+
+    #[test]
+    fn an_excuse_gives_time_even_where_there_is_none() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(Duration::ZERO, Duration::ZERO, start);
+        let due = start + SECOND;
+        assert_eq!(heartbeat.beat(due), Beat::Ping);
+        let dead = due + SECOND;
+        assert_eq!(heartbeat.beat(dead), Beat::Dead);
+        heartbeat.excuse(dead);
+        assert!(matches!(heartbeat.beat(dead), Beat::Wait(_)));
     }
 
     #[test]
