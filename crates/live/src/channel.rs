@@ -17,7 +17,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -27,13 +27,26 @@ pub struct Channel(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
+    key: Box<str>,
     epoch: Box<str>,
     began: Instant,
     ladder: ladder::Policy,
     watching: AtomicUsize,
+    aside: Aside,
     tracks: watch::Sender<Arc<[Track]>>,
     /// Counts how often the publisher was asked for a keyframe.
     asked: watch::Sender<u64>,
+}
+
+/// What the feeds' own counts do not know of.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
+    /// Packets that viewers were given from the group that is held.
+    pub(crate) given: AtomicU64,
+    /// Packets that were read from a feed and given to nobody.
+    pub(crate) unread: AtomicU64,
+    /// Frames that viewers were moved past.
+    pub(crate) skipped: AtomicU64,
 }
 
 /// What the lock holds.
@@ -58,8 +71,13 @@ pub(crate) struct State {
 }
 
 impl Channel {
-    /// The media of a stream that has none yet.
+    /// The media of a stream that has none yet, and no name.
     pub fn new(pool: &Arc<Pool>) -> Self {
+        Self::named(pool, "")
+    }
+
+    /// The media of the stream `key`, which is its name in the log.
+    pub fn named(pool: &Arc<Pool>, key: &str) -> Self {
         let state = State {
             pool: Arc::clone(pool),
             tracks: Arc::default(),
@@ -77,10 +95,12 @@ impl Channel {
         };
         Self(Arc::new(Shared {
             state: Mutex::new(state),
+            key: key.into(),
             epoch: random_hex().into(),
             began: now(),
             ladder: pool.bounds.ladder,
             watching: AtomicUsize::new(0),
+            aside: Aside::default(),
             tracks: watch::Sender::new(Arc::default()),
             asked: watch::Sender::new(0),
         }))
@@ -148,7 +168,13 @@ impl Channel {
     pub fn counts(&self) -> Counts {
         let state = self.lock();
         let packagers = state.packagers.iter().flatten();
-        packagers.fold(state.gone, |sum, packager| sum + packager.feed.counts())
+        let read = packagers.fold(state.gone, |sum, packager| sum + packager.feed.counts());
+        let aside = &self.0.aside;
+        let given = read.read + aside.given.load(Ordering::Relaxed);
+        Counts {
+            read: given.saturating_sub(aside.unread.load(Ordering::Relaxed)),
+            skipped: read.skipped + aside.skipped.load(Ordering::Relaxed),
+        }
     }
 
     /// A viewer would like a keyframe. The publisher is asked at most twice a second.
@@ -222,6 +248,14 @@ impl Channel {
             next,
             ladder,
         ))
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    pub(crate) fn aside(&self) -> &Aside {
+        &self.0.aside
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

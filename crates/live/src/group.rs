@@ -41,8 +41,8 @@ const SOUND_GROUP: Duration = Duration::from_secs(1);
 /// A player that comes back would not show what lies further behind the newest group than this.
 const LEAD: Duration = Duration::from_secs(1);
 
-/// What keeping a frame costs beside its payload.
-const FRAME_CHARGE: usize = 256;
+/// What keeping a frame costs beside its payload: here, and in a format or two that are watched.
+const FRAME_CHARGE: usize = 1024;
 
 impl Group {
     pub(crate) fn new(pool: Arc<Pool>) -> Self {

@@ -269,6 +269,9 @@ fn header(placed: &Placed, tracks: &[Track]) -> Header {
     }
 }
 
+/// What holding a packet costs beside its bytes.
+const PACKET_CHARGE: usize = 384;
+
 /// One format of one stream while it is watched.
 pub(crate) struct Packager {
     /// Tells this from another of the same format, before or after it.
@@ -356,7 +359,7 @@ impl Packager {
         } else {
             self.forget_group();
         }
-        let bytes = packet.len();
+        let bytes = packet.len() + PACKET_CHARGE;
         self.feed.push(packet, bytes);
     }
 

@@ -53,6 +53,8 @@ pub struct Taken {
     pub since_keyframe: Option<Duration>,
     /// What was wrong and is left out, the first few of it; the stream goes on without it.
     pub faults: Vec<Fault>,
+    /// Why nothing more can be taken from this source, if what was whole came together with what broke it.
+    pub broken: Option<IngestError>,
 }
 
 impl Taken {
@@ -101,15 +103,25 @@ impl Source {
     /// 0 when nobody says so.
     ///
     /// # Errors
-    /// When nothing more can be taken from this source. What was whole before is taken.
+    /// When nothing more can be taken from this source, and nothing was. If something was, [`Taken::broken`] says so.
     pub fn push(&mut self, bytes: Bytes, captured: i64) -> Result<Taken, SourceError> {
         let life = self.intake.channel.life();
         let pushed = self.ingest.push(bytes, life, &mut self.ingested);
-        let taken = self
-            .intake
-            .take(self.ingested.drain(..).map(|ingested| (ingested, captured)))?;
-        pushed?;
-        Ok(taken)
+        let alone = self.ingested.drain(..).map(|mut ingested| {
+            if let Ingested::Frame(frame) = &mut ingested {
+                // Only the frame is counted that is kept, not the bytes that it came among.
+                frame.payload = Bytes::copy_from_slice(&frame.payload);
+            }
+            (ingested, captured)
+        });
+        let mut taken = self.intake.take(alone)?;
+        match pushed {
+            Err(error) if taken.frames == 0 => Err(error.into()),
+            pushed => {
+                taken.broken = pushed.err();
+                Ok(taken)
+            }
+        }
     }
 }
 
@@ -204,6 +216,7 @@ impl Encoder {
             .find(|lane| lane.theirs == header.track)
             .ok_or(SourceError::UnknownTrack(header.track))?;
         let captured = header.captured;
+        let came = payload.len();
         lane.waits |= header.gap && lane.video;
         let frame = Frame {
             track: lane.ours,
@@ -221,9 +234,13 @@ impl Encoder {
         for normal in self.normals.drain(..) {
             match normal {
                 Normal::Track(track) => self.said.push(Ingested::Track(track)),
-                Normal::Frame(frame) => {
+                Normal::Frame(mut frame) => {
                     lane.waits &= !frame.keyframe;
                     if !lane.waits {
+                        if frame.payload.len() < came / 2 {
+                            // Most of the message was left out, and is not to be kept with the rest.
+                            frame.payload = Bytes::copy_from_slice(&frame.payload);
+                        }
                         self.said.push(Ingested::Frame(frame));
                     }
                 }

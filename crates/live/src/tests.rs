@@ -11,6 +11,12 @@ use bytes::Bytes;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+mod kept;
+
+/// A JPEG picture of 640 × 480 as far as its header goes.
+const PICTURE: &[u8] =
+    b"\xff\xd8\xff\xc0\x00\x11\x08\x01\xe0\x02\x80\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01\xff\xd9";
+
 fn channel() -> Channel {
     Channel::new(&Pool::new(Bounds::default()))
 }
@@ -360,7 +366,6 @@ async fn a_format_that_cannot_carry_the_codec_says_so_and_what_can() {
 
 #[tokio::test(start_paused = true)]
 async fn pictures_are_stills_and_parts_of_a_multipart_body() {
-    const PICTURE: &[u8] = b"\xff\xd8\xff\xc0\x00\x11\x08\x01\xe0\x02\x80\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01\xff\xd9";
     let channel = channel();
     let mut encoder = channel.encoder();
     assert_eq!(channel.still(), None);

@@ -11,7 +11,10 @@ use crate::packet::{Content, Packet};
 use abanico_core::ladder::{Ladder, Rung};
 use abanico_hub::feed::{Cursor, Next, Outlet};
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
+use tracing::debug;
 
 /// What a viewer is given next.
 #[derive(Debug, Clone)]
@@ -42,8 +45,20 @@ pub struct Watching {
     /// The number of the frame after the last one that it was given.
     next: Option<u64>,
     ladder: Ladder,
+    had: Had,
     /// Whether it was told why the packets ended.
     told: bool,
+}
+
+/// What became of one viewer's packets.
+#[derive(Debug)]
+struct Had {
+    /// Whether this is anybody: what looks at a stream on behalf of others is not.
+    counts: bool,
+    since: Instant,
+    delivered: u64,
+    skipped: u64,
+    lags: u64,
 }
 
 /// Where it stands.
@@ -85,8 +100,22 @@ impl Watching {
             has: None,
             next,
             ladder,
+            had: Had {
+                counts: true,
+                since: now(),
+                delivered: 0,
+                skipped: 0,
+                lags: 0,
+            },
             told: false,
         }
+    }
+
+    /// The same on behalf of others, who are counted where they are.
+    #[must_use]
+    pub fn uncounted(mut self) -> Self {
+        self.had.counts = false;
+        self
     }
 
     /// What comes next; `None` when the stream has ended. Cancelling it loses nothing.
@@ -117,17 +146,20 @@ impl Watching {
                     return Poll::Ready(why.map(Item::Unsuitable));
                 }
                 Some(Next::Packet(packet)) if live => {
-                    return Poll::Ready(Some(self.give(packet)));
+                    return Poll::Ready(Some(self.give_read(packet)));
                 }
                 Some(Next::Packet(packet)) => {
+                    if self.place == Place::Awaiting && packet.is_init() {
+                        return Poll::Ready(Some(self.give_read(packet)));
+                    }
+                    if self.place == Place::Awaiting && packet.begins_group() && self.next.is_none()
+                    {
+                        self.place = Place::Live;
+                        return Poll::Ready(Some(self.give_read(packet)));
+                    }
+                    // If it is given this at all, then from the group that is held.
+                    add(&self.channel.aside().unread, 1);
                     if self.place == Place::Awaiting {
-                        if packet.is_init() {
-                            return Poll::Ready(Some(self.give(packet)));
-                        }
-                        if packet.begins_group() && self.next.is_none() {
-                            self.place = Place::Live;
-                            return Poll::Ready(Some(self.give(packet)));
-                        }
                         // Something else has come: perhaps there is a group now.
                         self.place = Place::Entering;
                         continue;
@@ -175,6 +207,7 @@ impl Watching {
         if place == before {
             return;
         }
+        self.had.delivered += place.saturating_sub(before);
         self.cursor.feed().visit_from(place - 1, |packet| {
             if let Content::Frame { sequence, .. } = packet.content {
                 self.next = Some(sequence + 1);
@@ -283,6 +316,10 @@ impl Watching {
             return None;
         }
         self.next = Some(first);
+        if self.had.counts {
+            self.had.skipped += missed;
+            add(&self.channel.aside().skipped, missed);
+        }
         Some(Item::Skipped {
             frames: missed,
             receiving: self.ladder.rung(now()),
@@ -329,6 +366,7 @@ impl Watching {
             }
             _ => {
                 self.ladder.lagged(now());
+                self.had.lags += 1;
                 self.cursor.move_to(self.cursor.feed().head());
                 if !thinned {
                     self.place = Place::Entering;
@@ -337,7 +375,24 @@ impl Watching {
         }
     }
 
+    /// Gives what the cursor has read.
+    fn give_read(&mut self, packet: Packet) -> Item {
+        if !self.had.counts {
+            add(&self.channel.aside().unread, 1);
+        }
+        self.note(packet)
+    }
+
+    /// Gives what is held beside the feed.
     fn give(&mut self, packet: Packet) -> Item {
+        if self.had.counts {
+            add(&self.channel.aside().given, 1);
+        }
+        self.note(packet)
+    }
+
+    fn note(&mut self, packet: Packet) -> Item {
+        self.had.delivered += 1;
         match packet.content {
             Content::Init { version } => self.has = Some(version),
             Content::Frame { sequence, .. } => self.next = Some(sequence + 1),
@@ -355,8 +410,26 @@ impl Watching {
     }
 }
 
+fn add(count: &AtomicU64, more: u64) {
+    count.fetch_add(more, Ordering::Relaxed);
+}
+
 impl Drop for Watching {
     fn drop(&mut self) {
+        if self.had.counts {
+            let now = now();
+            debug!(
+                target: "abanico::viewers",
+                key = self.channel.key(),
+                door = self.format.name(),
+                seconds = now.saturating_duration_since(self.had.since).as_secs(),
+                delivered = self.had.delivered,
+                skipped = self.had.skipped,
+                lags = self.had.lags,
+                receiving = ?self.ladder.rung(now),
+                "a viewer has gone"
+            );
+        }
         self.channel.left(self.format, self.packager);
     }
 }

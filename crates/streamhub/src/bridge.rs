@@ -103,7 +103,7 @@ fn bring(
 /// A view of the stream in a format that carries it, if there is anything yet.
 fn watch(room: &SharedRoom) -> Option<Watching> {
     let format = Format::fitting(&room.channel.tracks())?;
-    room.channel.watch(format).ok()
+    Some(room.channel.watch(format).ok()?.uncounted())
 }
 
 /// Takes a packet as if a Socket.IO publisher had sent it.

@@ -120,7 +120,11 @@ impl StreamHub {
             }
             tokio::time::sleep(ENDING_WAIT).await;
         }
-        Err(PublishRefusal::TokenMissing)
+        Err(match token {
+            // It is not the token's fault that somebody else was quicker each time.
+            Some(_) => PublishRefusal::Ended,
+            None => PublishRefusal::TokenMissing,
+        })
     }
 
     fn open(
@@ -145,7 +149,7 @@ impl StreamHub {
         let name: String = name.chars().take(shared.limits.name_chars_max).collect();
         let key = StreamKey::new(key);
         let relay = Relay::new(key.clone(), shared.limits.clone());
-        let channel = Channel::new(&shared.pool);
+        let channel = Channel::named(&shared.pool, key.as_str());
         let room = Room::new(key.clone(), Uuid::new_v4(), name, relay, channel, true);
         let room = Arc::new(room);
         // Listed first: the stream's task finds it from its first notice on.
@@ -159,7 +163,6 @@ impl StreamHub {
         {
             Ok(stream) => {
                 room.stream.get_or_init(|| stream.clone());
-                shared.ended.lock().remove(key.as_str());
                 Ok(Publisher::new(shared, room, stream, session, Some(token)))
             }
             Err(error) => {

@@ -5,7 +5,7 @@
 
 use crate::payload::Data;
 use crate::relay::Stamps;
-use abanico_live::{Channel, Encoder, Source};
+use abanico_live::{Channel, Encoder, Source, SourceError};
 use abanico_media::sniff::Kind;
 use bytes::Bytes;
 use tracing::debug;
@@ -65,9 +65,14 @@ impl Mirror {
                 self.into = Into::Recording(Box::new(self.channel.bytes()));
             }
         }
-        if let Into::Recording(source) = &mut self.into
-            && let Err(error) = source.push(piece, stamps.captured_micros())
-        {
+        let Into::Recording(source) = &mut self.into else {
+            return;
+        };
+        let broken = match source.push(piece, stamps.captured_micros()) {
+            Ok(taken) => taken.broken.map(SourceError::from),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = broken {
             debug!(%error, "a recording cannot be watched over other doors");
             self.into = Into::Broken { inits };
         }

@@ -242,10 +242,10 @@ impl Ended {
     }
 
     /// Forgets a stream because another begins under its key.
-    pub(crate) fn remove(&mut self, key: &str) {
-        if self.streams.remove(key).is_some() {
-            self.order.retain(|ended| ended.as_str() != key);
-        }
+    pub(crate) fn remove(&mut self, key: &str) -> Option<EndedStream> {
+        let before = self.streams.remove(key)?;
+        self.order.retain(|ended| ended.as_str() != key);
+        Some(before)
     }
 
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut EndedStream> {

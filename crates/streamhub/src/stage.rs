@@ -20,7 +20,7 @@ use abanico_socketio::{FeedId, Message, Socket};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 use uuid::Uuid;
@@ -261,8 +261,12 @@ impl Shared {
     /// How many watch, if there are so few that a room is told names.
     fn named_count(&self, room: &SharedRoom) -> Option<usize> {
         let count = room.stream.get()?.status().viewers;
-        let members = self.namespace().to(&room.name()).sockets().len();
-        (members.max(count) <= self.named_max).then_some(count)
+        let is_crowd = count > self.named_max
+            || self
+                .namespace()
+                .to(&room.name())
+                .are_more_than(self.named_max);
+        (!is_crowd).then_some(count)
     }
 
     fn left(&self, room: &SharedRoom, name: &str, count: usize, parting: Parting) {
@@ -336,21 +340,33 @@ impl Shared {
     }
 
     fn tell_of_next(&self, room: &SharedRoom) {
-        let before = self
-            .directory
-            .lock()
-            .user(room.streamer)
-            .and_then(|user| user.last_ended.clone());
-        let Some(before) = before else { return };
-        let awaiting = match self.ended.lock().get_mut(before.as_str()) {
-            Some(stream) => std::mem::take(&mut stream.viewers),
-            None => return,
+        let (before, awaiting) = if room.chosen {
+            // The same key again: what was under it is over for good.
+            let before = self.ended.lock().remove(room.key.as_str());
+            let Some(before) = before else { return };
+            (room.key.clone(), before.viewers)
+        } else {
+            let before = self
+                .directory
+                .lock()
+                .user(room.streamer)
+                .and_then(|user| user.last_ended.clone());
+            let Some(before) = before else { return };
+            let awaiting = match self.ended.lock().get_mut(before.as_str()) {
+                Some(stream) => std::mem::take(&mut stream.viewers),
+                None => return,
+            };
+            (before, awaiting)
         };
         let payload = json!({ "streamKey": before.as_str(), "next": room.key.as_str() });
         let message = event(from_server::STREAM_NEXT, &payload);
+        // Under a key that is opened again, some may have come already.
+        let members = self.namespace().to(&room.name()).sockets();
+        let here: HashSet<&str> = members.iter().map(Socket::id).collect();
         for peer in awaiting
             .into_iter()
             .filter_map(|session| self.peer(session))
+            .filter(|peer| !here.contains(peer.socket.id()))
         {
             peer.tell(&message);
         }

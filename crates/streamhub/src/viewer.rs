@@ -15,6 +15,7 @@ use abanico_socketio::{self as socketio, Feed, Message};
 use bytes::Bytes;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
+use tracing::debug;
 
 /// A viewer's place in a stream.
 pub(crate) struct ViewerFeed {
@@ -26,6 +27,8 @@ pub(crate) struct ViewerFeed {
     untold: u64,
     /// What follows at once, whatever the feed has.
     next: Option<Message>,
+    since: Instant,
+    lags: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -55,6 +58,8 @@ impl ViewerFeed {
             ladder: Ladder::new(policy),
             untold: 0,
             next: None,
+            since: Instant::now(),
+            lags: 0,
         }
     }
 
@@ -141,7 +146,7 @@ impl ViewerFeed {
                 return None;
             }
             State::Keyframes(..) => {
-                self.ladder.lagged(now);
+                self.lagged(now);
                 self.untold += self.cursor.skip_to(head.saturating_sub(1));
                 return None;
             }
@@ -150,7 +155,7 @@ impl ViewerFeed {
         if matches!(rest, Some(None)) || !relay.is_newer(place) {
             return self.read_on(head);
         }
-        self.ladder.lagged(now);
+        self.lagged(now);
         let rung = self.ladder.rung(now);
         let (message, to) = match relay.resume(head, hold, rest.flatten(), rung > Rung::All) {
             Resume::ReadOn => return self.read_on(head),
@@ -165,6 +170,11 @@ impl ViewerFeed {
         let frames = self.cursor.skip_to(to);
         self.next = message;
         Some(self.told(frames, rung))
+    }
+
+    fn lagged(&mut self, now: Instant) {
+        self.ladder.lagged(now);
+        self.lags += 1;
     }
 
     /// Tells the viewer what it missed and what it is given now.
@@ -210,6 +220,23 @@ impl ViewerFeed {
                 !complete
             });
         complete.then_some(rest)
+    }
+}
+
+impl Drop for ViewerFeed {
+    fn drop(&mut self) {
+        let (now, counts) = (Instant::now(), self.cursor.counts());
+        debug!(
+            target: "abanico::viewers",
+            key = self.room.key.as_str(),
+            door = "Socket.IO",
+            seconds = now.saturating_duration_since(self.since).as_secs(),
+            delivered = counts.read,
+            skipped = counts.skipped,
+            lags = self.lags,
+            receiving = ?self.ladder.rung(now),
+            "a viewer has gone"
+        );
     }
 }
 

@@ -145,7 +145,7 @@ impl Pushing {
             let Some(source) = &mut self.source else {
                 continue;
             };
-            match source.push(data, 0) {
+            let broken = match source.push(data, 0) {
                 Ok(taken) => {
                     for fault in &taken.faults {
                         debug!(key = publisher.key(), %fault, "left out");
@@ -154,11 +154,15 @@ impl Pushing {
                     let most = publisher.keyframe_gap_max();
                     let gap = taken.since_keyframe.filter(|gap| *gap > most);
                     self.since_keyframe = self.since_keyframe.max(gap);
+                    taken.broken
                 }
                 Err(error) => return Ended::Refused(error),
-            }
+            };
             if self.frames > 0 {
                 publisher.start().await;
+            }
+            if let Some(error) = broken {
+                return Ended::Refused(error.into());
             }
         }
     }

@@ -6,7 +6,7 @@
 use super::{refuse_viewer, say, say_later};
 use abanico_live::{Format, Item, MJPEG_BOUNDARY, Packet, Watching};
 use abanico_streamhub::StreamHub;
-use abanico_streamhub::door::Viewer;
+use abanico_streamhub::door::{Viewer, WatchRefusal};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
@@ -64,11 +64,15 @@ pub(super) async fn join(
     if let Some(why) = viewer.unshowable() {
         return Err(say(StatusCode::NOT_ACCEPTABLE, why));
     }
-    if !has_begun(&viewer).await {
-        return Err(say_later(
-            "nothing has been published to this stream yet",
-            RETRY,
-        ));
+    match beginning(&viewer).await {
+        Beginning::Known => {}
+        Beginning::Ended => return Err(refuse_viewer(WatchRefusal::Ended)),
+        Beginning::NotYet => {
+            return Err(say_later(
+                "nothing has been published to this stream yet",
+                RETRY,
+            ));
+        }
     }
     match viewer.channel().watch(format) {
         Ok(watching) => {
@@ -96,19 +100,29 @@ pub(super) fn still(streamhub: &StreamHub, key: &str) -> Response<Body> {
     response
 }
 
-/// Waits until it is known what the stream consists of. False if that takes too long.
-async fn has_begun(viewer: &Viewer) -> bool {
+/// What came of waiting for a stream.
+enum Beginning {
+    /// It is known what the stream consists of.
+    Known,
+    /// It ended before anything came.
+    Ended,
+    NotYet,
+}
+
+/// Waits until it is known what the stream consists of.
+async fn beginning(viewer: &Viewer) -> Beginning {
     let mut tracks = viewer.channel().watch_tracks();
     let mut news = viewer.news();
     let begun = async {
         tokio::select! {
-            begun = tracks.wait_for(|tracks| !tracks.is_empty()) => begun.is_ok(),
-            _ = news.wait_for(|news| news.ended) => false,
+            biased;
+            _ = tracks.wait_for(|tracks| !tracks.is_empty()) => Beginning::Known,
+            _ = news.wait_for(|news| news.ended) => Beginning::Ended,
         }
     };
     tokio::time::timeout(FIRST_FRAME_WITHIN, begun)
         .await
-        .unwrap_or(false)
+        .unwrap_or(Beginning::NotYet)
 }
 
 /// The answer whose body is the stream.

@@ -74,7 +74,7 @@ impl Turn<'_> {
 
     fn open(&self, user: &User, key: &StreamKey, token: &str) -> Result<SharedRoom, PublishError> {
         let relay = Relay::new(key.clone(), self.shared.limits.clone());
-        let channel = Channel::new(&self.shared.pool);
+        let channel = Channel::named(&self.shared.pool, key.as_str());
         let name = user.row.username.clone();
         let room = Room::new(key.clone(), user.row.id, name, relay, channel, false);
         let room = Arc::new(room);
