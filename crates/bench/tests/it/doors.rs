@@ -17,7 +17,7 @@ struct Line {
 /// Two viewers of the stream `demo` for as short as can be, with further arguments.
 fn bench(address: SocketAddr, more: &str) -> ExitCode {
     let line = format!(
-        "abanico --url http://{address} --key demo --viewers 2 --ramp 0s --duration 200ms --max-lost 0 {more}"
+        "abanico --url http://{address} --key demo --viewers 2 --ramp 0s --duration 1s --max-lost 0 {more}"
     );
     let line = Line::try_parse_from(line.split(' ')).unwrap();
     line.bench.run().unwrap()
