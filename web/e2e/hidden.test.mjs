@@ -6,8 +6,8 @@ import {
   DEMO,
   goLive,
   isMoving,
+  moreFrames,
   openPage,
-  player,
   startBrowser,
   startServer,
   TEST_MAX,
@@ -16,10 +16,8 @@ import {
 } from './house.mjs';
 import { startRawBrowser } from './raw-browser.mjs';
 
-/** Long enough for a throttled timer (one tick a second) to show. */
-const PICTURES = 40;
-/** At ten a second these take four seconds; throttled to one a second they would take forty. */
-const PICTURES_MAX_MS = 15_000;
+/** A throttled timer, of one tick a second, does not send so many while `moreFrames` waits for them. */
+const PICTURES = 60;
 
 const FRAMES = `Number(document.querySelector('abanico-player')?.dataset.frames)`;
 
@@ -48,17 +46,9 @@ for (const [name, choices] of [
     await first.bringToFront();
     await tab.until('document.hidden');
 
-    const from = Date.now();
-    const wanted = Number((await player(viewer)).frames) + PICTURES;
-    await viewer.waitForFunction(
-      (count) => Number(document.querySelector('abanico-player').dataset.frames) >= count,
-      wanted,
-    );
-    const took = Date.now() - from;
-    t.diagnostic(`${PICTURES} pictures from a hidden tab in ${took} ms`);
+    await moreFrames(viewer, PICTURES);
     assert.ok(await isMoving(viewer), 'the picture stands still');
     assert.ok(await tab.evaluate('document.hidden'), 'the tab did not stay hidden');
-    assert.ok(took < PICTURES_MAX_MS, `it took ${took} ms`);
   });
 }
 
@@ -80,6 +70,5 @@ test('a viewer that comes back into view is live at once', TEST_MAX, async (t) =
   await viewer.bringToFront();
   await viewer.until(`!document.hidden && ${FRAMES} >= ${shown + 5}`);
   assert.ok((await viewer.evaluate(FRAMES)) < shown + PICTURES, 'the backlog is played out');
-  assert.ok(Number(await viewer.evaluate(`document.querySelector('abanico-player').dataset.delayMs`)) < 1_500);
   assert.ok(other);
 });
