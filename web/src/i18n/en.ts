@@ -137,6 +137,7 @@ export const en: Texts = {
   'viewer.of': 'Live by',
   'viewer.guest': 'Guest-{tag}',
   'viewer.delay': 'Delay',
+  'viewer.delay.here': 'Delay in the player',
   'viewer.delay.value': '{value} behind',
   'viewer.quality': 'Reception',
   'viewer.quality.good': 'Good',

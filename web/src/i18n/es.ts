@@ -135,6 +135,7 @@ export const es = {
   'viewer.of': 'En directo de',
   'viewer.guest': 'Invitado-{tag}',
   'viewer.delay': 'Retardo',
+  'viewer.delay.here': 'Retardo en el reproductor',
   'viewer.delay.value': '{value} de retardo',
   'viewer.quality': 'Recepción',
   'viewer.quality.good': 'Buena',

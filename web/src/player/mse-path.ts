@@ -262,7 +262,7 @@ export class MsePath implements Path {
     video.requestVideoFrameCallback(next);
   }
 
-  /** The delay since the server had it: what came before that is unknown here. */
+  /** The delay since the quickest fragment came here: when it was captured is not in the bytes. */
   #shown(mediaTime: number): void {
     this.#vain = 0;
     this.#host.shown(this.#base === undefined ? undefined : this.#door.serverNow() - this.#base - mediaTime * 1_000);

@@ -8,6 +8,7 @@ import { h, setText } from './markup.ts';
 import './reception-line.css';
 
 export class ReceptionLine extends HTMLElement {
+  readonly #delayOf = h('span', { class: 'quiet', text: 'viewer.delay' });
   readonly #delay = h('b', { class: 'digits' }, '–');
   readonly #quality = h('b', { class: 'quality' }, '–');
   readonly #numbers = h('p', { class: 'small quiet digits' });
@@ -16,7 +17,7 @@ export class ReceptionLine extends HTMLElement {
   connectedCallback(): void {
     if (this.childElementCount > 0) return;
     this.append(
-      h('span', { class: 'fact' }, icon('clock'), h('span', { class: 'quiet', text: 'viewer.delay' }), this.#delay),
+      h('span', { class: 'fact' }, icon('clock'), this.#delayOf, this.#delay),
       h(
         'details',
         {},
@@ -40,6 +41,8 @@ export class ReceptionLine extends HTMLElement {
   }
 
   show(stats: WatchStats): void {
+    // What MediaSource is fed carries no time of capture: only what passes here is known.
+    setText(this.#delayOf, stats.path === 'mse' ? 'viewer.delay.here' : 'viewer.delay');
     this.#delay.textContent = stats.delayMs === undefined ? '–' : delayText(stats.delayMs);
     this.dataset.quality = stats.quality;
     setText(this.#quality, `viewer.quality.${stats.quality}`);
