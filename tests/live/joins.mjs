@@ -26,7 +26,7 @@ const run = promisify(execFile);
 const { values } = parseArgs({
   options: {
     joins: { type: 'string', default: '20' },
-    doors: { type: 'string', default: 'socketio,native,webm,mp4,mjpeg' },
+    doors: { type: 'string', default: 'socketio,native,webm,mp4,mjpeg,jpg' },
     publishers: { type: 'string', default: 'frames,recording,pictures' },
     seed: { type: 'string', default: '1' },
   },
@@ -144,7 +144,7 @@ const PUBLISHERS = {
 const CARRIED = {
   frames: ['socketio', 'native', 'webm', 'mp4'],
   recording: ['socketio', 'native', 'webm', 'mp4'],
-  pictures: ['socketio', 'native', 'mjpeg'],
+  pictures: ['socketio', 'native', 'mjpeg', 'jpg'],
 };
 
 /** One long answer, until `whole` says that its bytes hold a picture. */
@@ -208,7 +208,13 @@ function multipartHasPicture(bytes) {
   return bytes.length >= head + 4 + length;
 }
 
+/** A JPEG ends with its mark, and nothing comes after it. */
+function jpegIsWhole(bytes) {
+  return bytes.length > 2 && bytes.readUInt16BE(bytes.length - 2) === 0xffd9;
+}
+
 const DOORS = {
+  jpg: overHttp('jpg', jpegIsWhole),
   webm: overHttp('webm', webmHasPicture),
   mp4: overHttp('mp4', mp4HasPicture),
   mjpeg: overHttp('mjpeg', multipartHasPicture),

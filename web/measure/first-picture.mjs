@@ -1,10 +1,10 @@
 // How long a person waits for the first picture, in Chromium. Not part of the tests: it measures.
 //
 //   node web/measure/first-picture.mjs [--joins 20] [--publishers frames,recording,pictures] [--ways webcodecs,mse,socketio]
-//     [--keyframes 60] [--seed 1]
+//     [--keyframes 60] [--codec vp9|vp8] [--seed 1]
 //
 // Three publishers of 640×480 at 30 pictures a second: `frames` is our own page, which encodes and answers requests for
-// keyframes; `recording` PUTs a WebM (VP9, a keyframe every `--keyframes` pictures) and cannot be asked; `pictures` sends
+// keyframes; `recording` PUTs a WebM (a keyframe every `--keyframes` pictures) and cannot be asked; `pictures` sends
 // JPEG over the native door. To each come viewers, one after the other, at random moments, in a page that has the script
 // already; nobody else watches. Each wait goes from the birth of an `<abanico-player>` (before any connection) to its first
 // picture on the surface: a canvas that was drawn on, or the video's frame callback.
@@ -28,6 +28,7 @@ const { values } = parseArgs({
     publishers: { type: 'string', default: 'frames,recording,pictures' },
     ways: { type: 'string', default: 'webcodecs,mse,socketio' },
     keyframes: { type: 'string', default: '60' },
+    codec: { type: 'string', default: 'vp9' },
     seed: { type: 'string', default: '1' },
   },
 });
@@ -59,18 +60,8 @@ const PUBLISHERS = {
     const film = join(folder, 'film.webm');
     const quiet = ['-hide_banner', '-loglevel', 'error'];
     const source = ['-f', 'lavfi', '-i', 'testsrc2=size=640x480:rate=30', '-t', '30', '-g', values.keyframes];
-    const codec = [
-      '-c:v',
-      'libvpx-vp9',
-      '-deadline',
-      'realtime',
-      '-cpu-used',
-      '8',
-      '-lag-in-frames',
-      '0',
-      '-b:v',
-      '1400k',
-    ];
+    const encoder = values.codec === 'vp8' ? ['-c:v', 'libvpx'] : ['-c:v', 'libvpx-vp9', '-lag-in-frames', '0'];
+    const codec = [...encoder, '-deadline', 'realtime', '-cpu-used', '8', '-b:v', '1400k'];
     await promisify(execFile)('ffmpeg', [...quiet, ...source, ...codec, film]);
     const input = ['-re', '-stream_loop', '-1', '-i', film, '-c', 'copy'];
     const output = ['-f', 'webm', '-live', '1', '-cluster_time_limit', '1', '-flush_packets', '1', '-method', 'PUT'];
