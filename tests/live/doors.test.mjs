@@ -79,6 +79,20 @@ test('a key that somebody chose is opened again and again', async () => {
   }
 });
 
+test('who stayed when a stream ended hears that its key was opened again', async () => {
+  const first = await half('reopened');
+  const bob = await server.viewer('reopened');
+  await finish(first);
+  await bob.next('stream:ended');
+  // What never goes live is nothing to come back for.
+  assert.equal((await put(server, 'reopened', Buffer.from('no stream at all'))).status, 415);
+  assert.equal((await Get.open(server, '/live/reopened.webm')).status, 410);
+  const second = await half('reopened');
+  assert.deepEqual(await bob.next('stream:next'), { streamKey: 'reopened', next: 'reopened' });
+  assert.equal((await bob.join('reopened')).stream.status, 'ACTIVE');
+  await finish(second);
+});
+
 test('the publisher of a Socket.IO stream can go on over HTTP, with the token', async () => {
   const bytes = await recording('WebM VP8');
   const ada = await server.publisher();

@@ -468,6 +468,15 @@ pub struct Clients {
         hide_short_help = true
     )]
     pub request_rate: Often,
+
+    /// Largest frame of a publisher at the native door; a larger one closes its WebSocket (1009)
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "8MiB",
+        hide_short_help = true
+    )]
+    pub frame_bytes_max: Size,
 }
 
 /// The Socket.IO server.
@@ -579,7 +588,7 @@ pub struct Connections {
     )]
     pub header_bytes_max: Size,
 
-    /// How long a peer may take nothing of what waits for it before its connection is ended; who takes a little is slow, and stays
+    /// How long a peer may take nothing of what waits for it before its connection is ended, at most half as long again; who takes a little is slow, and stays
     #[arg(
         long,
         value_name = "TIME",

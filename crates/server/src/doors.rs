@@ -10,6 +10,7 @@ mod outlet;
 mod publish;
 mod watch;
 
+use abanico_core::rate::Rate;
 use abanico_live::Format;
 use abanico_socketio::Config;
 use abanico_socketio::engine::PlainSessions;
@@ -31,40 +32,55 @@ use tokio::net::TcpStream;
 #[derive(Clone)]
 pub(crate) struct Doors {
     streamhub: StreamHub,
-    sessions: PlainSessions,
+    /// Viewers, of WebSockets and of plain HTTP.
+    viewers: PlainSessions,
+    publishers: PlainSessions,
+    /// Texts that one client at the native door may send.
+    texts: Rate,
 }
 
-/// The largest message of a client: a keyframe of a large picture.
-const MESSAGE_BYTES_MAX: usize = 8 << 20;
+/// The largest message of a viewer at the native door, which has little to say.
+const VIEWER_MESSAGE_BYTES_MAX: usize = 4 << 10;
 
 impl Doors {
     /// No sessions yet.
     ///
     /// Pings and queues are those of `transport`; as many sessions are let in as there may be connections.
-    pub(crate) fn new(streamhub: StreamHub, transport: Config, sessions_max: usize) -> Self {
+    pub(crate) fn new(
+        streamhub: StreamHub,
+        transport: &Config,
+        sessions_max: usize,
+        frame_bytes_max: usize,
+        texts: Rate,
+    ) -> Self {
+        let of_at_most = |max_payload| {
+            PlainSessions::new(Config {
+                max_payload,
+                sessions_max,
+                ..transport.clone()
+            })
+        };
         Self {
             streamhub,
-            sessions: PlainSessions::new(Config {
-                max_payload: MESSAGE_BYTES_MAX,
-                sessions_max,
-                ..transport
-            }),
+            viewers: of_at_most(VIEWER_MESSAGE_BYTES_MAX),
+            publishers: of_at_most(frame_bytes_max),
+            texts,
         }
     }
 
     /// Answers a request to watch over plain HTTP, and carries the answer past hyper.
     pub(crate) async fn answer(&self, request: direct::Request, stream: TcpStream) {
-        direct::answer(&self.sessions, &self.streamhub, request, stream).await;
+        direct::answer(&self.viewers, &self.streamhub, request, stream).await;
     }
 
     /// How many connections watch or publish here that hyper has let go of.
     pub(crate) fn sessions(&self) -> usize {
-        self.sessions.sessions()
+        self.viewers.sessions() + self.publishers.sessions()
     }
 
     /// Ends all sessions: WebSockets are closed with 1001.
     pub(crate) async fn shutdown(&self) {
-        self.sessions.shutdown().await;
+        tokio::join!(self.viewers.shutdown(), self.publishers.shutdown());
     }
 }
 
@@ -85,7 +101,7 @@ pub(crate) async fn live(
     request: Request,
 ) -> Response<Body> {
     if PlainSessions::is_upgrade(&request) {
-        return native::open(&doors.sessions, &streamhub, &name, request);
+        return native::open(&doors, &name, request);
     }
     let (key, ending) = split(&name);
     match (request.method(), ending) {

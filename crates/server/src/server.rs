@@ -124,8 +124,10 @@ impl Running {
         let connections = TaskTracker::new();
         let doors = Doors::new(
             streamhub.clone(),
-            config.transport(),
+            &config.transport(),
             config.connections.connections_max.0,
+            config.clients.frame_bytes_max.0,
+            config.dialect().rates.requests,
         );
         let accepting = tokio::spawn(accept::run(
             listener,

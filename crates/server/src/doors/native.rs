@@ -10,13 +10,13 @@ mod watch;
 mod words;
 
 use super::conversation::Conversation;
-use super::say;
+use super::{Doors, say};
 use abanico_socketio::engine::PlainSessions;
-use abanico_streamhub::StreamHub;
 use axum::body::Body;
 use axum::extract::Request;
 use http::{Response, StatusCode};
 use std::time::Duration;
+use words::Texts;
 
 const WATCH: &str = "abanico.watch.v1";
 const PUBLISH: &str = "abanico.publish.v1";
@@ -25,22 +25,18 @@ const PUBLISH: &str = "abanico.publish.v1";
 const FIRST_WORD_WITHIN: Duration = Duration::from_secs(10);
 
 /// Answers a request for a WebSocket at the stream `key`.
-pub(super) fn open(
-    sessions: &PlainSessions,
-    streamhub: &StreamHub,
-    key: &str,
-    request: Request,
-) -> Response<Body> {
-    let (streamhub, key) = (streamhub.clone(), key.to_owned());
+pub(super) fn open(doors: &Doors, key: &str, request: Request) -> Response<Body> {
+    let (streamhub, key) = (doors.streamhub.clone(), key.to_owned());
+    let texts = Texts::new(doors.texts);
     let response = match PlainSessions::subprotocol(&request, &[WATCH, PUBLISH]) {
-        Some(WATCH) => sessions.accept(request, Some(WATCH), |session| {
+        Some(WATCH) => doors.viewers.accept(request, Some(WATCH), |session| {
             Conversation::new(session, |session, inbox| {
-                watch::converse(session, inbox, streamhub, key)
+                watch::converse(session, inbox, texts, streamhub, key)
             })
         }),
-        Some(_) => sessions.accept(request, Some(PUBLISH), |session| {
+        Some(_) => doors.publishers.accept(request, Some(PUBLISH), |session| {
             Conversation::new(session, |session, inbox| {
-                publish::converse(session, inbox, streamhub, key)
+                publish::converse(session, inbox, texts, streamhub, key)
             })
         }),
         None => {

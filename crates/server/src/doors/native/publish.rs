@@ -2,7 +2,7 @@
 
 use super::FIRST_WORD_WITHIN;
 use super::count::Count;
-use super::words::{self, Word, code};
+use super::words::{self, Texts, Word, code};
 use crate::doors::conversation::{Closing, Inbox};
 use abanico_live::native::{Header, parse_tracks};
 use abanico_live::{Encoder, SourceError};
@@ -17,12 +17,13 @@ use tracing::debug;
 pub(super) async fn converse(
     session: Session,
     mut inbox: Inbox,
+    mut texts: Texts,
     streamhub: StreamHub,
     key: String,
 ) -> Closing {
     let (token, title) = match inbox.next_within(FIRST_WORD_WITHIN).await {
         Ok(None) => return Closing::gone(),
-        Ok(Some(Inbound::Text(text))) => match words::read(&text) {
+        Ok(Some(Inbound::Text(text))) => match texts.read(&text) {
             Ok(Word::Publish { token, title }) => (token, title),
             Ok(_) => return Closing::silent(r#"{"type":"publish"}"#),
             Err(closing) => return closing,
@@ -58,6 +59,7 @@ pub(super) async fn converse(
         encoder: publisher.channel().encoder(),
         publisher,
         session,
+        texts,
         live: false,
         warned: false,
         warned_of_keyframes: false,
@@ -109,6 +111,7 @@ fn replaced() -> Closing {
 /// What stands between a publisher and its stream.
 struct Talk {
     session: Session,
+    texts: Texts,
     publisher: Publisher,
     encoder: Encoder,
     count: Count,
@@ -165,7 +168,7 @@ impl Talk {
     }
 
     async fn text(&mut self, text: &str) -> Result<Said, Closing> {
-        match words::read(text)? {
+        match self.texts.read(text)? {
             Word::Tracks => {
                 let tracks =
                     parse_tracks(text).map_err(|error| Closing::malformed(&error.to_string()))?;

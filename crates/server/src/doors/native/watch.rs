@@ -3,7 +3,7 @@
 use super::FIRST_WORD_WITHIN;
 use super::count::Count;
 use super::feed::NativeFeed;
-use super::words::{self, Word};
+use super::words::{self, Texts, Word};
 use crate::doors::conversation::{Closing, Inbox};
 use abanico_live::native::tracks_json;
 use abanico_live::{Channel, Format, Watching};
@@ -19,12 +19,13 @@ use tokio::sync::{oneshot, watch};
 pub(super) async fn converse(
     session: Session,
     mut inbox: Inbox,
+    mut texts: Texts,
     streamhub: StreamHub,
     key: String,
 ) -> Closing {
     let (resume, media) = match inbox.next_within(FIRST_WORD_WITHIN).await {
         Ok(None) => return Closing::gone(),
-        Ok(Some(Inbound::Text(text))) => match words::read(&text) {
+        Ok(Some(Inbound::Text(text))) => match texts.read(&text) {
             Ok(Word::Watch { resume, media }) => (resume, media != Some(false)),
             Ok(_) => return Closing::silent(r#"{"type":"watch"}"#),
             Err(closing) => return closing,
@@ -80,7 +81,7 @@ pub(super) async fn converse(
                 None => return Closing::gone(),
                 // A viewer has no frames to send.
                 Some(Inbound::Binary(_)) => return Closing::malformed("a viewer sends texts only"),
-                Some(Inbound::Text(text)) => match words::read(&text) {
+                Some(Inbound::Text(text)) => match texts.read(&text) {
                     Ok(word) => word,
                     Err(closing) => return closing,
                 },

@@ -1,11 +1,13 @@
 //! What is said at the native door beside frames: JSON texts, close codes, the time.
 
 use crate::doors::conversation::Closing;
+use abanico_core::rate::{Bucket, Rate};
 use abanico_socketio::engine::{Parcel, Session};
 use abanico_streamhub::door::{PublishRefusal, WatchRefusal};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
 
 /// Close codes of the door.
 pub(super) mod code {
@@ -125,10 +127,48 @@ pub(super) struct Resume {
     pub(super) sequence: u32,
 }
 
-/// Reads a text.
-pub(super) fn read(text: &str) -> Result<Word, Closing> {
-    serde_json::from_str(text)
-        .map_err(|error| Closing::malformed(&format!("this text cannot be read: {error}")))
+/// A longer text is none of a publisher's; descriptions of tracks are far below.
+const TEXT_BYTES_MAX: usize = 64 << 10;
+
+/// What a client chooses to be told with the time has at most so many characters.
+const ID_CHARS_MAX: usize = 64;
+
+/// Reads one client's texts, as many as it may send.
+pub(super) struct Texts(Bucket);
+
+impl Texts {
+    pub(super) fn new(rate: Rate) -> Self {
+        Self(Bucket::new(rate))
+    }
+
+    /// Reads a text.
+    pub(super) fn read(&mut self, text: &str) -> Result<Word, Closing> {
+        if !self.0.take(Instant::now().into_std()) {
+            let message = "more texts than a connection may send at a time";
+            return Err(Closing::error(code::MALFORMED, "too-many", message));
+        }
+        if text.len() > TEXT_BYTES_MAX {
+            let message = format!("a text of more than {TEXT_BYTES_MAX} bytes");
+            return Err(Closing::malformed(&message));
+        }
+        let word = serde_json::from_str(text)
+            .map_err(|error| Closing::malformed(&format!("this text cannot be read: {error}")))?;
+        if let Word::Clock { id } = &word
+            && !is_id(id)
+        {
+            let message = format!("the id of clock is a number or up to {ID_CHARS_MAX} characters");
+            return Err(Closing::malformed(&message));
+        }
+        Ok(word)
+    }
+}
+
+fn is_id(id: &Value) -> bool {
+    match id {
+        Value::Null | Value::Number(_) => true,
+        Value::String(id) => id.chars().count() <= ID_CHARS_MAX,
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
+    }
 }
 
 /// Says something. A client that takes nothing is closed by its session.
