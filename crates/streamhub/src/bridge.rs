@@ -106,6 +106,9 @@ fn watch(room: &SharedRoom) -> Option<Watching> {
     Some(room.channel.watch(format).ok()?.uncounted())
 }
 
+/// What holding a frame costs beside its bytes: a publisher at a door may send more of them than one over Socket.IO.
+const PARCEL_CHARGE: usize = 512;
+
 /// Takes a packet as if a Socket.IO publisher had sent it.
 fn pass(stream: &Stream<Packet>, relay: &mut Relay, packet: &abanico_live::Packet) {
     let (bytes, captured) = match packet.content {
@@ -122,7 +125,7 @@ fn pass(stream: &Stream<Packet>, relay: &mut Relay, packet: &abanico_live::Packe
     let feed = stream.feed();
     let taken = relay.take(Data::binary(bytes), stamps, Instant::now(), feed.head());
     if feed.readers() > 0 {
-        let bytes = taken.len();
+        let bytes = taken.len() + PARCEL_CHARGE;
         feed.push(relay.parcel(taken), bytes);
     }
 }
