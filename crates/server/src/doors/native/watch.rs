@@ -205,7 +205,7 @@ impl Talk {
 
     /// Tells what has changed, but for the count, which waits for its time.
     fn hear(&mut self, now: News) {
-        if now.paused != self.told.paused {
+        if now.paused != self.told.paused && !now.ended {
             words::tell(
                 &self.session,
                 &json!({"type": "paused", "paused": now.paused}),
