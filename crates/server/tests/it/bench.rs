@@ -86,7 +86,10 @@ fn frames_of_a_recording_are_counted_in_webm_and_mp4() {
 #[test]
 fn ways_and_doors_that_do_not_go_together_are_refused_with_those_that_do() {
     for (flags, hint) in [
-        (["--publish", "native", "--door", "polling"], "--publish socketio"),
+        (
+            ["--publish", "native", "--door", "polling"],
+            "--publish socketio",
+        ),
         (["--publish", "http", "--door", "mp4"], "--file FILE"),
     ] {
         let output = ran(abanico().arg("bench").args(flags));
