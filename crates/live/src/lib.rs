@@ -14,6 +14,7 @@ mod keyframes;
 mod packager;
 mod packet;
 mod pool;
+mod unpacked;
 
 pub mod native;
 pub mod source;

@@ -6,6 +6,7 @@ use crate::group::Placed;
 use crate::native::{self, HEADER_BYTES, Header};
 use crate::packet::{Content, Framed, Packet};
 use crate::pool::Pool;
+use crate::unpacked::Unpacked;
 use abanico_hub::feed::Feed;
 use abanico_media::codec::opus;
 use abanico_media::frame::{Codec, Track};
@@ -29,10 +30,13 @@ pub enum Format {
     Mp4,
     /// JPEG pictures as parts of a multipart body.
     Mjpeg,
+    /// The native header and the payload as RTP carries it: H.264 with start codes, its parameter sets before each
+    /// keyframe. Sound that WebRTC has no place for is left out.
+    Rtp,
 }
 
 impl Format {
-    pub(crate) const ALL: [Self; 4] = [Self::Native, Self::WebM, Self::Mp4, Self::Mjpeg];
+    pub(crate) const ALL: [Self; 5] = [Self::Native, Self::WebM, Self::Mp4, Self::Mjpeg, Self::Rtp];
 
     pub(crate) const fn index(self) -> usize {
         match self {
@@ -40,6 +44,7 @@ impl Format {
             Self::WebM => 1,
             Self::Mp4 => 2,
             Self::Mjpeg => 3,
+            Self::Rtp => 4,
         }
     }
 
@@ -50,6 +55,7 @@ impl Format {
             Self::WebM => "WebM",
             Self::Mp4 => "MP4",
             Self::Mjpeg => "multipart JPEG",
+            Self::Rtp => "WebRTC",
         }
     }
 
@@ -138,6 +144,7 @@ enum Form {
     WebM(Box<webm::Muxer>),
     Mp4(Box<mp4::Muxer>),
     Mjpeg,
+    Rtp(Unpacked),
 }
 
 impl Form {
@@ -172,12 +179,13 @@ impl Form {
                     ));
                 }
             },
+            Format::Rtp => Self::Rtp(Unpacked::new(tracks).map_err(|codec| unfit(&codec))?),
         })
     }
 
     fn init(&self, tracks: &[Track]) -> Bytes {
         match self {
-            Self::Native => native::tracks_json(tracks).into(),
+            Self::Native | Self::Rtp(_) => native::tracks_json(tracks).into(),
             Self::WebM(muxer) => muxer.init_segment(),
             Self::Mp4(muxer) => muxer.init_segment(),
             Self::Mjpeg => Bytes::from_static(MJPEG_FIRST.as_bytes()),
@@ -195,6 +203,13 @@ impl Form {
                         before.codec == after.codec
                             && (before.is_video() || before.config == after.config)
                     })
+            }
+            // The parameter sets come with each keyframe.
+            Self::Rtp(_) => {
+                let codecs = |tracks: &[Track]| -> Vec<Codec> {
+                    tracks.iter().map(|track| track.codec.clone()).collect()
+                };
+                codecs(before) == codecs(after)
             }
             Self::Native | Self::Mp4(_) => before == after,
         }
@@ -232,6 +247,12 @@ impl Form {
                 // The line after a picture comes with it: browsers show a picture when they see that it ends.
                 let tail = MJPEG_NEXT.as_bytes();
                 Some(packet(head.into(), placed.frame.payload.clone(), tail))
+            }
+            Self::Rtp(unpacked) => {
+                let payload = unpacked.write(&placed.frame, placed.video)?;
+                let mut head = Vec::with_capacity(HEADER_BYTES);
+                header(placed, tracks).put(&mut head);
+                Some(packet(head.into(), payload, &[]))
             }
             Self::Mjpeg => None,
         }

@@ -168,7 +168,7 @@ impl Room {
             match Format::fitting(&tracks).filter(|_| !tracks.is_empty())? {
                 Format::Mjpeg => "picture",
                 Format::WebM => "webm",
-                Format::Mp4 | Format::Native => "mp4",
+                Format::Mp4 | Format::Native | Format::Rtp => "mp4",
             },
         )
     }

@@ -131,7 +131,9 @@ pub(super) fn answer(format: Format, body: Body) -> Response<Body> {
         Format::WebM => "video/webm".to_owned(),
         Format::Mp4 => "video/mp4".to_owned(),
         Format::Mjpeg => format!("multipart/x-mixed-replace; boundary={MJPEG_BOUNDARY}"),
-        Format::Native => unreachable!("the native format has no place in an HTTP body"),
+        Format::Native | Format::Rtp => {
+            unreachable!("frames without a container have no place in an HTTP body")
+        }
     };
     let mut response = Response::new(body);
     dress(&mut response, &media_type);
