@@ -1,0 +1,303 @@
+//! The task that drives all sessions of one socket.
+//!
+//! It sleeps until a datagram comes, a stream has something for a viewer, a session's time has come, or somebody outside
+//! says something. A session that panics is dropped; the others do not notice.
+
+use crate::ingress::Ended;
+use crate::registry::random_name;
+use crate::session::{Role, Session};
+use crate::socket::{Datagram, Received, Socket};
+use crate::wakeups::Wakeups;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+use str0m::Input;
+use str0m::ice::StunMessage;
+use str0m::net::{DatagramRecv, Protocol, Receive};
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+
+/// Reads of the socket in one go. Then the others have their turn.
+const READS_MAX: usize = 8;
+
+/// What the task is told.
+pub(crate) enum Command {
+    /// A session begins.
+    Begin(u64, Box<Session>),
+    /// Its publisher is to be asked for a keyframe.
+    Keyframe(u64),
+    /// It ends.
+    End(u64),
+    /// All end, and nothing more begins.
+    Stop,
+}
+
+/// All sessions.
+pub(crate) struct Driver {
+    socket: Socket,
+    commands: mpsc::UnboundedReceiver<Command>,
+    /// Where peers are told that we are.
+    candidates: Vec<SocketAddr>,
+    wakeups: Arc<Wakeups>,
+    sessions: HashMap<u64, Session>,
+    by_fragment: HashMap<String, u64>,
+    by_address: HashMap<SocketAddr, u64>,
+    deadlines: BTreeSet<(Instant, u64)>,
+}
+
+/// Why the task wakes.
+enum Woken {
+    Datagrams,
+    Told(Option<Command>),
+    Sessions,
+    Time,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        socket: Socket,
+        commands: mpsc::UnboundedReceiver<Command>,
+        candidates: Vec<SocketAddr>,
+        wakeups: Arc<Wakeups>,
+    ) -> Self {
+        Self {
+            socket,
+            commands,
+            candidates,
+            wakeups,
+            sessions: HashMap::new(),
+            by_fragment: HashMap::new(),
+            by_address: HashMap::new(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
+    /// Drives until it is told to stop.
+    pub(crate) async fn run(mut self) {
+        let mut received = Received::new();
+        loop {
+            let woken = self.wait().await;
+            match woken {
+                Woken::Datagrams => self.read(&mut received),
+                Woken::Told(Some(Command::Stop) | None) => break,
+                Woken::Told(Some(command)) => self.obey(command),
+                Woken::Sessions => {
+                    for id in self.wakeups.take() {
+                        self.drive(id);
+                    }
+                }
+                Woken::Time => {
+                    let now = Instant::now();
+                    let due: Vec<u64> = self
+                        .deadlines
+                        .range(..=(now, u64::MAX))
+                        .map(|(_, id)| *id)
+                        .collect();
+                    for id in due {
+                        self.drive(id);
+                    }
+                }
+            }
+            self.socket.flush();
+        }
+        let all: Vec<u64> = self.sessions.keys().copied().collect();
+        for id in all {
+            self.end(id, &Ended::Asked);
+        }
+        self.socket.flush();
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let first = self.deadlines.first().map(|(at, _)| *at);
+        let time = async {
+            match first {
+                Some(at) => sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            command = self.commands.recv() => Woken::Told(command),
+            _ = self.socket.readable() => Woken::Datagrams,
+            () = self.wakeups.any() => Woken::Sessions,
+            () = time => Woken::Time,
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Begin(id, session) => {
+                self.by_fragment.insert(session.fragment.clone(), id);
+                self.deadlines.insert((session.deadline, id));
+                self.sessions.insert(id, *session);
+                self.drive(id);
+            }
+            Command::Keyframe(id) => {
+                if let Some(Session {
+                    role: Role::Publishing(ingress),
+                    ..
+                }) = self.sessions.get_mut(&id)
+                {
+                    ingress.want_keyframe();
+                    self.drive(id);
+                }
+            }
+            Command::End(id) => self.end(id, &Ended::Asked),
+            Command::Stop => {}
+        }
+    }
+
+    fn end(&mut self, id: u64, ended: &Ended) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.close(ended.clone());
+            self.drive(id);
+        }
+    }
+
+    fn read(&mut self, received: &mut Received) {
+        for _ in 0..READS_MAX {
+            let Ok(filled) = self.socket.receive(received) else {
+                return;
+            };
+            // The datagrams are the socket's, and so is what they are answered with.
+            let datagrams: Vec<_> = (0..filled)
+                .flat_map(|at| self.socket.datagrams(received, at))
+                .map(|datagram| {
+                    (
+                        datagram.source,
+                        datagram.destination,
+                        datagram.bytes.to_vec(),
+                    )
+                })
+                .collect();
+            for (source, destination, bytes) in datagrams {
+                self.take(&Datagram {
+                    source,
+                    destination,
+                    bytes: &bytes,
+                });
+            }
+        }
+    }
+
+    /// Gives a datagram to the session that it is for, if there is one.
+    fn take(&mut self, datagram: &Datagram<'_>) {
+        let Ok(contents) = DatagramRecv::try_from(datagram.bytes) else {
+            return;
+        };
+        let known = self.by_address.get(&datagram.source).copied();
+        let named =
+            local_fragment(datagram.bytes).map(|fragment| self.by_fragment.get(&fragment).copied());
+        let id = match named {
+            // Of a check, the name in it says whose it is.
+            Some(named) => named,
+            None => known,
+        };
+        let Some((id, session)) = id.and_then(|id| Some((id, self.sessions.get_mut(&id)?))) else {
+            return;
+        };
+        let now = Instant::now();
+        let port = self.socket.port();
+        let destination = here(&self.candidates, datagram, port);
+        let input = Input::Receive(
+            now,
+            Receive {
+                proto: Protocol::Udp,
+                source: datagram.source,
+                destination,
+                contents,
+            },
+        );
+        let is_new = known != Some(id);
+        let handled = catch_unwind(AssertUnwindSafe(|| {
+            // What comes from a new address must have shown the password.
+            if is_new && !(session.may_move() && session.rtc.accepts(&input)) {
+                return None;
+            }
+            Some(session.rtc.handle_input(input))
+        }));
+        match handled {
+            Ok(None) => return,
+            Ok(Some(Ok(()))) => {
+                session.heard = now;
+                session.local = datagram.destination;
+                if is_new {
+                    session.addresses.push(datagram.source);
+                    self.by_address.insert(datagram.source, id);
+                }
+            }
+            Ok(Some(Err(error))) => {
+                tracing::debug!(%error, "a WebRTC session broke");
+                session.rtc.disconnect();
+            }
+            Err(_) => return self.remove(id),
+        }
+        self.drive(id);
+    }
+
+    fn drive(&mut self, id: u64) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let socket = &mut self.socket;
+        let driven = catch_unwind(AssertUnwindSafe(|| session.drive(Instant::now(), socket)));
+        match driven {
+            Ok(Some(deadline)) => {
+                if deadline != session.deadline {
+                    self.deadlines.remove(&(session.deadline, id));
+                    self.deadlines.insert((deadline, id));
+                    session.deadline = deadline;
+                }
+            }
+            Ok(None) | Err(_) => self.remove(id),
+        }
+    }
+
+    fn remove(&mut self, id: u64) {
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
+        self.deadlines.remove(&(session.deadline, id));
+        self.by_fragment.remove(&session.fragment);
+        for address in &session.addresses {
+            if self.by_address.get(address) == Some(&id) {
+                self.by_address.remove(address);
+            }
+        }
+    }
+}
+
+/// The user fragment of ours that a check names.
+fn local_fragment(datagram: &[u8]) -> Option<String> {
+    let is_stun = datagram.first().is_some_and(|first| *first < 2);
+    if !is_stun {
+        return None;
+    }
+    let message = StunMessage::parse(datagram).ok()?;
+    let (ours, _) = message.split_username()?;
+    Some(ours.to_owned())
+}
+
+/// Which of our candidates a datagram was sent to. Behind a router that maps addresses it is none by its own.
+fn here(candidates: &[SocketAddr], datagram: &Datagram<'_>, port: u16) -> SocketAddr {
+    let reached = datagram
+        .destination
+        .map(|destination| SocketAddr::new(destination, port));
+    let exact = reached.filter(|reached| candidates.contains(reached));
+    let of_its_kind = || {
+        candidates
+            .iter()
+            .find(|candidate| candidate.is_ipv4() == datagram.source.is_ipv4())
+            .copied()
+    };
+    exact
+        .or_else(of_its_kind)
+        .or_else(|| candidates.first().copied())
+        .unwrap_or(datagram.source)
+}
+
+/// An ICE user fragment that no other session has.
+pub(crate) fn fragment() -> String {
+    random_name()
+}

@@ -1,0 +1,354 @@
+//! The door to it all: answers offers, begins sessions and ends them.
+
+use crate::driver::{Command, Driver, fragment};
+use crate::egress::{Egress, payload_type};
+use crate::ingress::{Ingress, Publishing};
+use crate::offer::{self, Refused};
+use crate::registry::{Listed, Listing, Registry, Side, Unlisted, random_name};
+use crate::session::{Lines, Role, Session};
+use crate::socket::Socket;
+use crate::trickle::{self, TrickleRefused};
+use crate::wakeups::Wakeups;
+use abanico_live::{Channel, Watching};
+use abanico_media::frame::Codec;
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use str0m::change::SdpOffer;
+use str0m::config::{CryptoProvider, DtlsCert};
+use str0m::rtp::Extension;
+use str0m::{Candidate, IceCreds, Output, Rtc, RtcConfig};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+/// Sessions that are not connected yet; they have seconds to be.
+const HALF_OPEN_MAX: usize = 512;
+
+/// When to come again if too many connect just now.
+const SOON: Duration = Duration::from_secs(1);
+
+/// When to come again if there are as many sessions as may be.
+const LATER: Duration = Duration::from_secs(5);
+
+/// The number under which the playout delay travels, unless the peer has another.
+const PLAYOUT_DELAY: u8 = 12;
+
+/// How an [`Endpoint`] is made.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Sessions at one time.
+    pub sessions_max: usize,
+    /// Where peers are told that the socket is reached.
+    pub candidates: Vec<SocketAddr>,
+}
+
+/// The WebRTC sessions of one UDP socket. Clones are the same.
+#[derive(Clone)]
+pub struct Endpoint(Arc<Shared>);
+
+struct Shared {
+    commands: mpsc::UnboundedSender<Command>,
+    candidates: Vec<SocketAddr>,
+    crypto: Arc<CryptoProvider>,
+    certificate: DtlsCert,
+    registry: Registry,
+    places: Arc<Semaphore>,
+    half_open: Arc<Semaphore>,
+    wakeups: Arc<Wakeups>,
+    next: AtomicU64,
+}
+
+/// An offer that was answered, and whose session has not begun.
+pub struct Negotiated {
+    rtc: Rtc,
+    answer: String,
+    lines: Lines,
+    fragment: String,
+    remote_fragment: String,
+    place: OwnedSemaphorePermit,
+    half_open: OwnedSemaphorePermit,
+}
+
+/// A session that began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its name, which nobody can guess.
+    pub name: String,
+    /// Its ETag, without quotes.
+    pub etag: String,
+    /// The answer for the peer.
+    pub answer: String,
+}
+
+impl Endpoint {
+    /// Sessions through this socket, which must be bound.
+    ///
+    /// # Errors
+    /// When the socket cannot be used.
+    ///
+    /// # Panics
+    /// Without a tokio runtime.
+    pub fn open(socket: std::net::UdpSocket, config: Config) -> io::Result<Self> {
+        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        let certificate = crypto
+            .dtls_provider
+            .generate_certificate()
+            .ok_or_else(|| io::Error::other("no certificate can be made"))?;
+        let (commands, told) = mpsc::unbounded_channel();
+        let wakeups = Arc::new(Wakeups::default());
+        let driver = Driver::new(
+            Socket::new(socket)?,
+            told,
+            config.candidates.clone(),
+            Arc::clone(&wakeups),
+        );
+        tokio::spawn(driver.run());
+        let places = config.sessions_max.min(Semaphore::MAX_PERMITS);
+        Ok(Self(Arc::new(Shared {
+            commands,
+            candidates: config.candidates,
+            crypto,
+            certificate,
+            registry: Registry::default(),
+            places: Arc::new(Semaphore::new(places)),
+            half_open: Arc::new(Semaphore::new(HALF_OPEN_MAX)),
+            wakeups,
+            next: AtomicU64::new(0),
+        })))
+    }
+
+    /// Answers an offer of somebody who wants to be on that side.
+    ///
+    /// # Errors
+    /// When there is no room, or the offer is none that can be answered.
+    pub fn answer(&self, text: &str, side: Side) -> Result<Negotiated, Refused> {
+        let full = |retry_after| move |_| Refused::Full { retry_after };
+        let place = Arc::clone(&self.0.places)
+            .try_acquire_owned()
+            .map_err(full(LATER))?;
+        let half_open = Arc::clone(&self.0.half_open)
+            .try_acquire_owned()
+            .map_err(full(SOON))?;
+        let offer = catch_unwind(|| offer::read(text, side))
+            .unwrap_or_else(|_| Err(Refused::Unreadable("it is malformed".to_owned())))?;
+        let fragment = fragment();
+        let negotiated = catch_unwind(AssertUnwindSafe(|| self.negotiate(offer.sdp, &fragment)))
+            .unwrap_or_else(|_| Err("it is malformed".to_owned()));
+        let (rtc, answer) =
+            negotiated.map_err(|error| Refused::Unreadable(offer::shortened(&error)))?;
+        let negotiated = Negotiated {
+            rtc,
+            answer,
+            lines: offer.lines,
+            fragment,
+            remote_fragment: offer.remote_fragment,
+            place,
+            half_open,
+        };
+        if negotiated.has_no_codec() {
+            return Err(Refused::NoCodec);
+        }
+        Ok(negotiated)
+    }
+
+    fn negotiate(&self, offer: SdpOffer, fragment: &str) -> Result<(Rtc, String), String> {
+        let mut rtc = RtcConfig::new()
+            .set_crypto_provider(Arc::clone(&self.0.crypto))
+            .set_dtls_cert(self.0.certificate.clone())
+            .set_local_ice_credentials(IceCreds {
+                ufrag: fragment.to_owned(),
+                pass: random_name(),
+            })
+            .set_ice_lite(true)
+            .clear_codecs()
+            .enable_opus(true, false)
+            .enable_vp8(true)
+            .enable_vp9(true)
+            .enable_h264(true)
+            .enable_av1(true)
+            .set_extension(PLAYOUT_DELAY, Extension::PlayoutDelay)
+            .build(Instant::now());
+        for candidate in &self.0.candidates {
+            let candidate = Candidate::host(*candidate, "udp").map_err(|e| e.to_string())?;
+            rtc.add_local_candidate(candidate);
+        }
+        let answer = rtc
+            .sdp_api()
+            .accept_offer(offer)
+            .map_err(|error| error.to_string())?;
+        // Nothing may be done to it next before it has said all.
+        while !matches!(
+            rtc.poll_output().map_err(|error| error.to_string())?,
+            Output::Timeout(_)
+        ) {}
+        Ok((rtc, answer.to_sdp_string()))
+    }
+
+    /// Begins the session of a publisher of the stream `key`, who publishes into `channel`.
+    pub fn publish(
+        &self,
+        negotiated: Negotiated,
+        key: &str,
+        channel: &Channel,
+    ) -> (Accepted, Publishing) {
+        let id = self.next();
+        let lines = negotiated.lines;
+        let (ingress, publishing) = Ingress::new(
+            id,
+            channel,
+            (lines.picture.is_some(), lines.sound.is_some()),
+            self.0.commands.clone(),
+            Instant::now(),
+        );
+        let role = Role::Publishing(ingress);
+        (
+            self.begin(id, negotiated, Side::Publisher, key, role),
+            publishing,
+        )
+    }
+
+    /// Begins the session of a viewer of the stream `key`. `guest` is dropped when the session ends.
+    pub fn watch(
+        &self,
+        negotiated: Negotiated,
+        key: &str,
+        watching: Watching,
+        guest: impl Any + Send,
+    ) -> Accepted {
+        let Lines { picture, sound } = negotiated.lines;
+        let egress = Egress::new(watching, Box::new(guest), picture, sound, Instant::now());
+        let role = Role::Watching(egress);
+        self.begin(self.next(), negotiated, Side::Viewer, key, role)
+    }
+
+    /// Takes candidates that come late. `if_match` is the header of that name.
+    ///
+    /// # Errors
+    /// When there is no such session, or more is asked for.
+    pub fn trickle(
+        &self,
+        side: Side,
+        key: &str,
+        name: &str,
+        if_match: Option<&str>,
+        fragment: &str,
+    ) -> Result<(), TrickleRefused> {
+        let listed = self.0.registry.find(side, key, name)?;
+        trickle::judge(&listed, if_match, fragment)
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn end(&self, side: Side, key: &str, name: &str) -> Result<(), Unlisted> {
+        let listed = self.0.registry.find(side, key, name)?;
+        // A task that is gone has ended it already.
+        let _ = self.0.commands.send(Command::End(listed.id));
+        Ok(())
+    }
+
+    /// Ends all sessions, for good.
+    pub fn shutdown(&self) {
+        let _ = self.0.commands.send(Command::Stop);
+    }
+
+    fn next(&self) -> u64 {
+        self.0.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn begin(
+        &self,
+        id: u64,
+        negotiated: Negotiated,
+        side: Side,
+        key: &str,
+        role: Role,
+    ) -> Accepted {
+        let etag = random_name();
+        let listing: Listing = self.0.registry.list(Listed {
+            id,
+            side,
+            key: key.to_owned(),
+            etag: etag.clone(),
+            remote_fragment: negotiated.remote_fragment,
+        });
+        let name = listing.name().to_owned();
+        let now = Instant::now();
+        let session = Session {
+            rtc: negotiated.rtc,
+            role,
+            lines: negotiated.lines,
+            fragment: negotiated.fragment,
+            _listing: listing,
+            _place: negotiated.place,
+            half_open: Some(negotiated.half_open),
+            born: now,
+            heard: now,
+            addresses: Vec::new(),
+            local: None,
+            waker: self.0.wakeups.waker(id),
+            deadline: now,
+        };
+        // Without the task the session is dropped, and who waits for it hears of that.
+        let _ = self.0.commands.send(Command::Begin(id, Box::new(session)));
+        Accepted {
+            name,
+            etag,
+            answer: negotiated.answer,
+        }
+    }
+}
+
+impl Negotiated {
+    /// Whether a viewer's offer has the codec of the stream's picture.
+    ///
+    /// # Errors
+    /// With the codec that it does not have.
+    pub fn suits(&self, picture: &Codec) -> Result<(), Refused> {
+        let has = |mid| payload_type(&self.rtc, mid, picture, None).is_some();
+        let name = match picture {
+            Codec::Vp8 => "VP8",
+            Codec::Vp9 => "VP9",
+            Codec::Av1 => "AV1",
+            Codec::H264 => "H.264",
+            // What has no place in WebRTC does not get here.
+            _ => return Ok(()),
+        };
+        if self.lines.picture.is_some_and(|mid| !has(mid)) {
+            return Err(Refused::OtherCodec { codec: name });
+        }
+        Ok(())
+    }
+
+    fn has_no_codec(&self) -> bool {
+        [self.lines.picture, self.lines.sound]
+            .into_iter()
+            .flatten()
+            .all(|mid| {
+                self.rtc
+                    .media(mid)
+                    .is_none_or(|media| media.remote_pts().is_empty())
+            })
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("candidates", &self.0.candidates)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Negotiated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Negotiated")
+            .field("lines", &self.lines)
+            .finish_non_exhaustive()
+    }
+}

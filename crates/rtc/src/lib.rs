@@ -1,0 +1,25 @@
+//! WebRTC through the server: WHIP publishes into a [`Channel`](abanico_live::Channel), WHEP watches one.
+//!
+//! An [`Endpoint`] is one UDP socket and one task that drives every session of it. The protocol is str0m's, which does no
+//! I/O of its own; nothing of it shows outside. Who may publish or watch, and where HTTP leads, is for others to know.
+//!
+//! Invariants: a datagram reaches a session only from an address that showed the session's ICE password; what a peer
+//! sends ends its own session at most; sessions, those not yet connected, addresses of a session and offers are bounded.
+
+mod clock;
+mod driver;
+mod egress;
+mod endpoint;
+mod ingress;
+mod offer;
+mod registry;
+mod session;
+mod socket;
+mod trickle;
+mod wakeups;
+
+pub use endpoint::{Accepted, Config, Endpoint, Negotiated};
+pub use ingress::{Ended, Publishing};
+pub use offer::{OFFER_BYTES_MAX, Refused};
+pub use registry::{Side, Unlisted};
+pub use trickle::TrickleRefused;

@@ -1,0 +1,191 @@
+//! One session: str0m's state machine, and what its frames come from or go to.
+
+use crate::egress::{Egress, Fed};
+use crate::ingress::{Ended, Ingress};
+use crate::registry::Listing;
+use crate::socket::Socket;
+use abanico_live::SourceError;
+use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+use str0m::media::{KeyframeRequestKind, MediaKind, Mid};
+use str0m::{Event, Input, Output, Rtc};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// A session that is not connected after so long is over.
+pub(crate) const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A session whose peer says nothing for so long is over. Browsers ask whether we are there every few seconds.
+const SILENT_MAX: Duration = Duration::from_secs(20);
+
+/// Addresses from which a session may have been reached in its life.
+const ADDRESSES_MAX: usize = 8;
+
+/// Turns of the state machine at one time. What is left has its turn after the others.
+const TURNS_MAX: usize = 512;
+
+/// What a session is there for.
+pub(crate) enum Role {
+    Publishing(Ingress),
+    Watching(Egress),
+}
+
+/// The first line of each kind that goes the way we asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Lines {
+    pub(crate) picture: Option<Mid>,
+    pub(crate) sound: Option<Mid>,
+}
+
+impl Lines {
+    /// Takes a line that was agreed on.
+    pub(crate) fn add(&mut self, mid: Mid, kind: MediaKind) {
+        let line = match kind {
+            MediaKind::Video => &mut self.picture,
+            MediaKind::Audio => &mut self.sound,
+        };
+        line.get_or_insert(mid);
+    }
+}
+
+/// One session.
+pub(crate) struct Session {
+    pub(crate) rtc: Rtc,
+    pub(crate) role: Role,
+    pub(crate) lines: Lines,
+    /// Our own ICE user fragment.
+    pub(crate) fragment: String,
+    pub(crate) _listing: Listing,
+    /// One of the places for sessions.
+    pub(crate) _place: OwnedSemaphorePermit,
+    /// One of the places for those that are not connected yet.
+    pub(crate) half_open: Option<OwnedSemaphorePermit>,
+    pub(crate) born: Instant,
+    pub(crate) heard: Instant,
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// The address of this machine that the peer reached.
+    pub(crate) local: Option<IpAddr>,
+    pub(crate) waker: Waker,
+    /// When it is to be driven at the latest.
+    pub(crate) deadline: Instant,
+}
+
+impl Session {
+    /// Whether the peer may be reached at one more address.
+    pub(crate) fn may_move(&self) -> bool {
+        self.addresses.len() < ADDRESSES_MAX
+    }
+
+    /// Ends it, and tells the peer.
+    pub(crate) fn close(&mut self, ended: Ended) {
+        if let Role::Publishing(ingress) = &self.role {
+            ingress.end(ended);
+        }
+        if self.rtc.close().is_err() {
+            self.rtc.disconnect();
+        }
+    }
+
+    /// Does all that there is to do. Returns when it is to be driven again, `None` if it is over.
+    pub(crate) fn drive(&mut self, now: Instant, socket: &mut Socket) -> Option<Instant> {
+        if self.half_open.is_some() && now >= self.born + CONNECTED_WITHIN
+            || now >= self.heard + SILENT_MAX
+        {
+            self.close(Ended::Lost);
+        }
+        let end = if self.half_open.is_some() {
+            self.born + CONNECTED_WITHIN
+        } else {
+            self.heard + SILENT_MAX
+        };
+        for _ in 0..TURNS_MAX {
+            if !self.rtc.is_alive() {
+                return None;
+            }
+            match self.rtc.poll_output() {
+                Ok(Output::Transmit(transmit)) => {
+                    let local = self.local.unwrap_or(transmit.source.ip());
+                    socket.send(local, transmit.destination, &transmit.contents);
+                }
+                Ok(Output::Event(event)) => self.hear(event),
+                Ok(Output::Timeout(at)) if at <= now => self.pass(now),
+                Ok(Output::Timeout(at)) => match self.act(now) {
+                    Fed::Wrote => self.pass(now),
+                    Fed::Idle => return Some(at.min(end)),
+                    Fed::At(soon) => return Some(at.min(end).min(soon)),
+                    Fed::Over => self.close(Ended::Asked),
+                },
+                Err(error) => {
+                    tracing::debug!(%error, "a WebRTC session broke");
+                    self.rtc.disconnect();
+                }
+            }
+        }
+        Some(now)
+    }
+
+    /// Time passes for the state machine.
+    fn pass(&mut self, now: Instant) {
+        if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
+            tracing::debug!(%error, "a WebRTC session broke");
+            self.rtc.disconnect();
+        }
+    }
+
+    /// Does the next thing of its own accord.
+    fn act(&mut self, now: Instant) -> Fed {
+        if self.half_open.is_some() {
+            return Fed::Idle;
+        }
+        match &mut self.role {
+            Role::Watching(egress) => {
+                let mut cx = Context::from_waker(&self.waker);
+                egress.feed(&mut self.rtc, now, &mut cx)
+            }
+            Role::Publishing(ingress) => {
+                let Some(at) = ingress.ask_at(now) else {
+                    return Fed::Idle;
+                };
+                if at > now {
+                    return Fed::At(at);
+                }
+                let layer = ingress.asking(now);
+                let mut writer = self.lines.picture.and_then(|mid| self.rtc.writer(mid));
+                let asked = writer
+                    .as_mut()
+                    .map(|writer| writer.request_keyframe(layer, KeyframeRequestKind::Pli));
+                match asked {
+                    Some(Ok(())) => Fed::Wrote,
+                    // Nothing has come that it could be asked of: it begins with a keyframe.
+                    Some(Err(_)) | None => Fed::Idle,
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, event: Event) {
+        match (event, &mut self.role) {
+            (Event::Connected, _) => self.half_open = None,
+            (Event::MediaData(data), Role::Publishing(ingress)) => {
+                if let Err(error) = ingress.take(&data) {
+                    let ended = match error {
+                        SourceError::Ended => Ended::Asked,
+                        error => Ended::Refused(error),
+                    };
+                    self.close(ended);
+                }
+            }
+            (Event::KeyframeRequest(_), Role::Watching(egress)) => egress.want_keyframe(),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Whatever ended it, whoever waits for the end hears of it.
+        if let Role::Publishing(ingress) = &self.role {
+            ingress.end(Ended::Lost);
+        }
+    }
+}
