@@ -14,7 +14,7 @@ pub(crate) fn banner(bound: SocketAddr, data: &std::path::Path) -> String {
 }
 
 /// The addresses under which others in the local network reach this machine, IPv4 first.
-fn lan_addresses() -> Vec<IpAddr> {
+pub(crate) fn lan_addresses() -> Vec<IpAddr> {
     let Ok(interfaces) = if_addrs::get_if_addrs() else {
         return Vec::new();
     };

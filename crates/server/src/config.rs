@@ -8,7 +8,7 @@ mod layers;
 mod value;
 
 pub use layers::LayerError;
-pub use value::{Count, Listen, Often, Size, Span, ValueError};
+pub use value::{Addresses, Count, Listen, Often, Size, Span, ValueError};
 
 use clap::parser::ValueSource;
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -126,6 +126,10 @@ pub struct Config {
     /// The Socket.IO server.
     #[command(flatten)]
     pub socketio: SocketIo,
+
+    /// WebRTC through the server: WHIP and WHEP.
+    #[command(flatten)]
+    pub webrtc: WebRtc,
 
     /// Limits and times of connections.
     #[command(flatten)]
@@ -554,6 +558,28 @@ pub struct SocketIo {
         hide_short_help = true
     )]
     pub queue_messages_max: Count,
+}
+
+/// WebRTC through the server: WHIP and WHEP.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "WebRTC")]
+pub struct WebRtc {
+    /// UDP address and port of all WebRTC sessions; without it, those of listen
+    #[arg(long, value_name = "ADDR:PORT", hide_short_help = true)]
+    pub rtc_listen: Option<Listen>,
+
+    /// Addresses under which peers reach the UDP port, with commas between them, each with a port if a router maps it to another; without it, those of the interfaces
+    #[arg(long, value_name = "ADDRS", hide_short_help = true)]
+    pub rtc_address: Option<Addresses>,
+
+    /// WebRTC sessions at one time, of publishers and viewers; a further one is answered 503. 0 turns WebRTC off
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "2000",
+        hide_short_help = true
+    )]
+    pub rtc_sessions_max: Count,
 }
 
 /// Limits and times of connections.

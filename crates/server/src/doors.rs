@@ -1,5 +1,5 @@
 //! The plain HTTP doors: `/live/{key}` to publish with one long request, `/live/{key}.webm` and its siblings to watch with
-//! another.
+//! another; `/whip/{key}` and `/whep/{key}` for WebRTC.
 //!
 //! Says in status and sentence what went wrong; what a stream is, and who may do what, is `streamhub`'s to know.
 
@@ -9,9 +9,11 @@ mod native;
 mod outlet;
 mod publish;
 mod watch;
+mod webrtc;
 
 use abanico_core::rate::Rate;
 use abanico_live::Format;
+use abanico_rtc::Endpoint;
 use abanico_socketio::Config;
 use abanico_socketio::engine::PlainSessions;
 use abanico_streamhub::StreamHub;
@@ -37,6 +39,8 @@ pub(crate) struct Doors {
     publishers: PlainSessions,
     /// Texts that one client at the native door may send.
     texts: Rate,
+    /// WebRTC, unless it is off.
+    rtc: Option<Endpoint>,
 }
 
 /// The largest message of a viewer at the native door, which has little to say.
@@ -52,6 +56,7 @@ impl Doors {
         sessions_max: usize,
         frame_bytes_max: usize,
         texts: Rate,
+        rtc: Option<Endpoint>,
     ) -> Self {
         let of_at_most = |max_payload| {
             PlainSessions::new(Config {
@@ -65,6 +70,7 @@ impl Doors {
             viewers: of_at_most(VIEWER_MESSAGE_BYTES_MAX),
             publishers: of_at_most(frame_bytes_max),
             texts,
+            rtc,
         }
     }
 
@@ -80,11 +86,15 @@ impl Doors {
 
     /// Ends all sessions: WebSockets are closed with 1001.
     pub(crate) async fn shutdown(&self) {
+        if let Some(rtc) = &self.rtc {
+            rtc.shutdown();
+        }
         tokio::join!(self.viewers.shutdown(), self.publishers.shutdown());
     }
 }
 
 pub(crate) use direct::look;
+pub(crate) use webrtc::{whep, whep_session, whip, whip_session};
 
 /// What stands behind the dot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

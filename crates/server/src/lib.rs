@@ -19,3 +19,4 @@ mod reserves;
 mod routes;
 mod shutdown;
 mod store;
+mod webrtc;

@@ -5,11 +5,12 @@ use crate::config::{Config, Count};
 use crate::doors::Doors;
 use crate::shutdown::Signals;
 use crate::store::{DataDirectory, Store, Writer};
-use crate::{accept, listener, logs, open_files, reserves, routes};
+use crate::{accept, listener, logs, open_files, reserves, routes, webrtc};
+use abanico_rtc::Endpoint;
 use abanico_streamhub::StreamHub;
 use anyhow::{Context, bail};
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -33,6 +34,7 @@ pub struct Server {
     runtime: Runtime,
     listener: TcpListener,
     address: SocketAddr,
+    udp: Option<UdpSocket>,
     store: Store,
 }
 
@@ -50,19 +52,21 @@ impl Server {
             .build()
             .context("the runtime cannot start")?;
         // The port first: whoever starts a second server by mistake most likely starts the same one.
-        let (listener, address, store) = runtime.block_on(async {
+        let (listener, address, udp, store) = runtime.block_on(async {
             let listener = listener::open(config.listen)?;
             let address = listener
                 .local_addr()
                 .context("the listener has no address")?;
+            let udp = webrtc::bind(&config.webrtc, address)?;
             let store = Store::open(DataDirectory::take(&config.data)?).await?;
-            anyhow::Ok((listener, address, store))
+            anyhow::Ok((listener, address, udp, store))
         })?;
         Ok(Self {
             config,
             runtime,
             listener,
             address,
+            udp,
             store,
         })
     }
@@ -80,6 +84,7 @@ impl Server {
             runtime,
             listener,
             address,
+            udp,
             mut store,
         } = self;
         let outcome = runtime.block_on(async {
@@ -87,7 +92,10 @@ impl Server {
             let snapshot = store.load().await.context("the store cannot be read")?;
             let (writer, journal) = Writer::new(store, config.history_for.0);
             let streamhub = StreamHub::new(config.dialect(), snapshot, journal);
-            let mut running = Running::start(&config, listener, streamhub, writer);
+            let rtc = udp
+                .map(|udp| webrtc::open(&config.webrtc, udp))
+                .transpose()?;
+            let mut running = Running::start(&config, listener, streamhub, rtc, writer);
             announce(address, &config);
 
             let signal = tokio::select! {
@@ -119,7 +127,13 @@ struct Running {
 }
 
 impl Running {
-    fn start(config: &Config, listener: TcpListener, streamhub: StreamHub, writer: Writer) -> Self {
+    fn start(
+        config: &Config,
+        listener: TcpListener,
+        streamhub: StreamHub,
+        rtc: Option<Endpoint>,
+        writer: Writer,
+    ) -> Self {
         let (stop_connections, stop_writing) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
         let doors = Doors::new(
@@ -128,6 +142,7 @@ impl Running {
             config.connections.connections_max.0,
             config.clients.frame_bytes_max.0,
             config.dialect().rates.requests,
+            rtc,
         );
         let accepting = tokio::spawn(accept::run(
             listener,

@@ -161,6 +161,40 @@ impl fmt::Display for Count {
     }
 }
 
+/// Addresses of this machine as others know them, each with a port or without: `203.0.113.5, [2001:db8::5]:3000`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses(pub Vec<(IpAddr, Option<u16>)>);
+
+impl FromStr for Addresses {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let read = |one: &str| {
+            let with_port = one.parse::<SocketAddr>();
+            let with_port = with_port.map(|address| (address.ip(), Some(address.port())));
+            with_port.or_else(|_| one.parse().map(|ip| (ip, None)))
+        };
+        text.split(',')
+            .map(|one| read(one.trim()))
+            .collect::<Result<_, _>>()
+            .map(Self)
+            .map_err(|_| ValueError::Addresses(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (ip, port)) in self.0.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            match port {
+                Some(port) => write!(f, "{comma}{}", SocketAddr::new(*ip, *port))?,
+                None => write!(f, "{comma}{ip}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// How often something may be done: a number per second for good, and a number at once: `5/s burst 30`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Often {
@@ -214,6 +248,11 @@ pub enum ValueError {
     /// Not a number of things.
     #[error("`{0}` is no whole number: type for example 1000")]
     Count(String),
+    /// Not addresses.
+    #[error(
+        "`{0}` is no list of addresses: type for example 203.0.113.5 or 203.0.113.5,[2001:db8::5]:3000"
+    )]
+    Addresses(String),
     /// Not a rate.
     #[error("`{0}` is no rate: type for example `5/s burst 30`")]
     Often(String),
@@ -254,6 +293,22 @@ mod tests {
             "soon".parse::<Span>(),
             Err(ValueError::Span("soon".to_owned()))
         );
+    }
+
+    #[test]
+    fn addresses_stand_between_commas_with_a_port_or_without() {
+        let text = "203.0.113.5,[2001:db8::5]:3000,::1";
+        let addresses: Addresses = text.parse().unwrap();
+        let ports: Vec<_> = addresses.0.iter().map(|(_, port)| *port).collect();
+        assert_eq!(ports, [None, Some(3000), None]);
+        assert_eq!(addresses.to_string(), text);
+        for wrong in ["", "here", "203.0.113.5,", ":3000"] {
+            assert_eq!(
+                wrong.parse::<Addresses>(),
+                Err(ValueError::Addresses(wrong.to_owned())),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

@@ -244,7 +244,7 @@ fn boundary(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The token that a request shows: as Bearer, or as the password of Basic.
-fn token(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
+pub(super) fn token(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
     const UNREADABLE: &str = "Authorization is Bearer with the token, or Basic with any name and the token as the password";
     let Some(shown) = headers.get(AUTHORIZATION) else {
         return Ok(None);
@@ -268,7 +268,7 @@ fn token(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
     Ok((!password.is_empty()).then(|| password.to_owned()))
 }
 
-fn unauthorized(sentence: &str) -> Response<Body> {
+pub(super) fn unauthorized(sentence: &str) -> Response<Body> {
     let mut response = say(StatusCode::UNAUTHORIZED, sentence);
     response.headers_mut().insert(
         WWW_AUTHENTICATE,
@@ -277,7 +277,7 @@ fn unauthorized(sentence: &str) -> Response<Body> {
     response
 }
 
-fn refuse(refusal: PublishRefusal) -> Response<Body> {
+pub(super) fn refuse(refusal: PublishRefusal) -> Response<Body> {
     let sentence = refusal.to_string();
     close(match refusal {
         PublishRefusal::BadKey | PublishRefusal::BadToken => {

@@ -1,0 +1,321 @@
+//! WebRTC: `POST` an offer to `/whip/{key}` to publish, to `/whep/{key}` to watch; `PATCH` and `DELETE` the session that
+//! the answer names.
+
+use super::publish::{refuse, token, unauthorized};
+use super::{Doors, say, say_later, watch};
+use abanico_live::Format;
+use abanico_rtc::{
+    Accepted, Ended, Endpoint, OFFER_BYTES_MAX, Publishing, Refused, Side, TrickleRefused,
+};
+use abanico_streamhub::StreamHub;
+use abanico_streamhub::door::Publisher;
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::IntoResponse;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH,
+    LOCATION, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::time::Duration;
+use tracing::info;
+
+const SDP: &str = "application/sdp";
+const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+
+/// How long a client may take to send the body of a request.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// `/whip/{key}`.
+pub(crate) async fn whip(
+    State(streamhub): State<StreamHub>,
+    Extension(doors): Extension<Doors>,
+    Path(key): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    offer(&streamhub, &doors, Side::Publisher, &key, request).await
+}
+
+/// `/whep/{key}`.
+pub(crate) async fn whep(
+    State(streamhub): State<StreamHub>,
+    Extension(doors): Extension<Doors>,
+    Path(key): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    offer(&streamhub, &doors, Side::Viewer, &key, request).await
+}
+
+/// `/whip/{key}/{session}`.
+pub(crate) async fn whip_session(
+    Extension(doors): Extension<Doors>,
+    Path((key, name)): Path<(String, String)>,
+    request: Request,
+) -> Response<Body> {
+    session(&doors, Side::Publisher, &key, &name, request).await
+}
+
+/// `/whep/{key}/{session}`.
+pub(crate) async fn whep_session(
+    Extension(doors): Extension<Doors>,
+    Path((key, name)): Path<(String, String)>,
+    request: Request,
+) -> Response<Body> {
+    session(&doors, Side::Viewer, &key, &name, request).await
+}
+
+async fn offer(
+    streamhub: &StreamHub,
+    doors: &Doors,
+    side: Side,
+    key: &str,
+    request: Request,
+) -> Response<Body> {
+    match *request.method() {
+        Method::OPTIONS => return options("POST, OPTIONS"),
+        Method::POST => {}
+        _ => {
+            return allowed(
+                say(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "POST an offer here; PATCH and DELETE go to the address that the answer names",
+                ),
+                "POST, OPTIONS",
+            );
+        }
+    }
+    let Some(rtc) = &doors.rtc else {
+        return no_webrtc();
+    };
+    let (head, body) = request.into_parts();
+    let offer = match text(&head.headers, SDP, body).await {
+        Ok(offer) => offer,
+        Err(refusal) => return refusal,
+    };
+    let accepted = match side {
+        Side::Publisher => publish(streamhub, rtc, key, &head.headers, &offer).await,
+        Side::Viewer => view(streamhub, rtc, key, &offer).await,
+    };
+    match accepted {
+        Ok(accepted) => created(side, key, &accepted),
+        Err(refusal) => refusal,
+    }
+}
+
+async fn publish(
+    streamhub: &StreamHub,
+    rtc: &Endpoint,
+    key: &str,
+    headers: &HeaderMap,
+    offer: &str,
+) -> Result<Accepted, Response<Body>> {
+    let token = token(headers).map_err(unauthorized)?;
+    // What cannot be answered takes nobody's seat.
+    let negotiated = rtc.answer(offer, Side::Publisher).map_err(refuse_offer)?;
+    let publisher = streamhub
+        .publish(key, token.as_deref(), None)
+        .await
+        .map_err(refuse)?;
+    let (accepted, publishing) = rtc.publish(negotiated, key, publisher.channel());
+    tokio::spawn(accompany(publisher, publishing, token.is_some()));
+    Ok(accepted)
+}
+
+/// Stays with a publisher's session to its end, and leaves the seat as that end asks for.
+async fn accompany(publisher: Publisher, publishing: Publishing, showed_token: bool) {
+    let mut wanted = publisher.channel().keyframes_wanted();
+    let mut flows = false;
+    let ended = loop {
+        tokio::select! {
+            ended = publishing.ended() => break Some(ended),
+            () = publisher.seat_lost() => break None,
+            () = publishing.flowing(), if !flows => {
+                flows = true;
+                publisher.start().await;
+            }
+            Ok(()) = wanted.changed() => publishing.ask_for_keyframe(),
+        }
+    };
+    info!(
+        key = publisher.key(),
+        flows,
+        ?ended,
+        "WebRTC of a publisher ended"
+    );
+    let can_come_back = ended == Some(Ended::Lost) && showed_token && flows;
+    if can_come_back || !publisher.has_seat() {
+        drop(publisher);
+    } else {
+        publisher.end().await;
+    }
+}
+
+async fn view(
+    streamhub: &StreamHub,
+    rtc: &Endpoint,
+    key: &str,
+    offer: &str,
+) -> Result<Accepted, Response<Body>> {
+    let negotiated = rtc.answer(offer, Side::Viewer).map_err(refuse_offer)?;
+    let (viewer, watching) = watch::join(streamhub, key, Format::Rtp).await?;
+    let tracks = viewer.channel().tracks();
+    if let Some(picture) = tracks.iter().find(|track| track.is_video()) {
+        negotiated.suits(&picture.codec).map_err(refuse_offer)?;
+    }
+    Ok(rtc.watch(negotiated, key, watching, viewer))
+}
+
+async fn session(
+    doors: &Doors,
+    side: Side,
+    key: &str,
+    name: &str,
+    request: Request,
+) -> Response<Body> {
+    const METHODS: &str = "PATCH, DELETE, OPTIONS";
+    let Some(rtc) = &doors.rtc else {
+        return no_webrtc();
+    };
+    match *request.method() {
+        Method::OPTIONS => options(METHODS),
+        Method::DELETE => match rtc.end(side, key, name) {
+            Ok(()) => say(StatusCode::OK, "the session has ended"),
+            Err(unlisted) => say(StatusCode::NOT_FOUND, &unlisted.to_string()),
+        },
+        Method::PATCH => {
+            let (head, body) = request.into_parts();
+            let fragment = match text(&head.headers, FRAGMENT, body).await {
+                Ok(fragment) => fragment,
+                Err(refusal) => return refusal,
+            };
+            let tag = head.headers.get(IF_MATCH).and_then(|tag| tag.to_str().ok());
+            match rtc.trickle(side, key, name, tag, &fragment) {
+                Ok(()) => with_cors(StatusCode::NO_CONTENT.into_response()),
+                Err(refusal) => {
+                    let status = match refusal {
+                        TrickleRefused::Unlisted(_) => StatusCode::NOT_FOUND,
+                        TrickleRefused::OtherTag => StatusCode::PRECONDITION_FAILED,
+                        TrickleRefused::Restart => StatusCode::UNPROCESSABLE_ENTITY,
+                        _ => StatusCode::BAD_REQUEST,
+                    };
+                    say(status, &refusal.to_string())
+                }
+            }
+        }
+        _ => allowed(
+            say(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "PATCH brings candidates, DELETE ends the session",
+            ),
+            METHODS,
+        ),
+    }
+}
+
+/// The body of a request, if it is of the media type and not too long.
+async fn text(headers: &HeaderMap, media_type: &str, body: Body) -> Result<String, Response<Body>> {
+    let told = headers
+        .get(CONTENT_TYPE)
+        .and_then(|told| told.to_str().ok())
+        .unwrap_or_default();
+    let essence = told.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case(media_type) {
+        let sentence = format!("the body must be {media_type}, and Content-Type say so");
+        return Err(say(StatusCode::UNSUPPORTED_MEDIA_TYPE, &sentence));
+    }
+    let read = Limited::new(body, OFFER_BYTES_MAX).collect();
+    let bytes = match tokio::time::timeout(BODY_WITHIN, read).await {
+        Ok(Ok(read)) => read.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let sentence = format!("a session description has at most {OFFER_BYTES_MAX} bytes");
+            return Err(say(StatusCode::PAYLOAD_TOO_LARGE, &sentence));
+        }
+        Ok(Err(_)) => return Err(say(StatusCode::BAD_REQUEST, "the body broke off")),
+        Err(_) => return Err(say(StatusCode::REQUEST_TIMEOUT, "the body did not come")),
+    };
+    String::from_utf8(bytes.to_vec())
+        .map_err(|_| say(StatusCode::BAD_REQUEST, "the body is not UTF-8 text"))
+}
+
+fn created(side: Side, key: &str, accepted: &Accepted) -> Response<Body> {
+    let door = match side {
+        Side::Publisher => "whip",
+        Side::Viewer => "whep",
+    };
+    let location = format!("/{door}/{key}/{}", accepted.name);
+    let mut response = (StatusCode::CREATED, accepted.answer.clone()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(SDP));
+    headers.insert("accept-patch", HeaderValue::from_static(FRAGMENT));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let named = [
+        (LOCATION, location),
+        (ETAG, format!("\"{}\"", accepted.etag)),
+    ];
+    for (name, value) in named {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    with_cors(response)
+}
+
+/// Why an offer is not answered.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a refusal is answered once, in map_err"
+)]
+fn refuse_offer(refused: Refused) -> Response<Body> {
+    let sentence = refused.to_string();
+    let status = match refused {
+        Refused::Full { retry_after } => return say_later(&sentence, retry_after),
+        Refused::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+        Refused::NoCodec | Refused::OtherCodec { .. } => StatusCode::NOT_ACCEPTABLE,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    say(status, &sentence)
+}
+
+fn no_webrtc() -> Response<Body> {
+    say(
+        StatusCode::NOT_FOUND,
+        "WebRTC is off on this server, or its UDP port could not be opened",
+    )
+}
+
+fn options(methods: &'static str) -> Response<Body> {
+    let mut response = allowed(StatusCode::NO_CONTENT.into_response(), methods);
+    let headers = response.headers_mut();
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static(methods),
+    );
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("Authorization, Content-Type, If-Match"),
+    );
+    headers.insert("accept-post", HeaderValue::from_static(SDP));
+    with_cors(response)
+}
+
+fn allowed(mut response: Response<Body>, methods: &'static str) -> Response<Body> {
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+/// Pages from elsewhere may ask, and read the address of what they were given.
+fn with_cors(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("Location, ETag, Retry-After"),
+    );
+    response
+}
