@@ -157,26 +157,11 @@ impl Driver {
 
     fn read(&mut self, received: &mut Received) {
         for _ in 0..READS_MAX {
-            let Ok(filled) = self.socket.receive(received) else {
+            if self.socket.receive(received).is_err() {
                 return;
-            };
-            // The datagrams are the socket's, and so is what they are answered with.
-            let datagrams: Vec<_> = (0..filled)
-                .flat_map(|at| self.socket.datagrams(received, at))
-                .map(|datagram| {
-                    (
-                        datagram.source,
-                        datagram.destination,
-                        datagram.bytes.to_vec(),
-                    )
-                })
-                .collect();
-            for (source, destination, bytes) in datagrams {
-                self.take(&Datagram {
-                    source,
-                    destination,
-                    bytes: &bytes,
-                });
+            }
+            for datagram in received.datagrams() {
+                self.take(&datagram);
             }
         }
     }

@@ -29,7 +29,6 @@ pub(crate) struct Socket {
     state: UdpSocketState,
     is_ipv6: bool,
     port: u16,
-    buffers: Vec<u8>,
     outgoing: Vec<u8>,
     batch: Option<Batch>,
 }
@@ -58,7 +57,6 @@ impl Socket {
             state,
             is_ipv6: address.is_ipv6(),
             port: address.port(),
-            buffers: vec![0; BATCH * BUFFER_BYTES],
             outgoing: Vec::new(),
             batch: None,
         })
@@ -72,34 +70,18 @@ impl Socket {
         self.io.readable().await
     }
 
-    /// Reads what there is, once, into `received`. Returns how many of its buffers are filled.
-    pub(crate) fn receive(&mut self, received: &mut Received) -> io::Result<usize> {
-        let mut slices = self
-            .buffers
-            .chunks_exact_mut(BUFFER_BYTES)
-            .map(IoSliceMut::new)
-            .collect::<Vec<_>>();
-        self.io.try_io(Interest::READABLE, || {
+    /// Reads what there is, once.
+    pub(crate) fn receive(&self, received: &mut Received) -> io::Result<()> {
+        received.filled = 0;
+        let mut slices: [IoSliceMut<'_>; BATCH] = {
+            let mut buffers = received.buffers.chunks_exact_mut(BUFFER_BYTES);
+            std::array::from_fn(|_| IoSliceMut::new(buffers.next().unwrap_or_default()))
+        };
+        received.filled = self.io.try_io(Interest::READABLE, || {
             self.state
-                .recv((&self.io).into(), &mut slices, &mut received.0)
-        })
-    }
-
-    /// The datagrams of a buffer that was filled.
-    pub(crate) fn datagrams<'a>(
-        &'a self,
-        received: &Received,
-        at: usize,
-    ) -> impl Iterator<Item = Datagram<'a>> {
-        let meta = received.0[at];
-        let filled = &self.buffers[at * BUFFER_BYTES..][..meta.len.min(BUFFER_BYTES)];
-        filled
-            .chunks(meta.stride.max(1))
-            .map(move |bytes| Datagram {
-                source: canonical(meta.addr),
-                destination: meta.dst_ip.map(|ip| ip.to_canonical()),
-                bytes,
-            })
+                .recv((&self.io).into(), &mut slices, &mut received.metas)
+        })?;
+        Ok(())
     }
 
     /// Takes a datagram to be sent at the latest with [`Socket::flush`].
@@ -153,12 +135,39 @@ impl Socket {
     }
 }
 
-/// Where the datagrams of one read came from.
-pub(crate) struct Received([RecvMeta; BATCH]);
+/// The datagrams of one read.
+pub(crate) struct Received {
+    metas: [RecvMeta; BATCH],
+    buffers: Vec<u8>,
+    filled: usize,
+}
 
 impl Received {
     pub(crate) fn new() -> Self {
-        Self([RecvMeta::default(); BATCH])
+        Self {
+            metas: [RecvMeta::default(); BATCH],
+            buffers: vec![0; BATCH * BUFFER_BYTES],
+            filled: 0,
+        }
+    }
+
+    /// Each datagram that came.
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
+        let filled = self
+            .metas
+            .iter()
+            .zip(self.buffers.chunks_exact(BUFFER_BYTES));
+        filled.take(self.filled).flat_map(|(meta, buffer)| {
+            let source = canonical(meta.addr);
+            let destination = meta.dst_ip.map(|ip| ip.to_canonical());
+            buffer[..meta.len.min(BUFFER_BYTES)]
+                .chunks(meta.stride.max(1))
+                .map(move |bytes| Datagram {
+                    source,
+                    destination,
+                    bytes,
+                })
+        })
     }
 }
 
@@ -204,14 +213,13 @@ mod tests {
 
         peer.send_to(b"back", local).unwrap();
         let mut received = Received::new();
-        let filled = loop {
+        while socket.receive(&mut received).is_err() {
             socket.readable().await.unwrap();
-            if let Ok(filled) = socket.receive(&mut received) {
-                break filled;
-            }
-        };
-        assert_eq!(filled, 1);
-        let datagram = socket.datagrams(&received, 0).next().unwrap();
-        assert_eq!((datagram.bytes, datagram.source), (&b"back"[..], to));
+        }
+        let came: Vec<_> = received
+            .datagrams()
+            .map(|datagram| (datagram.bytes, datagram.source))
+            .collect();
+        assert_eq!(came, [(&b"back"[..], to)]);
     }
 }
