@@ -1,0 +1,300 @@
+// WHIP in and WHEP out, with Chromium as the peer: what it publishes is seen at the other doors and by other browsers, what
+// ffmpeg puts in is played by it, and what should be refused is, with a sentence.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { BROWSER_FLAGS, browserPath } from '../../web/e2e/house.mjs';
+import { Server } from '../streamhub/node.mjs';
+import { Get, live, probe, RECIPES } from './peers.mjs';
+
+const { chromium } = createRequire(new URL('../../web/package.json', import.meta.url))('playwright-core');
+const LONG = { timeout: 60_000 };
+
+let server;
+let browser;
+before(async () => {
+  server = await Server.start();
+  browser = await chromium.launch({
+    executablePath: browserPath(),
+    args: [...BROWSER_FLAGS, '--autoplay-policy=no-user-gesture-required'],
+  });
+});
+after(async () => {
+  await browser?.close();
+  await server.stop();
+});
+
+/** Runs in the page: what a WHIP and a WHEP client do. */
+function clients() {
+  const prefer = (transceiver, kind, codec) => {
+    const all = RTCRtpReceiver.getCapabilities(kind).codecs;
+    const first = all.filter((one) => one.mimeType.toLowerCase() === `${kind}/${codec}`.toLowerCase());
+    const rest = all.filter((one) => /rtx|red|ulpfec/i.test(one.mimeType));
+    transceiver.setCodecPreferences([...first, ...rest]);
+  };
+  const post = async (url, connection, token) => {
+    await connection.setLocalDescription();
+    const headers = { 'Content-Type': 'application/sdp', ...(token && { Authorization: `Bearer ${token}` }) };
+    const answer = await fetch(url, { method: 'POST', headers, body: connection.localDescription.sdp });
+    const text = await answer.text();
+    if (answer.status !== 201) return { status: answer.status, text };
+    await connection.setRemoteDescription({ type: 'answer', sdp: text });
+    const location = answer.headers.get('location');
+    return { status: 201, text, location, etag: answer.headers.get('etag') };
+  };
+  window.whip = async (url, { codec, token, sound = true } = {}) => {
+    const media = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240 }, audio: sound });
+    const connection = (window.publisher = new RTCPeerConnection());
+    for (const track of media.getTracks()) {
+      const transceiver = connection.addTransceiver(track, { direction: 'sendonly', streams: [media] });
+      if (track.kind === 'video' && codec) prefer(transceiver, 'video', codec);
+    }
+    return post(url, connection, token);
+  };
+  window.whep = async (url, { codec, sound = true } = {}) => {
+    const connection = (window.viewer = new RTCPeerConnection());
+    const transceiver = connection.addTransceiver('video', { direction: 'recvonly' });
+    if (codec) prefer(transceiver, 'video', codec);
+    if (sound) connection.addTransceiver('audio', { direction: 'recvonly' });
+    const video = Object.assign(document.createElement('video'), { muted: true, autoplay: true, playsInline: true });
+    document.body.append(video);
+    video.srcObject = new MediaStream();
+    connection.ontrack = ({ track }) => video.srcObject.addTrack(track);
+    window.begun = performance.now();
+    window.firstPicture = new Promise((resolve) => {
+      video.requestVideoFrameCallback(() => resolve(performance.now() - window.begun));
+    });
+    window.video = video;
+    return post(url, connection);
+  };
+  /** Whether the server has said goodbye. */
+  window.over = (connection) => connection.getTransceivers()[0].receiver.transport?.state === 'closed';
+  /** Waits until so many pictures were shown, and says what the receiver counted. */
+  window.shown = async (pictures) => {
+    const first = await window.firstPicture;
+    for (let n = 0; n < pictures; n++) await new Promise((resolve) => window.video.requestVideoFrameCallback(resolve));
+    const report = [...(await window.viewer.getStats()).values()];
+    const of = (kind) => report.find((one) => one.type === 'inbound-rtp' && one.kind === kind);
+    const { framesDecoded, packetsLost, codecId } = of('video');
+    const codec = report.find((one) => one.id === codecId)?.mimeType;
+    return { first, width: window.video.videoWidth, framesDecoded, packetsLost, codec, sound: of('audio')?.packetsReceived ?? 0 };
+  };
+}
+
+async function page(t, at = server) {
+  const opened = await browser.newPage();
+  t.after(() => opened.close());
+  await opened.goto(`${at.url}/health`);
+  await opened.evaluate(clients);
+  return opened;
+}
+
+/** ffmpeg as a publisher in real time, until the test is over. */
+async function publish(t, kind, key, at = server) {
+  const input = ['-re', '-f', 'lavfi', '-i', 'testsrc2=size=320x240:rate=30'];
+  const output = ['-t', '60', '-g', '30', '-flush_packets', '1', '-method', 'PUT', `${at.url}/live/${key}`];
+  const child = spawn('ffmpeg', ['-hide_banner', '-loglevel', 'error', ...input, ...RECIPES[kind], '-cluster_time_limit', '100', ...output]);
+  let said = '';
+  child.stderr.on('data', (text) => (said += text));
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await once(child, 'close');
+  });
+  await live(at, key).catch((error) => Promise.reject(new Error(`${error.message}: ${said}`)));
+}
+
+const post = (path, body, headers = { 'Content-Type': 'application/sdp' }, at = server) =>
+  fetch(at.url + path, { method: 'POST', headers, body });
+
+/** Runs in the page: an offer to receive, which nobody follows. */
+async function receiving() {
+  const connection = new RTCPeerConnection();
+  connection.addTransceiver('video', { direction: 'recvonly' });
+  return (await connection.createOffer()).sdp;
+}
+
+/** How many viewers a stream has. */
+async function viewers(key, at = server) {
+  const { streams } = await at.json('/streams');
+  return streams.find((one) => one.streamKey === key).viewerCount;
+}
+
+for (const [codec, ending, name] of [
+  ['VP8', 'webm', 'vp8'],
+  ['VP9', 'webm', 'vp9'],
+  ['H264', 'mp4', 'h264'],
+  ['AV1', 'webm', 'av1'],
+]) {
+  test(`what Chromium publishes by WHIP as ${codec} plays at .${ending} and by WHEP`, LONG, async (t) => {
+    const key = `whip-${codec}`;
+    const publisher = await page(t);
+    const made = await publisher.evaluate(([url, codec]) => window.whip(url, { codec }), [`${server.url}/whip/${key}`, codec]);
+    assert.equal(made.status, 201, made.text);
+    assert.match(made.location, new RegExp(`^/whip/${key}/[0-9a-f]{32}$`));
+    await live(server, key);
+
+    const viewer = await page(t);
+    const joined = await viewer.evaluate((url) => window.whep(url), `${server.url}/whep/${key}`);
+    assert.equal(joined.status, 201, joined.text);
+    const seen = await viewer.evaluate(() => window.shown(20));
+    assert.equal(seen.codec?.toLowerCase(), `video/${codec}`.toLowerCase());
+    assert.ok(seen.width > 0 && seen.framesDecoded >= 20, JSON.stringify(seen));
+    assert.ok(seen.sound > 0, 'sound travels too');
+    t.diagnostic(`first picture after ${Math.round(seen.first)} ms, ${seen.packetsLost} packets lost`);
+
+    const get = await Get.open(server, `/live/${key}.${ending}`);
+    assert.equal(get.status, 200);
+    await get.received(60_000);
+    const ended = await fetch(server.url + made.location, { method: 'DELETE' });
+    assert.equal(ended.status, 200);
+    const played = await probe(await get.ended);
+    assert.deepEqual(played.codecs, [name, 'opus'].sort());
+    assert.equal(played.first, 'K');
+    assert.ok(played.frames > 10, `${played.frames} pictures`);
+    // DELETE ended the stream, for the viewer too.
+    await server.until(async () => !(await server.json('/streams')).streams.some((one) => one.streamKey === key));
+    await viewer.waitForFunction(() => window.over(window.viewer));
+    assert.equal((await fetch(server.url + made.location, { method: 'DELETE' })).status, 404);
+  });
+}
+
+for (const [kind, codec] of [
+  ['WebM VP8', 'VP8'],
+  ['WebM VP9', 'VP9'],
+  ['WebM AV1', 'AV1'],
+  ['Matroska H.264', 'H264'],
+  ['fMP4 H.264', 'H264'],
+]) {
+  test(`Chromium plays ${kind} by WHEP`, LONG, async (t) => {
+    const key = `whep-${kind.replaceAll(/\W/g, '')}`;
+    await publish(t, kind, key);
+    const viewer = await page(t);
+    const joined = await viewer.evaluate((url) => window.whep(url), `${server.url}/whep/${key}`);
+    assert.equal(joined.status, 201, joined.text);
+    const seen = await viewer.evaluate(() => window.shown(20));
+    assert.equal(seen.codec?.toLowerCase(), `video/${codec}`.toLowerCase());
+    assert.equal(seen.width, 320);
+    assert.equal(seen.sound > 0, kind !== 'fMP4 H.264', 'Opus travels, AAC does not');
+    t.diagnostic(`first picture after ${Math.round(seen.first)} ms, ${seen.packetsLost} packets lost`);
+    assert.equal(await viewers(key), 1, 'it is counted');
+    await fetch(server.url + joined.location, { method: 'DELETE' });
+    await server.until(async () => (await viewers(key)) === 0);
+  });
+}
+
+test('a WHIP publisher needs the token of a stream that exists', LONG, async (t) => {
+  const url = `${server.url}/whip/whip-token`;
+  const first = await page(t);
+  const made = await first.evaluate((url) => window.whip(url, { token: 'secret', sound: false }), url);
+  assert.equal(made.status, 201, made.text);
+  await live(server, 'whip-token');
+  const other = await page(t);
+  const refused = await other.evaluate((url) => window.whip(url, { token: 'guess' }), url);
+  assert.equal(refused.status, 401);
+  assert.match(refused.text, /^the token is not this stream's/);
+  const none = await other.evaluate((url) => window.whip(url), url);
+  assert.equal(none.status, 401);
+  // Who shows it takes the seat over; the one before is told by its connection.
+  const taken = await other.evaluate((url) => window.whip(url, { token: 'secret' }), url);
+  assert.equal(taken.status, 201);
+  await first.waitForFunction(() => window.over(window.publisher));
+  const viewer = await page(t);
+  await viewer.evaluate((url) => window.whep(url), `${server.url}/whep/whip-token`);
+  await viewer.evaluate(() => window.shown(5));
+});
+
+test('a session takes late candidates and refuses a restart', LONG, async (t) => {
+  await publish(t, 'WebM VP8', 'trickle');
+  const viewer = await page(t);
+  const { location, etag } = await viewer.evaluate((url) => window.whep(url), `${server.url}/whep/trickle`);
+  const fragment = await viewer.evaluate(() => window.viewer.localDescription.sdp.match(/a=ice-ufrag:(\S+)/)[1]);
+  const patch = async (body, headers = {}) => {
+    const all = { 'Content-Type': 'application/trickle-ice-sdpfrag', ...headers };
+    return (await fetch(server.url + location, { method: 'PATCH', headers: all, body })).status;
+  };
+  const late = `a=ice-ufrag:${fragment}\r\nm=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n`;
+  assert.equal(await patch(late), 204);
+  assert.equal(await patch(late, { 'If-Match': etag }), 204);
+  assert.equal(await patch(late, { 'If-Match': '"other"' }), 412);
+  assert.equal(await patch(late.replace(fragment, 'another1')), 422);
+  assert.equal(await patch('hello'), 400);
+  assert.equal(await patch(late, { 'Content-Type': 'text/plain' }), 415);
+  const preflight = await fetch(server.url + location, { method: 'OPTIONS' });
+  assert.match(preflight.headers.get('access-control-allow-methods'), /PATCH, DELETE/);
+});
+
+test('what cannot be answered is refused with a sentence', LONG, async (t) => {
+  const refused = async (answer, status, sentence) => {
+    assert.equal(answer.status, status);
+    assert.match(await answer.text(), sentence);
+  };
+  const viewer = await page(t);
+  const offer = await viewer.evaluate(receiving);
+  await refused(await post('/whep/nowhere', offer), 404, /no such stream/);
+  await refused(await post('/whip/a.b', offer.replaceAll('recvonly', 'sendonly')), 400, /a stream key has/);
+  await refused(await post('/whip/demo', offer), 400, /no audio or video line that sends/);
+  await refused(await post('/whip/demo', 'v=0'), 400, /no session description/);
+  await refused(await post('/whip/demo', offer, { 'Content-Type': 'text/plain' }), 415, /application\/sdp/);
+  await refused(await post('/whip/demo', 'a'.repeat(70_000)), 413, /at most 65536 bytes/);
+  await refused(await fetch(`${server.url}/whip/demo`), 405, /POST an offer/);
+  await refused(await fetch(`${server.url}/whep/demo/none`, { method: 'DELETE' }), 404, /no such session/);
+  const preflight = await fetch(`${server.url}/whip/demo`, { method: 'OPTIONS' });
+  assert.equal(preflight.status, 204);
+  assert.match(preflight.headers.get('access-control-allow-headers'), /Authorization/);
+  const { streams } = await server.json('/streams');
+  assert.ok(!streams.some((one) => one.streamKey === 'demo'), 'nothing was opened');
+});
+
+test('a stream that WebRTC cannot carry is refused with its codec', LONG, async (t) => {
+  await publish(t, 'JPEG', 'jpeg');
+  const viewer = await page(t);
+  const refused = await viewer.evaluate((url) => window.whep(url), `${server.url}/whep/jpeg`);
+  assert.equal(refused.status, 406);
+  assert.match(refused.text, /JPEG pictures, which cannot travel in WebRTC/);
+  await publish(t, 'WebM VP9', 'vp9');
+  const other = await viewer.evaluate((url) => window.whep(url, { codec: 'VP8' }), `${server.url}/whep/vp9`);
+  assert.equal(other.status, 406);
+  assert.match(other.text, /this stream is VP9, which the offer does not have/);
+});
+
+test('garbage at the UDP port and offers that nobody follows disturb no viewer', LONG, async (t) => {
+  const ROOM = 40;
+  const server = await Server.start({ args: ['--rtc-sessions-max', `${ROOM}`] });
+  t.after(() => server.stop());
+  await publish(t, 'WebM VP8', 'hostile', server);
+  const viewer = await page(t, server);
+  await viewer.evaluate((url) => window.whep(url), `${server.url}/whep/hostile`);
+  await viewer.evaluate(() => window.shown(3));
+  const offer = await viewer.evaluate(receiving);
+
+  const socket = dgram.createSocket('udp4');
+  t.after(() => socket.close());
+  const firsts = [0, 1, 20, 22, 23, 63, 64, 128, 144, 191, 200, 255];
+  for (let n = 0; n < 2_000; n++) {
+    const datagram = randomBytes(1 + (n % 1_400));
+    datagram[0] = firsts[n % firsts.length];
+    await new Promise((resolve) => socket.send(datagram, server.port, '127.0.0.1', resolve));
+  }
+
+  const statuses = new Set();
+  for (let n = 0; n < 1_000; n += 50) {
+    const answers = Array.from({ length: 50 }, () => post('/whep/hostile', offer, undefined, server));
+    for (const answer of await Promise.all(answers)) {
+      await answer.arrayBuffer();
+      statuses.add(answer.status);
+      if (answer.status === 503) assert.ok(Number(answer.headers.get('retry-after')) >= 1);
+    }
+  }
+  assert.deepEqual([...statuses].sort(), [201, 503], 'some are let in, and no more than may be');
+  await viewer.evaluate(() => window.shown(20));
+  // Who never connects is let go of, and no longer counted.
+  await server.until(async () => (await viewers('hostile', server)) === 1);
+  const again = await page(t, server);
+  await again.evaluate((url) => window.whep(url), `${server.url}/whep/hostile`);
+  await again.evaluate(() => window.shown(3));
+});
