@@ -208,6 +208,19 @@ test('a WHIP publisher needs the token of a stream that exists', LONG, async (t)
   await viewer.evaluate(() => window.shown(5));
 });
 
+test('a WHIP publisher that closes its connection ends the stream', LONG, async (t) => {
+  const publisher = await page(t);
+  await publisher.evaluate((url) => window.whip(url, { token: 'secret', sound: false }), `${server.url}/whip/closed`);
+  await live(server, 'closed');
+  const viewer = await page(t);
+  await viewer.evaluate((url) => window.whep(url), `${server.url}/whep/closed`);
+  await viewer.evaluate(() => window.shown(3));
+  await publisher.evaluate(() => window.publisher.close());
+  await viewer.waitForFunction(() => window.over(window.viewer));
+  const { streams } = await server.json('/streams');
+  assert.ok(!streams.some((one) => one.streamKey === 'closed'));
+});
+
 test('a session takes late candidates and refuses a restart', LONG, async (t) => {
   await publish(t, 'WebM VP8', 'trickle');
   const viewer = await page(t);

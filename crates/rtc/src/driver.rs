@@ -212,10 +212,7 @@ impl Driver {
                     self.by_address.insert(datagram.source, id);
                 }
             }
-            Ok(Some(Err(error))) => {
-                tracing::debug!(%error, "a WebRTC session broke");
-                session.rtc.disconnect();
-            }
+            Ok(Some(Err(error))) => session.fail(&error),
             Err(_) => return self.remove(id),
         }
         self.drive(id);

@@ -352,3 +352,68 @@ impl fmt::Debug for Negotiated {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::offer::tests::offer;
+    use abanico_live::{Bounds, Pool};
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    fn endpoint(sessions_max: usize) -> Endpoint {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let candidates = vec![socket.local_addr().unwrap()];
+        let config = Config {
+            sessions_max,
+            candidates,
+        };
+        Endpoint::open(socket, config).unwrap()
+    }
+
+    #[tokio::test]
+    async fn there_are_as_many_sessions_as_there_are_places() {
+        let endpoint = endpoint(1);
+        let sends = offer("a=sendonly\r\n");
+        let first = endpoint.answer(&sends, Side::Publisher).unwrap();
+        assert!(first.answer.contains("a=ice-lite"), "{}", first.answer);
+        assert!(first.answer.contains("typ host"), "{}", first.answer);
+        assert!(first.answer.contains("a=recvonly"), "{}", first.answer);
+        assert!(matches!(
+            endpoint.answer(&sends, Side::Publisher),
+            Err(Refused::Full { .. })
+        ));
+        drop(first);
+        // What cannot be answered takes no place.
+        assert!(endpoint.answer("v=0", Side::Publisher).is_err());
+        assert!(endpoint.answer(&sends, Side::Publisher).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_ended_is_told_so_and_leaves_its_place() {
+        let endpoint = endpoint(1);
+        let sends = offer("a=sendonly\r\n");
+        let negotiated = endpoint.answer(&sends, Side::Publisher).unwrap();
+        let channel = Channel::new(&Pool::new(Bounds::default()));
+        let (accepted, publishing) = endpoint.publish(negotiated, "demo", &channel);
+        let end = |key| endpoint.end(Side::Publisher, key, &accepted.name);
+        assert_eq!(end("other"), Err(Unlisted));
+        assert_eq!(end("demo"), Ok(()));
+        assert_eq!(publishing.ended().await, crate::Ended::Asked);
+        let waits = endpoint.0.places.acquire().await;
+        drop(waits.unwrap());
+        assert_eq!(end("demo"), Err(Unlisted));
+    }
+
+    #[tokio::test]
+    async fn an_offer_without_the_codec_of_the_stream_is_told_which() {
+        let endpoint = endpoint(1);
+        let receives = offer("a=recvonly\r\n");
+        let negotiated = endpoint.answer(&receives, Side::Viewer).unwrap();
+        assert_eq!(negotiated.suits(&Codec::Vp8), Ok(()));
+        let codec = "H.264";
+        assert_eq!(
+            negotiated.suits(&Codec::H264),
+            Err(Refused::OtherCodec { codec })
+        );
+    }
+}

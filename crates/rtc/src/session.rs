@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 use str0m::media::{KeyframeRequestKind, MediaKind, Mid};
-use str0m::{Event, Input, Output, Rtc};
+use str0m::{Event, Input, Output, Rtc, RtcError};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// A session that is not connected after so long is over.
@@ -76,30 +76,45 @@ impl Session {
         self.addresses.len() < ADDRESSES_MAX
     }
 
-    /// Ends it, and tells the peer.
+    /// Ends it, and tells the peer if there is one.
     pub(crate) fn close(&mut self, ended: Ended) {
         if let Role::Publishing(ingress) = &self.role {
             ingress.end(ended);
         }
-        if self.rtc.close().is_err() {
+        let told = self.half_open.is_none() && self.rtc.close().is_ok();
+        if !told {
             self.rtc.disconnect();
         }
     }
 
+    /// Ends it where it stands: it cannot go on.
+    pub(crate) fn fail(&mut self, error: &RtcError) {
+        tracing::debug!(%error, "a WebRTC session broke");
+        if let Role::Publishing(ingress) = &self.role {
+            ingress.end(Ended::Lost);
+        }
+        self.rtc.disconnect();
+    }
+
     /// Does all that there is to do. Returns when it is to be driven again, `None` if it is over.
     pub(crate) fn drive(&mut self, now: Instant, socket: &mut Socket) -> Option<Instant> {
-        if self.half_open.is_some() && now >= self.born + CONNECTED_WITHIN
-            || now >= self.heard + SILENT_MAX
-        {
-            self.close(Ended::Lost);
-        }
         let end = if self.half_open.is_some() {
             self.born + CONNECTED_WITHIN
         } else {
             self.heard + SILENT_MAX
         };
+        if now >= end {
+            if let Role::Publishing(ingress) = &self.role {
+                ingress.end(Ended::Lost);
+            }
+            return None;
+        }
         for _ in 0..TURNS_MAX {
             if !self.rtc.is_alive() {
+                // Nothing broke, so the peer has said goodbye.
+                if let Role::Publishing(ingress) = &self.role {
+                    ingress.end(Ended::Asked);
+                }
                 return None;
             }
             match self.rtc.poll_output() {
@@ -115,10 +130,7 @@ impl Session {
                     Fed::At(soon) => return Some(at.min(end).min(soon)),
                     Fed::Over => self.close(Ended::Asked),
                 },
-                Err(error) => {
-                    tracing::debug!(%error, "a WebRTC session broke");
-                    self.rtc.disconnect();
-                }
+                Err(error) => self.fail(&error),
             }
         }
         Some(now)
@@ -127,8 +139,7 @@ impl Session {
     /// Time passes for the state machine.
     fn pass(&mut self, now: Instant) {
         if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
-            tracing::debug!(%error, "a WebRTC session broke");
-            self.rtc.disconnect();
+            self.fail(&error);
         }
     }
 
