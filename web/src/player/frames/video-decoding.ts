@@ -9,13 +9,13 @@
 import type { Frame } from '../../native/frame.ts';
 import { fromBase64, type VideoTrack } from '../../native/messages.ts';
 import type { PathFailure } from '../path.ts';
-import { CatchUp } from './catch-up.ts';
 
 const OUT_MAX = 8;
 /** Chunks that may be inside the decoder: it may keep some back to put pictures into their order. */
 const INSIDE_MAX = 24;
-/** So many more live frames waiting than there were at the least, and the decoder does not keep up. */
-const GROWTH_MAX = 90;
+/** With more than this waiting, and no fewer than the most that waited a while ago, the decoder does not keep up. */
+const QUEUE_MAX = 90;
+const WHILE_MS = 1_500;
 /** No more than this waits, whatever it is. */
 const QUEUE_BYTES_MAX = 32 << 20;
 /** What is so late and waits before a keyframe is left behind for it. */
@@ -64,9 +64,8 @@ export class VideoDecoding implements Decoding {
   #isReady = false;
   #queue: { frame: Frame; arrival: number }[] = [];
   #queueBytes = 0;
-  /** The fewest frames that waited since the last burst. */
-  #least = 0;
-  readonly #catchUp = new CatchUp();
+  /** The most frames that waited in the present while, and in the one before. */
+  #most = { now: 0, before: Number.POSITIVE_INFINITY, since: Number.NaN };
   #breaks = 0;
   #isClosed = false;
 
@@ -81,9 +80,7 @@ export class VideoDecoding implements Decoding {
     if (frame.isKeyframe && first && this.#host.overdueMs(first.frame.timestamp) > OVERDUE_MAX_MS) this.#forget();
     this.#queue.push({ frame, arrival });
     this.#queueBytes += frame.payload.length;
-    const isBacklog = this.#catchUp.isBacklog(arrival, frame.timestamp / 1_000);
-    if (isBacklog || !this.#isReady) this.#least = this.#queue.length;
-    if (this.#queue.length > this.#least + GROWTH_MAX || this.#queueBytes > QUEUE_BYTES_MAX) {
+    if (!this.#keepsUp(arrival) || this.#queueBytes > QUEUE_BYTES_MAX) {
       const lost = this.#queue.length;
       this.restart();
       this.#host.lost(lost);
@@ -99,7 +96,6 @@ export class VideoDecoding implements Decoding {
       if (!next) return;
       const { frame, arrival } = next;
       this.#queueBytes -= frame.payload.length;
-      this.#least = Math.min(this.#least, this.#queue.length);
       this.#about.set(frame.timestamp, { capturedAt: frame.capturedAt, arrival });
       try {
         decoder.decode(
@@ -117,6 +113,19 @@ export class VideoDecoding implements Decoding {
     }
   }
 
+  #keepsUp(arrival: number): boolean {
+    const waiting = this.#queue.length;
+    const { now, before, since } = this.#most;
+    if (!this.#isReady || Number.isNaN(since)) {
+      this.#most = { now: waiting, before: Number.POSITIVE_INFINITY, since: arrival };
+      return true;
+    }
+    this.#most.now = Math.max(now, waiting);
+    if (arrival - since < WHILE_MS) return true;
+    this.#most = { now: waiting, before: this.#most.now, since: arrival };
+    return waiting <= QUEUE_MAX || waiting < before;
+  }
+
   #hasRoom(): boolean {
     const waiting = this.#host.waiting();
     return waiting + this.#about.size < OUT_MAX || (waiting === 0 && this.#about.size < INSIDE_MAX);
@@ -124,7 +133,6 @@ export class VideoDecoding implements Decoding {
 
   restart(): void {
     this.#forget();
-    this.#catchUp.restart();
     this.#about.clear();
     if (this.#decoder?.state !== 'configured' || !this.#config) return;
     this.#decoder.reset();
@@ -140,7 +148,7 @@ export class VideoDecoding implements Decoding {
   #forget(): void {
     this.#queue = [];
     this.#queueBytes = 0;
-    this.#least = 0;
+    this.#most = { now: 0, before: Number.POSITIVE_INFINITY, since: Number.NaN };
   }
 
   #letGo(): void {
@@ -196,7 +204,6 @@ export class VideoDecoding implements Decoding {
     this.#breaks += 1;
     const lost = this.#queue.length;
     this.#forget();
-    this.#catchUp.restart();
     if (this.#breaks >= BREAKS_MAX) {
       this.#host.failed({ kind: 'broken' });
       return;
