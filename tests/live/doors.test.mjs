@@ -182,6 +182,7 @@ test('garbage in the middle costs viewers what it hits and nothing else', async 
   await request.write(broken.subarray(0, at - 9000));
   await live(server, 'garbage');
   const viewer = await Get.open(server, '/live/garbage.webm');
+  await viewer.received();
   await request.write(broken.subarray(at - 9000));
   assert.equal((await request.end()).status, 200);
   const played = await plays(await viewer.ended);
@@ -195,6 +196,7 @@ test('a body that breaks for good is answered with what is wrong, and viewers ca
   await request.write(bytes.subarray(0, bytes.indexOf('moof', bytes.length / 2) - 4));
   await live(server, 'breaks');
   const viewer = await Get.open(server, '/live/breaks.mp4');
+  await viewer.received();
   await request.write(Buffer.alloc(400_000, 1));
   const answer = await request.answer;
   assert.equal(answer.status, 422);
@@ -281,6 +283,7 @@ test('Icecast sources publish, whose body ends with their connection', async () 
     const { streams } = await server.json('/streams');
     assert.equal(streams.find((stream) => stream.streamKey === 'ice').streamerUsername, 'Radio Ada');
     const viewer = await Get.open(server, '/live/ice.webm');
+    await viewer.received();
     assert.equal((await put(server, 'ice', Buffer.alloc(1))).status, 401);
     await source;
     await plays(await viewer.ended);
@@ -296,6 +299,7 @@ test('an Icecast source of the old kind has its answer before it sends', async (
   socket.write(bytes.subarray(0, bytes.length / 2));
   await live(server, 'old');
   const viewer = await Get.open(server, '/live/old.webm');
+  await viewer.received();
   socket.end(bytes.subarray(bytes.length / 2));
   await plays(await viewer.ended, bytes);
 });
@@ -322,6 +326,7 @@ test('a viewer that stops reading costs its connection and nothing else', async 
   });
   await server.until(async () => (await server.json('/health')).distribution.totalViewers === 20);
   const quick = await Get.open(server, '/live/stalled.webm');
+  await quick.received();
   const before = await rss();
   await request.write(bytes.subarray(bytes.length / 2));
   // The recorder starts again and again: 30 MB in all, none of which the others read.

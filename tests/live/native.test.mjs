@@ -86,6 +86,7 @@ test('H.264 in Annex B becomes what WebCodecs, .mp4 and ffmpeg take', async (t) 
   }
   const get = await Get.open(server, '/live/native-h264.mp4');
   assert.equal(get.status, 200);
+  await get.received();
   from.send(frames.slice(30), 30 * 33_333);
   from.say({ type: 'end' });
   await plays(await get.ended);

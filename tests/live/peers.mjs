@@ -142,7 +142,10 @@ export class Get {
     this.#awaited = this.#awaited.filter(({ bytes, resolve }) => this.#received < bytes || resolve());
   }
 
-  /** Waits until this much has come: a header is below a kilobyte, a keyframe of these recordings above. */
+  /**
+   * Waits until this much has come: a header is below a kilobyte, a keyframe of these recordings above. Before a burst of
+   * what follows: who is still in the group that it came to when two more begin is moved on to the newest.
+   */
   async received(bytes = 1_000) {
     if (this.#received < bytes) await new Promise((resolve) => this.#awaited.push({ bytes, resolve }));
   }
