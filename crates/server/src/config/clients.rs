@@ -1,0 +1,162 @@
+//! Settings of clients: how long, how large and how often what one of them sends may be.
+
+use super::{Count, Often, Size, Span};
+use clap::Args;
+
+/// What one client may do, and what is remembered of it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Clients")]
+pub struct Clients {
+    /// Characters in a name; a longer one is refused
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "64",
+        hide_short_help = true
+    )]
+    pub name_chars_max: Count,
+
+    /// Characters in a chat message; a longer one is refused
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "2000",
+        hide_short_help = true
+    )]
+    pub chat_chars_max: Count,
+
+    /// Bytes of a reaction; a longer one is refused
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "64B",
+        hide_short_help = true
+    )]
+    pub emoji_bytes_max: Size,
+
+    /// Bytes of a stream's poster; a larger one is refused
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "64KiB",
+        hide_short_help = true
+    )]
+    pub poster_bytes_max: Size,
+
+    /// Bytes of a webrtc:* message; a longer one is dropped
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "64KiB",
+        hide_short_help = true
+    )]
+    pub signal_bytes_max: Size,
+
+    /// Streams that one connection may watch at a time
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "32",
+        hide_short_help = true
+    )]
+    pub joins_max: Count,
+
+    /// Users that one user may follow
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "1000",
+        hide_short_help = true
+    )]
+    pub subscriptions_max: Count,
+
+    /// Users that are remembered; beyond that those are forgotten who are longest gone and whom nobody follows
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "20000",
+        hide_short_help = true
+    )]
+    pub users_max: Count,
+
+    /// Users in one list of users, those that are connected first
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "1000",
+        hide_short_help = true
+    )]
+    pub users_listed_max: Count,
+
+    /// Ended streams that are remembered, the newest
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "10000",
+        hide_short_help = true
+    )]
+    pub ended_max: Count,
+
+    /// How long an ended stream is remembered
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "1day",
+        hide_short_help = true
+    )]
+    pub ended_for: Span,
+
+    /// Chat messages of one connection; more are refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "5/s burst 30",
+        hide_short_help = true
+    )]
+    pub chat_rate: Often,
+
+    /// Reactions of one connection; more are refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "10/s burst 30",
+        hide_short_help = true
+    )]
+    pub reaction_rate: Often,
+
+    /// Frames of one publisher; more are refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "250/s burst 500",
+        hide_short_help = true
+    )]
+    pub data_rate: Often,
+
+    /// webrtc:* messages of one connection; more are dropped
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "100/s burst 500",
+        hide_short_help = true
+    )]
+    pub signal_rate: Often,
+
+    /// All other requests of one connection; more are refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "20/s burst 60",
+        hide_short_help = true
+    )]
+    pub request_rate: Often,
+
+    /// Largest frame of a publisher at the native door; a larger one closes its WebSocket (1009)
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "8MiB",
+        hide_short_help = true
+    )]
+    pub frame_bytes_max: Size,
+}

@@ -1,0 +1,73 @@
+//! Settings of connections, whatever is spoken over them.
+
+use super::{Count, Size, Span};
+use clap::Args;
+
+/// Limits and times of connections.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct Connections {
+    /// Connections at one time; further ones are answered 503 and closed. Lowered to what the system's limit of open
+    /// files allows
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "50000",
+        hide_short_help = true
+    )]
+    pub connections_max: Count,
+
+    /// How long a client may take to send a request's head, and may idle between two requests; then it is closed
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "20s",
+        hide_short_help = true
+    )]
+    pub header_timeout: Span,
+
+    /// Bytes of a request's head; a longer one is answered 431
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "16KiB",
+        hide_short_help = true
+    )]
+    pub header_bytes_max: Size,
+
+    /// How long a peer may take nothing of what waits for it before its connection is ended, at most half as long again; who takes a little is slow, and stays
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "20s",
+        hide_short_help = true
+    )]
+    pub stall_timeout: Span,
+
+    /// Bytes per connection that the system takes ahead of the network; what does not fit waits where it can be skipped
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "128KiB",
+        hide_short_help = true
+    )]
+    pub unsent_bytes_max: Size,
+
+    /// Bytes per connection that the system keeps in all until the peer has them; over the round trip this bounds how fast one viewer can be sent to
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "256KiB",
+        hide_short_help = true
+    )]
+    pub unacknowledged_bytes_max: Size,
+
+    /// How long connections may take to finish at a shutdown; then they are cut
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5s",
+        hide_short_help = true
+    )]
+    pub shutdown_timeout: Span,
+}
