@@ -8,7 +8,7 @@ import type { AbanicoPublisher as Publisher } from './ui/abanico-publisher.ts';
 export type { PlayerState } from './player/player-state.ts';
 export type { Transport } from './player/transport.ts';
 export type { WatchStats } from './player/watch-numbers.ts';
-export type { PublishStats } from './publish/publish-session.ts';
+export type { PublishStats } from './publish/publish-numbers.ts';
 export type { PublisherState } from './publish/publisher-state.ts';
 export { AbanicoPlayer, type PlayerEvents } from './ui/abanico-player.ts';
 export { AbanicoPublisher, type PublisherEvents } from './ui/abanico-publisher.ts';

@@ -3,7 +3,8 @@
 import { bitrateText, t } from '../i18n/language.ts';
 import { startLevelMeter } from '../publish/level-meter.ts';
 import { type Problem, problemOf } from '../publish/problem.ts';
-import { type Notice, PublishSession, type PublishStats } from '../publish/publish-session.ts';
+import type { PublishStats } from '../publish/publish-numbers.ts';
+import { type Notice, PublishSession } from '../publish/publish-session.ts';
 import { PUBLISHER, type PublisherState } from '../publish/publisher-state.ts';
 import { addMicrophone, type Source } from '../publish/source.ts';
 import type { AbanicoPublisher, PublisherEvents } from '../ui/abanico-publisher.ts';

@@ -1,10 +1,8 @@
 // One person's stream from first connection to its end: creates it, or comes back to it; captures while it is live and
-// connected; sends less when the network does not keep up; keeps the numbers.
+// connected.
 //
 // Three ways to send, each the next one's better: encoded frames over the native door, a recorder's WebM, and JPEG
 // pictures, both over Socket.IO. What a browser cannot do is found out by trying, and said.
-//
-// Invariant: nothing is captured for a socket that cannot take it, and nothing is sent later than it was captured.
 
 import { usesNativeDoor } from '../native/available.ts';
 import type { Refusal } from '../native/closing.ts';
@@ -14,36 +12,17 @@ import { Connection } from '../wire/connection.ts';
 import { CONNECTION } from '../wire/connection-state.ts';
 import { REFUSAL, type WireStream } from '../wire/events.ts';
 import { lastPublished, type PublishRight } from '../wire/identity.ts';
-import { RateMeter } from '../wire/rate-meter.ts';
 import { FramesCapture, maySendFrames } from './frames/frames-capture.ts';
-import type { FramesStats } from './frames/messages.ts';
-import { BitrateLadder, mayMakePicture } from './overload.ts';
-import { type PictureCapture, startPictureCapture } from './picture-capture.ts';
-import { type FramesSettings, fallbackOf, type Settings, type VideoSettings } from './presets.ts';
+import { type FramesSettings, fallbackOf, type Settings } from './presets.ts';
 import { Problem } from './problem.ts';
+import { PublishNumbers, type PublishStats } from './publish-numbers.ts';
 import { PUBLISHER, type PublisherState } from './publisher-state.ts';
+import { SocketCapture } from './socket-capture.ts';
 import type { Source } from './source.ts';
-import { canRecord, startVideoCapture, type VideoCapture } from './video-capture.ts';
+import { canRecord } from './video-capture.ts';
 
 const STATS_EVERY_MS = 500;
-const POSTER_EVERY_MS = 5_000;
 const POSTER_BYTES_MAX = 65_536;
-const POSTER_LIMITS = { width: 480, height: 270, everyMs: POSTER_EVERY_MS, quality: 0.6 } as const;
-const DRAIN_CHECK_MS = 250;
-
-export interface PublishStats {
-  viewers: number;
-  kilobitsPerSecond: number;
-  way: Settings['kind'];
-  /** What the pictures are encoded as, where this page does it. */
-  codec: string | undefined;
-  /** Pictures or chunks. */
-  sent: number;
-  dropped: number;
-  liveSince: number | undefined;
-  /** What the encoder is asked for now; undefined for pictures. */
-  bitsPerSecond: number | undefined;
-}
 
 export type Notice =
   | { kind: 'bitrate-lowered' | 'bitrate-raised'; kilobits: number }
@@ -72,7 +51,8 @@ export interface PublishHost {
 export class PublishSession {
   readonly connection: Connection;
   readonly #host: PublishHost;
-  readonly #uplink = new RateMeter();
+  readonly #numbers = new PublishNumbers();
+  readonly #socketCapture: SocketCapture;
   #source: Source;
   #settings: Settings;
   #right: PublishRight | undefined;
@@ -83,20 +63,10 @@ export class PublishSession {
   /** What is really done: the wish, or what it fell back to. */
   #way: Settings;
   #frames: FramesCapture | undefined;
-  #framesBefore = { sent: 0, dropped: 0 };
   #link: LinkState = LINK.connecting;
   #codec: string | undefined;
   #framesBitrate: number | undefined;
-  #pictures: PictureCapture | undefined;
-  #video: VideoCapture | undefined;
-  #poster: PictureCapture | undefined;
-  #ladder: BitrateLadder | undefined;
-  #drainTimer: number | undefined;
   #statsTimer: number | undefined;
-  #viewers = 0;
-  #sent = 0;
-  #dropped = 0;
-  #liveSince: number | undefined;
 
   constructor({ username, server, source, settings, right }: PublishOptions, host: PublishHost) {
     this.#host = host;
@@ -106,6 +76,15 @@ export class PublishSession {
     this.#right = right;
     this.connection = new Connection(username, 'STREAMER', server);
     const { connection } = this;
+    this.#socketCapture = new SocketCapture(connection, {
+      liveKey: () => (this.#state === PUBLISHER.live ? this.streamKey : undefined),
+      sent: (bytes) => this.#numbers.sent(bytes),
+      dropped: () => this.#numbers.dropped(),
+      still: (jpeg) => this.#sendPoster(jpeg),
+      bitrate: (change, kilobits) => host.notice({ kind: `bitrate-${change}`, kilobits }),
+      mp4Only: () => host.notice({ kind: 'mp4-only' }),
+      broken: (problem) => host.problem(problem),
+    });
     connection.on('stream:created', ({ stream, publishToken }) => this.#created(stream, publishToken ?? ''));
     connection.on('stream:started', ({ stream }) => this.#started(stream));
     connection.on('stream:ended', ({ stream }) => {
@@ -114,7 +93,7 @@ export class PublishSession {
     connection.on('stream:error', ({ message, error }) => this.#refused(message, error ?? ''));
     connection.on('stream:warning', ({ code, message }) => host.notice({ kind: 'warning', code, message }));
     connection.on('viewer:count:update', ({ viewerCount }) => {
-      this.#viewers = viewerCount;
+      this.#numbers.viewers = viewerCount;
     });
   }
 
@@ -208,8 +187,8 @@ export class PublishSession {
       return;
     }
     this.#isClaiming = false;
-    this.#viewers = stream.viewerCount;
-    this.#liveSince ??= stream.startedAt ? this.#toLocal(Date.parse(stream.startedAt)) : Date.now();
+    this.#numbers.viewers = stream.viewerCount;
+    this.#numbers.liveSince ??= stream.startedAt ? this.#toLocal(Date.parse(stream.startedAt)) : Date.now();
     this.#host.stream(stream);
     if (this.#isPaused) {
       this.#sendControl('stream:pause', { paused: true });
@@ -226,7 +205,7 @@ export class PublishSession {
     // The picture goes its own way and may well be there still.
     if (this.#frames && this.#link === LINK.open) return;
     if (!this.#frames) this.#stopCapture();
-    this.#set(this.#liveSince === undefined ? PUBLISHER.connecting : PUBLISHER.reconnecting);
+    this.#set(this.#numbers.liveSince === undefined ? PUBLISHER.connecting : PUBLISHER.reconnecting);
   }
 
   #refused(message: string, error: string): void {
@@ -263,25 +242,7 @@ export class PublishSession {
     this.#stopCapture();
     const settings = this.#way;
     try {
-      if (settings.kind === 'picture') {
-        const everyMs = 1_000 / settings.framesPerSecond;
-        const { width, height, jpegQuality: quality } = settings;
-        this.#pictures = startPictureCapture(
-          this.#source.video,
-          { width, height, everyMs, quality },
-          {
-            mayGo: () => this.#mayMakePicture(),
-            picture: (bytes, capturedAt) => this.#send(bytes, capturedAt),
-            dropped: () => {
-              this.#dropped += 1;
-            },
-          },
-        );
-      } else {
-        this.#ladder = new BitrateLadder(settings.bitsPerSecond, performance.now());
-        this.#record(settings);
-        this.#makePosters();
-      }
+      this.#socketCapture.start(this.#source, settings);
     } catch (error) {
       const problem = error instanceof Problem ? error : new Problem('unknown', String(error));
       if (settings === this.#settings || !this.#fallBack(problem.detail)) {
@@ -299,7 +260,7 @@ export class PublishSession {
       this.#fallBack('');
       return;
     }
-    this.#stopSocketCapture();
+    this.#socketCapture.stop();
     if (this.#frames) {
       this.#frames.change(tracks, settings);
       this.#frames.setPaused(false);
@@ -312,7 +273,10 @@ export class PublishSession {
         codec: (codec) => {
           this.#codec = codec;
         },
-        stats: (stats) => this.#framesStats(stats),
+        stats: (stats) => {
+          this.#framesBitrate = stats.bitsPerSecond;
+          this.#numbers.frames(stats);
+        },
         bitrate: (change, kilobits) => this.#host.notice({ kind: `bitrate-${change}`, kilobits }),
         warning: (code, message) => this.#host.notice({ kind: 'warning', code, message }),
         still: (jpeg) => this.#sendPoster(jpeg),
@@ -331,14 +295,6 @@ export class PublishSession {
 
   #linkReady(): void {
     if (this.#state === PUBLISHER.reconnecting) this.#set(this.#isPaused ? PUBLISHER.paused : PUBLISHER.live);
-  }
-
-  #framesStats(stats: FramesStats): void {
-    this.#sent += stats.sent - this.#framesBefore.sent;
-    this.#dropped += stats.dropped - this.#framesBefore.dropped;
-    this.#framesBefore = { sent: stats.sent, dropped: stats.dropped };
-    this.#framesBitrate = stats.bitsPerSecond;
-    this.#uplink.add(performance.now(), stats.bytes);
   }
 
   #doorRefused(reason: Refusal, message: string, isFinal: boolean): void {
@@ -379,90 +335,18 @@ export class PublishSession {
     if (data.byteLength <= POSTER_BYTES_MAX) this.#sendControl('stream:poster', { data });
   }
 
-  #makePosters(): void {
-    try {
-      this.#poster = startPictureCapture(this.#source.video, POSTER_LIMITS, {
-        mayGo: () => this.#mayMakePicture(),
-        picture: (data) => this.#sendPoster(data),
-        dropped: () => {},
-      });
-    } catch {
-      // A stream without a still is a stream.
-    }
-  }
-
-  #record(settings: VideoSettings): void {
-    const ladder = this.#ladder;
-    if (!ladder) return;
-    this.#video = startVideoCapture(this.#source.stream, settings, ladder.bitsPerSecond, {
-      chunk: (bytes, capturedAt) => {
-        this.#send(bytes, capturedAt);
-        this.#relieve(settings, ladder);
-      },
-      broken: (problem) => this.#host.problem(problem),
-    });
-    if (this.#video.mimeType.startsWith('video/mp4')) this.#host.notice({ kind: 'mp4-only' });
-  }
-
-  /** Begins another recorder when this one's bytes pile up, or when there has long been room for more. */
-  #relieve(settings: VideoSettings, ladder: BitrateLadder): void {
-    const verdict = ladder.judge(this.connection.bytesUnderWay(), performance.now());
-    if (verdict === 'go-on') return;
-    this.#video?.stop();
-    this.#video = undefined;
-    if (verdict === 'less') this.#dropped += 1;
-    const kilobits = Math.round(ladder.bitsPerSecond / 1_000);
-    this.#host.notice({ kind: verdict === 'less' ? 'bitrate-lowered' : 'bitrate-raised', kilobits });
-    clearInterval(this.#drainTimer);
-    this.#drainTimer = window.setInterval(() => {
-      if (!ladder.hasDrained(this.connection.bytesUnderWay())) {
-        this.connection.probe();
-        return;
-      }
-      clearInterval(this.#drainTimer);
-      if (this.#state === PUBLISHER.live) this.#record(settings);
-    }, DRAIN_CHECK_MS);
-  }
-
   /** While paused the native door stays ours; whatever goes over Socket.IO stops. */
   #rest(): void {
-    this.#stopSocketCapture();
+    this.#socketCapture.stop();
     this.#frames?.setPaused(true);
   }
 
   #stopCapture(): void {
     this.#frames?.stop();
     this.#frames = undefined;
-    this.#framesBefore = { sent: 0, dropped: 0 };
+    this.#numbers.framesOver();
     this.#framesBitrate = undefined;
-    this.#stopSocketCapture();
-  }
-
-  #stopSocketCapture(): void {
-    clearInterval(this.#drainTimer);
-    this.#pictures?.stop();
-    this.#video?.stop();
-    this.#poster?.stop();
-    this.#pictures = undefined;
-    this.#video = undefined;
-    this.#poster = undefined;
-  }
-
-  #mayMakePicture(): boolean {
-    const { connection } = this;
-    return connection.state === CONNECTION.online && mayMakePicture(connection.bytesUnsent(), connection.lateMs());
-  }
-
-  #send(data: ArrayBuffer, capturedAtLocal: number): void {
-    const streamKey = this.streamKey;
-    if (streamKey === undefined || this.#state !== PUBLISHER.live) return;
-    const capturedAt = Math.round(this.connection.clock.toServer(capturedAtLocal));
-    if (!this.connection.sendMedia({ streamKey, data, capturedAt })) {
-      this.#dropped += 1;
-      return;
-    }
-    this.#sent += 1;
-    this.#uplink.add(performance.now(), data.byteLength);
+    this.#socketCapture.stop();
   }
 
   #sendControl(event: 'stream:pause', payload: { paused: boolean }): void;
@@ -483,16 +367,8 @@ export class PublishSession {
   }
 
   #tellStats(): void {
-    const now = performance.now();
-    this.#host.stats({
-      viewers: this.#viewers,
-      kilobitsPerSecond: (this.#uplink.perSecond(now) * 8) / 1_000,
-      sent: this.#sent,
-      dropped: this.#dropped,
-      liveSince: this.#liveSince,
-      way: this.#way.kind,
-      codec: this.#codec,
-      bitsPerSecond: this.#way.kind === 'video' ? this.#ladder?.bitsPerSecond : this.#framesBitrate,
-    });
+    const { kind } = this.#way;
+    const bitsPerSecond = kind === 'video' ? this.#socketCapture.bitsPerSecond : this.#framesBitrate;
+    this.#host.stats(this.#numbers.stats({ way: kind, codec: this.#codec, bitsPerSecond }));
   }
 }

@@ -15,7 +15,8 @@ import {
   settingsFor,
 } from '../publish/presets.ts';
 import { Problem, problemOf } from '../publish/problem.ts';
-import { type Notice, PublishSession, type PublishStats } from '../publish/publish-session.ts';
+import type { PublishStats } from '../publish/publish-numbers.ts';
+import { type Notice, PublishSession } from '../publish/publish-session.ts';
 import { PUBLISHER, type PublisherState } from '../publish/publisher-state.ts';
 import { openSource, SOURCES, type Source, type SourceWish, sourceOf } from '../publish/source.ts';
 import { keepAwake } from '../publish/wake-lock.ts';

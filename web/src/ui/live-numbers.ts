@@ -2,7 +2,7 @@
 
 import type { TextKey } from '../i18n/es.ts';
 import { bitrateText, elapsedText, language } from '../i18n/language.ts';
-import type { PublishStats } from '../publish/publish-session.ts';
+import type { PublishStats } from '../publish/publish-numbers.ts';
 import { h, setText } from './markup.ts';
 import './live-numbers.css';
 
