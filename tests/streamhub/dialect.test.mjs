@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Server, settled } from './node.mjs';
+import { Server, settled, WebSocket } from './node.mjs';
 
 let server;
 before(async () => (server = await Server.start()));
@@ -329,6 +329,63 @@ test('webrtc signals pass unchanged between the members of a stream', async () =
   const candidate = { type: 'ice-candidate', data: { candidate: 'x', sdpMLineIndex: 0 }, from: ada.id, to: bob.id, streamKey: ada.key };
   ada.emit('webrtc:ice-candidate', candidate);
   assert.deepEqual(await bob.next('webrtc:ice-candidate'), candidate);
+});
+
+test('signals find those whose media come over another door', async () => {
+  const ada = await server.user('door-ada', 'STREAMER');
+  await ada.create();
+  ada.emit('stream:start', { streamKey: ada.key, publishToken: ada.publishToken, media: false });
+  await ada.next('stream:started');
+  const door = new WebSocket(`${server.url.replace('http', 'ws')}/live/${ada.key}`, 'abanico.publish.v1');
+  await new Promise((open) => door.addEventListener('open', open));
+  const ready = new Promise((said) => door.addEventListener('message', ({ data }) => said(JSON.parse(data).type)));
+  door.send(JSON.stringify({ type: 'publish', token: ada.publishToken }));
+  assert.equal(await ready, 'ready');
+  const bob = await server.user('door-bob');
+  bob.emit('stream:join', { streamKey: ada.key, media: false });
+  await bob.next('stream:joined');
+  const request = { streamKey: ada.key, viewerId: bob.user.id, socketId: bob.id, wish: 'auto' };
+  bob.emit('webrtc:request', request);
+  assert.deepEqual(await ada.next('webrtc:request'), request);
+  const offer = { type: 'offer', data: { type: 'offer', sdp: 'v=0' }, from: ada.id, to: bob.id, streamKey: ada.key };
+  ada.emit('webrtc:offer', offer);
+  assert.deepEqual(await bob.next('webrtc:offer'), offer);
+  const close = { type: 'close', data: { reason: 'central' }, from: bob.id, to: ada.id, streamKey: ada.key };
+  bob.emit('webrtc:close', close);
+  assert.deepEqual(await ada.next('webrtc:close'), close);
+  door.close();
+});
+
+test('the publisher says how many viewers it serves itself, and nobody else does', async () => {
+  const ada = await server.publisher('peers');
+  const bob = await server.viewer(ada.key);
+  assert.equal(bob.all('stream:joined')[0].peersMax, undefined);
+  bob.emit('stream:peers', { streamKey: ada.key, max: 9 });
+  assert.equal((await bob.next('stream:error')).message, 'No tienes permiso para publicar en este stream');
+  ada.emit('stream:peers', { streamKey: ada.key, max: -1 });
+  await ada.next('stream:error');
+  ada.emit('stream:peers', { streamKey: ada.key, max: 3 });
+  assert.deepEqual(await bob.next('stream:peers'), { streamKey: ada.key, max: 3 });
+  const late = await server.viewer(ada.key, 'late');
+  assert.equal(late.all('stream:joined')[0].peersMax, 3);
+  ada.emit('stream:peers', { streamKey: ada.key, max: 2 ** 31 });
+  assert.equal((await bob.next('stream:peers')).max, 1000);
+});
+
+test('who registers is told what peers need to find each other', async (t) => {
+  const plain = await server.user('plain');
+  assert.deepEqual(plain.all('user:registered')[0].webrtc, { iceServers: [], peerViewers: 0 });
+  const args = ['--ice-servers', 'stun:192.0.2.1:3478,turn:ada:secret@192.0.2.1', '--peer-viewers', '4'];
+  const helped = await Server.start({ args });
+  t.after(() => helped.stop());
+  const bob = await helped.user('bob');
+  assert.deepEqual(bob.all('user:registered')[0].webrtc, {
+    iceServers: [
+      { urls: 'stun:192.0.2.1:3478' },
+      { urls: 'turn:192.0.2.1', username: 'ada', credential: 'secret' },
+    ],
+    peerViewers: 4,
+  });
 });
 
 test('unknown events, extra arguments and requests for an acknowledgement are ignored', async () => {

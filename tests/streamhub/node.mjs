@@ -13,7 +13,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const { io } = createRequire(join(root, 'web/package.json'))('socket.io-client');
+const fromWeb = createRequire(join(root, 'web/package.json'));
+const { io } = fromWeb('socket.io-client');
+export const { WebSocket } = fromWeb('ws');
 const binary = process.env.ABANICO_BIN ?? join(root, 'target/debug/abanico');
 
 /** How long anything may take before a test gives up. */

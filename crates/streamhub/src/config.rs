@@ -2,6 +2,7 @@
 
 use abanico_core::ladder;
 use abanico_core::rate::Rate;
+use serde::Serialize;
 use std::time::Duration;
 
 /// Everything that can be set.
@@ -17,6 +18,31 @@ pub struct Config {
     pub limits: Limits,
     /// How much of each thing one connection may do.
     pub rates: Rates,
+    /// What pages are told that send each other video from peer to peer.
+    pub peer_to_peer: PeerToPeer,
+}
+
+/// What pages are told that send each other video from peer to peer: `webrtc` in `user:registered`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerToPeer {
+    /// Servers that help them to find each other. None are needed on one network.
+    pub ice_servers: Vec<IceServer>,
+    /// How many viewers of a stream its publisher's page serves itself when it is left to choose.
+    pub peer_viewers: usize,
+}
+
+/// A STUN or TURN server, as browsers want it in `RTCConfiguration`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IceServer {
+    /// `stun:host:port`, `turn:host:port?transport=udp` and the like.
+    pub urls: String,
+    /// Who one is at a TURN server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The password there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
 }
 
 /// What one client may do, and what is kept. What goes beyond is refused with `stream:error` unless it says otherwise.

@@ -3,6 +3,7 @@
 //! One [`Session`] per socket; its events come one after the other. What concerns a stream is handed to the stream's own
 //! task and awaited, so that nothing of a client overtakes anything else of it.
 
+mod signals;
 mod streams;
 mod talk;
 mod users;
@@ -168,7 +169,8 @@ impl Turn<'_> {
             name::WEBRTC_REQUEST
             | name::WEBRTC_OFFER
             | name::WEBRTC_ANSWER
-            | name::WEBRTC_ICE_CANDIDATE => {
+            | name::WEBRTC_ICE_CANDIDATE
+            | name::WEBRTC_CLOSE => {
                 if self.session.buckets.signals.take(now) {
                     self.signal(event);
                 }
@@ -196,6 +198,7 @@ impl Turn<'_> {
             from_client::STREAM_JOIN => self.join(event).await,
             from_client::STREAM_LEAVE => self.leave(event).await,
             from_client::STREAM_PAUSE => self.pause(event).await,
+            from_client::STREAM_PEERS => self.peers(event),
             from_client::STREAM_POSTER => self.poster(event, now).await,
             from_client::CLOCK_GET => self.clock(event),
             // Unknown events are ignored, as in StreamHub.

@@ -13,6 +13,7 @@ mod config;
 mod dialect;
 mod directory;
 pub mod door;
+mod hosting;
 mod joinable;
 mod mirror;
 mod names;
@@ -25,7 +26,7 @@ pub mod time;
 mod viewer;
 mod wire;
 
-pub use config::{Config, Limits, Rates};
+pub use config::{Config, IceServer, Limits, PeerToPeer, Rates};
 pub use wire::{Distribution, Health, ListedStream, StreamDetail, UserCounts};
 
 use crate::dialect::Dialect;
@@ -58,6 +59,7 @@ pub struct StreamHub {
 pub(crate) struct Shared {
     limits: Limits,
     rates: Rates,
+    peer_to_peer: PeerToPeer,
     directory: Mutex<Directory>,
     rooms: RwLock<HashMap<StreamKey, SharedRoom>>,
     ended: Mutex<Ended>,
@@ -99,6 +101,7 @@ impl StreamHub {
             sessions: AtomicU64::new(1),
             limits: config.limits,
             rates: config.rates,
+            peer_to_peer: config.peer_to_peer,
         });
         shared
             .distributor

@@ -15,6 +15,7 @@ pub(crate) mod from_client {
     pub(crate) const STREAM_DATA_SEND: &str = "stream:data:send";
     pub(crate) const STREAM_PAUSE: &str = "stream:pause";
     pub(crate) const STREAM_POSTER: &str = "stream:poster";
+    pub(crate) const STREAM_PEERS: &str = "stream:peers";
     pub(crate) const CHAT_MESSAGE_SEND: &str = "chat:message:send";
     pub(crate) const REACTION_SEND: &str = "reaction:send";
     pub(crate) const CLOCK_GET: &str = "clock:get";
@@ -22,6 +23,7 @@ pub(crate) mod from_client {
     pub(crate) const WEBRTC_OFFER: &str = "webrtc:offer";
     pub(crate) const WEBRTC_ANSWER: &str = "webrtc:answer";
     pub(crate) const WEBRTC_ICE_CANDIDATE: &str = "webrtc:ice-candidate";
+    pub(crate) const WEBRTC_CLOSE: &str = "webrtc:close";
 }
 
 /// Events that the server sends.
@@ -43,6 +45,7 @@ pub(crate) mod from_server {
     pub(crate) const STREAM_PAUSED: &str = "stream:paused";
     pub(crate) const STREAM_SKIPPED: &str = "stream:skipped";
     pub(crate) const STREAM_WARNING: &str = "stream:warning";
+    pub(crate) const STREAM_PEERS: &str = "stream:peers";
     pub(crate) const STREAM_PUBLISHER_LOST: &str = "stream:publisher:lost";
     pub(crate) const STREAM_PUBLISHER_BACK: &str = "stream:publisher:back";
     pub(crate) const VIEWER_JOINED: &str = "viewer:joined";

@@ -1,6 +1,7 @@
 //! One stream as the dialect sees it: who made it and when, its media, its poster, and what is told of it when it is over.
 
 use crate::door::News;
+use crate::hosting::Hosting;
 use crate::relay::{Packet, Relay};
 use crate::store::{Status, StreamRow};
 use crate::time::Timestamp;
@@ -37,6 +38,8 @@ pub(crate) struct Room {
     by_door: AtomicBool,
     /// Whether a door opened it, under a key that somebody chose.
     pub(crate) chosen: bool,
+    /// Which connection answers for it, and for how many viewers it would itself.
+    pub(crate) hosting: Mutex<Hosting>,
     /// How it stands, for doors.
     pub(crate) news: watch::Sender<News>,
     /// The running stream. Set right after the room is listed.
@@ -64,6 +67,7 @@ impl Room {
             channel,
             by_door: AtomicBool::new(chosen),
             chosen,
+            hosting: Mutex::default(),
             news: watch::Sender::new(News::default()),
             stream: OnceLock::new(),
         }

@@ -213,6 +213,7 @@ impl Shared {
                 streamer_username: &room.streamer_name,
                 paused: status.paused,
                 publisher_present: status.publisher_present,
+                peers_max: room.hosting.lock().peers_max(),
             },
         );
         peer.detach(&room.key);

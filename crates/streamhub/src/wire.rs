@@ -93,6 +93,12 @@ pub(crate) struct Signal<'a> {
     pub(crate) to: Option<Cow<'a, str>>,
 }
 
+/// `stream:peers`.
+#[derive(Deserialize)]
+pub(crate) struct Peers {
+    pub(crate) max: u32,
+}
+
 /// A user.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -281,4 +287,7 @@ pub(crate) struct Joined<'a> {
     pub(crate) streamer_username: &'a str,
     pub(crate) paused: bool,
     pub(crate) publisher_present: bool,
+    /// How many viewers its publisher wants to serve itself, if it said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) peers_max: Option<u32>,
 }

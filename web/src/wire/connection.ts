@@ -8,7 +8,7 @@ import { io, type Socket } from 'socket.io-client';
 import { Backlog } from './backlog.ts';
 import { ClockOffset } from './clock.ts';
 import { CONNECTION, type ConnectionState } from './connection-state.ts';
-import type { ClientToServer, Role, ServerToClient, WireUser } from './events.ts';
+import type { ClientToServer, Heard, Peering, Role, WireUser } from './events.ts';
 import { resumeTokens } from './identity.ts';
 
 /** Between comparisons of the clocks, once it is known. */
@@ -19,17 +19,18 @@ const CLOCK_BURST_GAP_MS = 250;
 /** After the server closed the socket on purpose, socket.io-client stays away; we knock again. */
 const KNOCK_AGAIN_MS = 1_000;
 
-type Handlers = { [E in keyof ServerToClient]: ServerToClient[E] };
+type Handlers = { [E in keyof Heard]: Heard[E] };
 
 export class Connection {
   readonly clock = new ClockOffset();
   /** The server's origin. */
   readonly server: string;
-  readonly #socket: Socket<ServerToClient, ClientToServer>;
+  readonly #socket: Socket<Heard, ClientToServer>;
   readonly #watchers = new Set<(state: ConnectionState) => void>();
   #state: ConnectionState = CONNECTION.connecting;
   #identity: { username: string; role: Role };
   #user: WireUser | null = null;
+  #peering: Peering = { iceServers: [], peerViewers: 0 };
   readonly #backlog = new Backlog();
   #clockId = 0;
   #clockSent = new Map<number, number>();
@@ -50,7 +51,10 @@ export class Connection {
     this.#socket.on('connect', () => this.#register());
     this.#socket.on('disconnect', (reason) => this.#lost(reason === 'io server disconnect'));
     this.#socket.on('connect_error', () => this.#lost(!this.#socket.active));
-    this.#socket.on('user:registered', ({ user, resumeToken }) => this.#registered(user, resumeToken));
+    this.#socket.on('user:registered', ({ user, resumeToken, webrtc }) => {
+      if (webrtc) this.#peering = webrtc;
+      this.#registered(user, resumeToken);
+    });
     this.#socket.on('clock:now', ({ id, now }) => this.#clockAnswer(id, now));
   }
 
@@ -73,6 +77,16 @@ export class Connection {
     return this.#user;
   }
 
+  /** What peers address this connection by; another after each reconnection. */
+  get socketId(): string {
+    return this.#socket.id ?? '';
+  }
+
+  /** What the server says that peers need to find each other. */
+  get peering(): Peering {
+    return this.#peering;
+  }
+
   get username(): string {
     return this.#identity.username;
   }
@@ -84,7 +98,7 @@ export class Connection {
     return () => this.#watchers.delete(watcher);
   }
 
-  on<E extends keyof ServerToClient>(event: E, handler: Handlers[E]): () => void {
+  on<E extends keyof Heard>(event: E, handler: Handlers[E]): () => void {
     // The library's listener type loses the link between name and payload inside a generic.
     const listener = handler as never;
     this.#socket.on(event, listener);

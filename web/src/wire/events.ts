@@ -54,6 +54,38 @@ export interface WireReaction {
   timestamp: string | number;
 }
 
+/** What pages need to find each other, added to the answer to a registration. */
+export interface Peering {
+  iceServers: RTCIceServer[];
+  /** How many viewers a publisher serves itself when it is left to choose. */
+  peerViewers: number;
+}
+
+/** Asks the publisher for its picture, from peer to peer. */
+export interface PeerRequest {
+  streamKey: string;
+  viewerId: string;
+  socketId: string;
+  /** Added: whether the viewer insists. StreamHub's pages know no other way than this and do not say. */
+  wish?: 'auto' | 'p2p';
+  /** Added. */
+  username?: string;
+}
+
+/** One of two peers to the other, by the ids of their sockets. */
+export interface PeerSignal<T extends string, D> {
+  type: T;
+  data: D;
+  from: string;
+  to: string;
+  streamKey: string;
+}
+export type OfferSignal = PeerSignal<'offer', RTCSessionDescriptionInit>;
+export type AnswerSignal = PeerSignal<'answer', RTCSessionDescriptionInit>;
+export type CandidateSignal = PeerSignal<'ice-candidate', RTCIceCandidateInit>;
+/** Added. From the publisher: go over to the server. From a viewer: it has gone. */
+export type CloseSignal = PeerSignal<'close', { reason: 'central' | 'full' | 'left' }>;
+
 export interface ClientToServer {
   'user:register': (payload: { username: string; role: Role; resumeToken?: string }) => void;
   'stream:create': () => void;
@@ -69,10 +101,22 @@ export interface ClientToServer {
   'chat:message:send': (payload: { streamKey: string; content: string }) => void;
   'reaction:send': (payload: { streamKey: string; emoji: string }) => void;
   'clock:get': (payload: { id: number }) => void;
+  /** How many viewers this publisher wants to serve itself. */
+  'stream:peers': (payload: { streamKey: string; max: number }) => void;
+  'webrtc:request': (payload: PeerRequest) => void;
+  'webrtc:offer': (payload: OfferSignal) => void;
+  'webrtc:answer': (payload: AnswerSignal) => void;
+  'webrtc:ice-candidate': (payload: CandidateSignal) => void;
+  'webrtc:close': (payload: CloseSignal) => void;
 }
 
+/** What clients say to each other comes as it was sent. */
+type Relayed = Pick<ClientToServer, Extract<keyof ClientToServer, `webrtc:${string}`>>;
+
 export interface ServerToClient {
-  'user:registered': (payload: { user: WireUser; resumeToken?: string }) => void;
+  /** How many viewers the publisher wants to serve itself. */
+  'stream:peers': (payload: { streamKey: string; max: number }) => void;
+  'user:registered': (payload: { user: WireUser; resumeToken?: string; webrtc?: Peering }) => void;
   'stream:created': (payload: { stream: WireStream; publishToken?: string }) => void;
   'stream:started': (payload: { stream: WireStream }) => void;
   'stream:ended': (payload: { stream: WireStream; reason?: string }) => void;
@@ -81,6 +125,7 @@ export interface ServerToClient {
     streamerUsername?: string;
     paused?: boolean;
     publisherPresent?: boolean;
+    peersMax?: number;
   }) => void;
   'stream:buffer': (payload: { streamKey: string; frames: WireFrame[] }) => void;
   'stream:data': (payload: WireFrame) => void;
@@ -98,6 +143,9 @@ export interface ServerToClient {
   'reaction:broadcast': (payload: { reaction: WireReaction }) => void;
   'clock:now': (payload: { id: number; now: number }) => void;
 }
+
+/** Everything that a client may hear. */
+export type Heard = ServerToClient & Relayed;
 
 /** Refusals whose cause the pages tell apart. The server's texts, literally. */
 export const REFUSAL = {

@@ -5,7 +5,7 @@ use abanico_core::pace::Pace;
 use abanico_core::rate::Rate;
 use abanico_core::{ladder, presence, ring, stream};
 use abanico_hub::distributor;
-use abanico_streamhub::{Limits, Rates};
+use abanico_streamhub::{Limits, PeerToPeer, Rates};
 
 impl Config {
     /// What the streams are told. What is no setting keeps the default of the crate that it belongs to.
@@ -58,6 +58,14 @@ impl Config {
                 group_bytes_max: streams.group_bytes_max.0,
                 keyframe_gap_max: streams.keyframe_gap_max.0,
                 ladder: self.ladder(),
+            },
+            peer_to_peer: PeerToPeer {
+                ice_servers: self
+                    .webrtc
+                    .ice_servers
+                    .as_ref()
+                    .map_or_else(Vec::new, |servers| servers.0.clone()),
+                peer_viewers: self.webrtc.peer_viewers.0,
             },
             rates: Rates {
                 chat: rate(clients.chat_rate),

@@ -253,6 +253,12 @@ pub enum ValueError {
         "`{0}` is no list of addresses: type for example 203.0.113.5 or 203.0.113.5,[2001:db8::5]:3000"
     )]
     Addresses(String),
+    /// Not STUN or TURN servers.
+    #[error(
+        "`{0}` is no list of STUN and TURN servers: type for example stun:stun.example.org:3478 or \
+         turn:USER:PASSWORD@turn.example.org:3478?transport=tcp"
+    )]
+    IceServers(String),
     /// Not a rate.
     #[error("`{0}` is no rate: type for example `5/s burst 30`")]
     Often(String),

@@ -1,6 +1,6 @@
-//! Settings of WebRTC: its UDP port, and how many sessions it takes.
+//! Settings of WebRTC: the server's UDP port, how many sessions it takes, and what pages are told for peer to peer.
 
-use super::{Addresses, Count, Listen};
+use super::{Addresses, Count, IceServers, Listen};
 use clap::Args;
 
 /// WebRTC through the server: WHIP and WHEP.
@@ -23,4 +23,17 @@ pub struct WebRtc {
         hide_short_help = true
     )]
     pub rtc_sessions_max: Count,
+
+    /// STUN and TURN servers that pages are told of for video from peer to peer, with commas between them, such as stun:stun.example.org:3478 or turn:USER:PASSWORD@turn.example.org:3478. Whoever opens a page can read them
+    #[arg(long, value_name = "SERVERS", hide_short_help = true)]
+    pub ice_servers: Option<IceServers>,
+
+    /// Viewers of a stream that its publisher's page serves itself, from peer to peer, when it is left to choose; further ones watch through the server
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "0",
+        hide_short_help = true
+    )]
+    pub peer_viewers: Count,
 }

@@ -43,6 +43,7 @@ impl Turn<'_> {
         match self.open(&user, &key, &token) {
             Ok(room) => {
                 self.session.published.insert(key);
+                room.hosting.lock().take(self.session.id);
                 self.socket.join(&room.name());
                 self.shared.record(Record::Stream(room.row(None))).await;
                 let payload = json!({ "stream": room.object(), "publishToken": token });
@@ -114,6 +115,9 @@ impl Turn<'_> {
         };
         let started = stream.handle(StreamEvent::Start(speaker, right)).await;
         self.shared.check_speaker(&stream, speaker);
+        if started.is_ok() {
+            room.hosting.lock().take(self.session.id);
+        }
         match started {
             Ok(()) if speaker != self.session.id => self.follow(&room),
             Ok(()) if claims => {
@@ -255,6 +259,7 @@ impl Turn<'_> {
                 streamer_username: &room.streamer_name,
                 paused: status.paused,
                 publisher_present: status.publisher_present,
+                peers_max: room.hosting.lock().peers_max(),
             },
         );
         self.socket.join(&room.name());
@@ -291,6 +296,7 @@ impl Turn<'_> {
                 streamer_username: &stream.streamer_name,
                 paused: false,
                 publisher_present: false,
+                peers_max: None,
             },
         );
         drop(ended);
@@ -371,6 +377,7 @@ impl Turn<'_> {
             .await
             .is_ok();
         if claimed {
+            room.hosting.lock().take(self.session.id);
             self.session.published.insert(room.key.clone());
         }
         claimed
@@ -448,7 +455,7 @@ impl Turn<'_> {
     }
 
     /// The running stream that an event names, with the token it shows. Refuses what does not exist.
-    fn named(
+    pub(super) fn named(
         &self,
         event: &Event,
     ) -> Option<(
@@ -508,7 +515,7 @@ impl Turn<'_> {
             .retain(|key| distributor.stream(key.as_str()).is_some());
     }
 
-    fn refuse_stream(&self, refusal: Refusal) {
+    pub(super) fn refuse_stream(&self, refusal: Refusal) {
         let reason;
         let error = match refusal {
             Refusal::Ended => ErrorObject::plain(text::STREAM_OVER),

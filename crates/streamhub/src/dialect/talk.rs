@@ -1,14 +1,12 @@
-//! Chat, reactions, and the signals that members of one stream send each other for peer-to-peer video.
+//! Chat and reactions.
 
 use super::Turn;
-use crate::names::{from_client, from_server, text};
-use crate::room::{SharedRoom, room_name};
-use crate::stage::{Peer, event};
+use crate::names::{from_server, text};
+use crate::stage::event;
 use crate::time::Timestamp;
-use crate::wire::{ChatMessage, ChatSend, ErrorObject, Reaction, ReactionSend, Signal};
-use abanico_socketio::{Event, Message};
+use crate::wire::{ChatMessage, ChatSend, ErrorObject, Reaction, ReactionSend};
+use abanico_socketio::Event;
 use serde_json::json;
-use std::sync::Arc;
 use uuid::Uuid;
 
 impl Turn<'_> {
@@ -69,61 +67,5 @@ impl Turn<'_> {
         let payload = json!({ "reaction": reaction });
         self.shared
             .to_room(&room, &event(from_server::REACTION_BROADCAST, &payload));
-    }
-
-    /// Passes a signal on as it came, from a member of a stream to another. Anything else is dropped without a word, as
-    /// in StreamHub.
-    pub(super) fn signal(&self, incoming: &Event) {
-        let Some(raw) = incoming.arg_raw(0) else {
-            return;
-        };
-        if raw.len() > self.shared.limits.signal_bytes_max || !incoming.attachments().is_empty() {
-            return;
-        }
-        let Some(signal) = Self::payload::<Signal<'_>>(incoming) else {
-            return;
-        };
-        let Some(room) = self.room(&signal.stream_key) else {
-            return;
-        };
-        if !self.is_member(&room) {
-            return;
-        }
-        let request = incoming.name() == from_client::WEBRTC_REQUEST;
-        // Nobody speaks in another's name.
-        let own = if request {
-            signal.socket_id
-        } else {
-            signal.from
-        };
-        if own.is_none_or(|own| own != self.socket.id()) {
-            return;
-        }
-        let receiver = if request {
-            let publisher = room.stream.get().and_then(abanico_hub::Stream::publisher);
-            publisher.and_then(|publisher| self.shared.peer(publisher))
-        } else {
-            signal.to.and_then(|to| self.member(&room, &to))
-        };
-        let Some(receiver) = receiver else { return };
-        if let Ok(message) = Message::raw(incoming.name(), raw, Vec::new()) {
-            receiver.tell(&message);
-        }
-    }
-
-    fn is_member(&self, room: &SharedRoom) -> bool {
-        self.session.joined.contains(&room.key)
-            || room
-                .stream
-                .get()
-                .is_some_and(|stream| stream.is_publisher(self.session.id))
-    }
-
-    fn member(&self, room: &SharedRoom, socket_id: &str) -> Option<Arc<Peer>> {
-        let (_, peer) = self.shared.peer_of_socket(socket_id)?;
-        peer.socket
-            .rooms()
-            .contains(&room_name(&room.key))
-            .then_some(peer)
     }
 }

@@ -61,6 +61,7 @@ impl Turn<'_> {
         let payload = json!({
             "user": UserObject::new(&registered.user),
             "resumeToken": registered.resume_token,
+            "webrtc": self.shared.peer_to_peer,
         });
         self.answer(from_server::USER_REGISTERED, &payload);
     }

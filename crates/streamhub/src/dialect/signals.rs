@@ -1,0 +1,112 @@
+//! The signals that publisher and viewers of one stream send each other for video from peer to peer.
+//!
+//! Passed on as they came, between members of the same stream alone, and never in another's name. What is in them is the
+//! peers' own affair.
+
+use super::Turn;
+use crate::names::{from_client, from_server, text};
+use crate::room::{SharedRoom, room_name};
+use crate::stage::{Peer, event};
+use crate::wire::{ErrorObject, Peers, Signal};
+use abanico_core::stream::Refusal;
+use abanico_hub::Stream;
+use abanico_socketio::{Event, Message};
+use serde_json::json;
+use std::sync::Arc;
+
+impl Turn<'_> {
+    /// Passes a signal on as it came, from a member of a stream to another. Anything else is dropped without a word, as
+    /// in StreamHub.
+    pub(super) fn signal(&self, incoming: &Event) {
+        let Some(raw) = incoming.arg_raw(0) else {
+            return;
+        };
+        if raw.len() > self.shared.limits.signal_bytes_max || !incoming.attachments().is_empty() {
+            return;
+        }
+        let Some(signal) = Self::payload::<Signal<'_>>(incoming) else {
+            return;
+        };
+        let Some(room) = self.room(&signal.stream_key) else {
+            return;
+        };
+        if !self.is_member(&room) {
+            return;
+        }
+        let request = incoming.name() == from_client::WEBRTC_REQUEST;
+        // Nobody speaks in another's name.
+        let own = if request {
+            signal.socket_id
+        } else {
+            signal.from
+        };
+        if own.is_none_or(|own| own != self.socket.id()) {
+            return;
+        }
+        let receiver = if request {
+            self.host(&room)
+        } else {
+            signal.to.and_then(|to| self.member(&room, &to))
+        };
+        let Some(receiver) = receiver else { return };
+        if let Ok(message) = Message::raw(incoming.name(), raw, Vec::new()) {
+            receiver.tell(&message);
+        }
+    }
+
+    /// Notes how many viewers the publisher's page wants to serve itself, and tells the room.
+    pub(super) fn peers(&self, incoming: &Event) {
+        let Some(Peers { max }) = Self::payload(incoming) else {
+            let error = "se espera {streamKey, max}, con max un número entero de 0 a 1000";
+            self.refuse(&ErrorObject::new(text::NOT_YOURS, error));
+            return;
+        };
+        let Some((room, _, _)) = self.named(incoming) else {
+            return;
+        };
+        if !room.hosting.lock().is_of(self.session.id) {
+            return self.refuse_stream(Refusal::NotPublisher);
+        }
+        let max = max.min(PEERS_MAX);
+        if room.hosting.lock().set_peers_max(max) {
+            let payload = json!({ "streamKey": room.key.as_str(), "max": max });
+            self.shared
+                .to_room(&room, &event(from_server::STREAM_PEERS, &payload));
+        }
+    }
+
+    /// Who answers for the stream over Socket.IO: whoever last showed the right to publish it, or has the seat.
+    fn host(&self, room: &SharedRoom) -> Option<Arc<Peer>> {
+        let host = room.hosting.lock().host();
+        let here = host
+            .and_then(|host| self.shared.peer(host))
+            .filter(|peer| is_in(room, peer));
+        here.or_else(|| {
+            let publisher = room.stream.get().and_then(Stream::publisher);
+            publisher.and_then(|publisher| self.shared.peer(publisher))
+        })
+    }
+
+    fn is_member(&self, room: &SharedRoom) -> bool {
+        let session = &self.session;
+        session.joined.contains(&room.key)
+            || session.attended.contains(&room.key)
+            || room.hosting.lock().is_of(session.id)
+            || room
+                .stream
+                .get()
+                .is_some_and(|stream| stream.is_publisher(session.id))
+    }
+
+    fn member(&self, room: &SharedRoom, socket_id: &str) -> Option<Arc<Peer>> {
+        let (_, peer) = self.shared.peer_of_socket(socket_id)?;
+        is_in(room, &peer).then_some(peer)
+    }
+}
+
+/// No page serves more viewers than this; a larger wish counts as this.
+const PEERS_MAX: u32 = 1_000;
+
+fn is_in(room: &SharedRoom, peer: &Peer) -> bool {
+    peer.socket.rooms().contains(&room_name(&room.key))
+}
