@@ -2,12 +2,14 @@
 // ffmpeg puts in is played by it, and what should be refused is, with a sentence.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { BROWSER_FLAGS, browserPath } from '../../web/e2e/house.mjs';
 import { Server } from '../streamhub/node.mjs';
 import { Get, live, probe, RECIPES } from './peers.mjs';
@@ -71,6 +73,28 @@ function clients() {
     });
     window.video = video;
     return post(url, connection);
+  };
+  /** The credentials of the pair that media flows through. */
+  window.pair = async () => {
+    const report = [...(await window.viewer.getStats()).values()];
+    const transport = report.find((one) => one.type === 'transport');
+    const pair = report.find((one) => one.id === transport.selectedCandidatePairId);
+    return { remote: report.find((one) => one.id === pair.remoteCandidateId).usernameFragment, state: pair.state };
+  };
+  /** What a client does whose network has changed. */
+  window.restart = async (url) => {
+    const connection = window.viewer;
+    const before = (await window.pair()).remote;
+    const answer = connection.remoteDescription.sdp;
+    await connection.setLocalDescription(await connection.createOffer({ iceRestart: true }));
+    const body = connection.localDescription.sdp.split('\r\n').filter((line) => /^(m=|a=(mid|ice-ufrag|ice-pwd|candidate):?)/.test(line));
+    const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': '*' };
+    const response = await fetch(url, { method: 'PATCH', headers, body: body.join('\r\n') + '\r\n' });
+    const text = await response.text();
+    const own = (name) => text.match(new RegExp(`a=ice-${name}:(\\S+)`))?.[1];
+    const sdp = answer.replace(/a=ice-ufrag:.*/g, `a=ice-ufrag:${own('ufrag')}`).replace(/a=ice-pwd:.*/g, `a=ice-pwd:${own('pwd')}`);
+    await connection.setRemoteDescription({ type: 'answer', sdp });
+    return { status: response.status, text, before, type: response.headers.get('content-type'), etag: response.headers.get('etag') };
   };
   /** Whether the server has said goodbye. */
   window.over = (connection) => connection.getTransceivers()[0].receiver.transport?.state === 'closed';
@@ -187,6 +211,44 @@ for (const [kind, codec] of [
   });
 }
 
+const python = process.env.ABANICO_PYTHON ?? 'python3';
+const script = fileURLToPath(new URL('rtc_peer.py', import.meta.url));
+
+/** aiortc, and what it says when it is done. */
+function aiortc(...args) {
+  const running = promisify(execFile)(python, [script, ...args.map(String)]);
+  return { input: running.child.stdin, said: running.then(({ stdout }) => JSON.parse(stdout)) };
+}
+
+for (const codec of ['VP8', 'H264']) {
+  test(`aiortc publishes by WHIP and watches by WHEP, as ${codec}`, LONG, async (t) => {
+    const key = `aiortc-${codec}`;
+    const publisher = aiortc('publish', `${server.url}/whip/${key}`, '--codec', codec);
+    await live(server, key);
+    const seen = await aiortc('watch', `${server.url}/whep/${key}`, '--pictures', 30).said;
+    assert.deepEqual(seen.size, [640, 480]);
+    assert.equal(seen.lost, 0);
+    assert.ok(seen.sound > 0, 'sound travels too');
+    assert.equal(seen.deleted, 200);
+    t.diagnostic(`first picture after ${Math.round(seen.first)} ms`);
+    const viewer = await page(t);
+    await viewer.evaluate((url) => window.whep(url), `${server.url}/whep/${key}`);
+    assert.equal((await viewer.evaluate(() => window.shown(5))).width, 640, 'Chromium shows it too');
+    publisher.input.end();
+    assert.deepEqual(await publisher.said, { deleted: 200 });
+    await viewer.waitForFunction(() => window.over(window.viewer));
+  });
+}
+
+test('aiortc watches what Chromium publishes', LONG, async (t) => {
+  const publisher = await page(t);
+  await publisher.evaluate((url) => window.whip(url, { codec: 'VP8' }), `${server.url}/whip/mixed`);
+  await live(server, 'mixed');
+  const seen = await aiortc('watch', `${server.url}/whep/mixed`, '--pictures', 20).said;
+  assert.equal(seen.lost, 0);
+  assert.ok(seen.sound > 0);
+});
+
 test('a WHIP publisher needs the token of a stream that exists', LONG, async (t) => {
   const url = `${server.url}/whip/whip-token`;
   const first = await page(t);
@@ -221,7 +283,7 @@ test('a WHIP publisher that closes its connection ends the stream', LONG, async 
   assert.ok(!streams.some((one) => one.streamKey === 'closed'));
 });
 
-test('a session takes late candidates and refuses a restart', LONG, async (t) => {
+test('a session takes late candidates and restarts ICE without a gap', LONG, async (t) => {
   await publish(t, 'WebM VP8', 'trickle');
   const viewer = await page(t);
   const { location, etag } = await viewer.evaluate((url) => window.whep(url), `${server.url}/whep/trickle`);
@@ -234,11 +296,21 @@ test('a session takes late candidates and refuses a restart', LONG, async (t) =>
   assert.equal(await patch(late), 204);
   assert.equal(await patch(late, { 'If-Match': etag }), 204);
   assert.equal(await patch(late, { 'If-Match': '"other"' }), 412);
-  assert.equal(await patch(late.replace(fragment, 'another1')), 422);
   assert.equal(await patch('hello'), 400);
+  assert.equal(await patch(late.replace(fragment, 'another1'), { 'If-Match': '*' }), 400, 'a restart needs a password');
   assert.equal(await patch(late, { 'Content-Type': 'text/plain' }), 415);
   const preflight = await fetch(server.url + location, { method: 'OPTIONS' });
   assert.match(preflight.headers.get('access-control-allow-methods'), /PATCH, DELETE/);
+
+  await viewer.evaluate(() => window.shown(3));
+  const restarted = await viewer.evaluate((url) => window.restart(url), server.url + location);
+  assert.equal(restarted.status, 200, restarted.text);
+  assert.match(restarted.type, /trickle-ice-sdpfrag/);
+  assert.ok(restarted.etag && restarted.etag !== etag);
+  await viewer.waitForFunction((before) => window.pair().then((now) => now.remote !== before), restarted.before);
+  const seen = await viewer.evaluate(() => window.shown(10));
+  assert.equal(seen.packetsLost, 0);
+  assert.equal(await patch(late, { 'If-Match': etag }), 412, 'the ETag of before');
 });
 
 test('what cannot be answered is refused with a sentence', LONG, async (t) => {

@@ -177,11 +177,13 @@ impl Channel {
         }
     }
 
-    /// A viewer would like a keyframe. The publisher is asked at most twice a second.
-    pub fn want_keyframe(&self) {
+    /// A viewer would like a keyframe. The publisher is asked at most twice a second. False if it cannot be asked: nobody
+    /// hears of it.
+    pub fn want_keyframe(&self) -> bool {
         if self.lock().wishes.wish(now()) {
             self.ask();
         }
+        self.0.asked.receiver_count() > 0
     }
 
     /// Changes each time that the publisher is to make a keyframe.

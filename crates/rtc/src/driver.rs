@@ -13,10 +13,10 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
-use str0m::Input;
 use str0m::ice::StunMessage;
 use str0m::net::{DatagramRecv, Protocol, Receive};
-use tokio::sync::mpsc;
+use str0m::{IceCreds, Input};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
 /// Reads of the socket in one go. Then the others have their turn.
@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Begin(u64, Box<Session>),
     /// Its publisher is to be asked for a keyframe.
     Keyframe(u64),
+    /// Its peer has these ICE credentials from now on; the answer is ours.
+    Restart(u64, IceCreds, oneshot::Sender<IceCreds>),
     /// It ends.
     End(u64),
     /// All end, and nothing more begins.
@@ -140,6 +142,19 @@ impl Driver {
                 }) = self.sessions.get_mut(&id)
                 {
                     ingress.want_keyframe();
+                    self.drive(id);
+                }
+            }
+            Command::Restart(id, remote, answer) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    let ours = new_credentials();
+                    self.by_fragment.remove(&session.fragment);
+                    self.by_fragment.insert(ours.ufrag.clone(), id);
+                    for gone in session.restart(remote, &ours) {
+                        self.by_address.remove(&gone);
+                    }
+                    // Who asked may have gone.
+                    let _ = answer.send(ours);
                     self.drive(id);
                 }
             }
@@ -279,7 +294,10 @@ fn here(candidates: &[SocketAddr], datagram: &Datagram<'_>, port: u16) -> Socket
         .unwrap_or(datagram.source)
 }
 
-/// An ICE user fragment that no other session has.
-pub(crate) fn fragment() -> String {
-    random_name()
+/// ICE credentials that no other session has.
+pub(crate) fn new_credentials() -> IceCreds {
+    IceCreds {
+        ufrag: random_name(),
+        pass: random_name(),
+    }
 }

@@ -20,6 +20,9 @@ const PACE: f64 = 12e6;
 /// What may go out at once.
 const BURST_BYTES: f64 = 96e3;
 
+/// The newest group is given to one viewer again at most this often.
+const AGAIN_EVERY: Duration = Duration::from_secs(1);
+
 /// A player that is told so shows each picture as soon as it has it.
 const PLAYOUT_MAX: Duration = Duration::from_millis(400);
 
@@ -34,6 +37,8 @@ pub(crate) struct Egress {
     anchor: Option<(Instant, i64)>,
     allowance: f64,
     refilled: Instant,
+    /// When the player was last given the newest group again.
+    given_again: Option<Instant>,
 }
 
 /// Where the frames of one track go.
@@ -41,6 +46,8 @@ pub(crate) struct Egress {
 struct Route {
     mid: Mid,
     payload: Option<Pt>,
+    /// The time of the newest frame that was written, in the track's own ticks.
+    newest: Option<u64>,
 }
 
 /// What came of an attempt to send.
@@ -63,7 +70,11 @@ impl Egress {
         sound: Option<Mid>,
         now: Instant,
     ) -> Self {
-        let route = |mid| Route { mid, payload: None };
+        let route = |mid| Route {
+            mid,
+            payload: None,
+            newest: None,
+        };
         Self {
             watching,
             _guest: guest,
@@ -72,12 +83,21 @@ impl Egress {
             anchor: None,
             allowance: BURST_BYTES,
             refilled: now,
+            given_again: None,
         }
     }
 
-    /// The player has lost its picture.
-    pub(crate) fn want_keyframe(&self) {
-        self.watching.channel().want_keyframe();
+    /// The player has lost its picture. The publisher is asked for a keyframe; if it cannot be asked, the newest group is
+    /// given again.
+    pub(crate) fn want_keyframe(&mut self, now: Instant) {
+        if self.watching.channel().want_keyframe() {
+            return;
+        }
+        let is_due = |at| now.saturating_duration_since(at) >= AGAIN_EVERY;
+        if self.given_again.is_none_or(is_due) {
+            self.given_again = Some(now);
+            self.watching.rejoin();
+        }
     }
 
     /// Writes the next packet, if there is one and it is time for it.
@@ -136,17 +156,31 @@ impl Egress {
 
     /// Writes a frame. False if it has no place.
     fn write(&mut self, rtc: &mut Rtc, packet: &Packet, video: bool, now: Instant) -> bool {
-        let route = if video { self.picture } else { self.sound };
-        let Some((route, payload_type)) = route.and_then(|route| Some((route, route.payload?)))
-        else {
-            return false;
-        };
         let Ok(Some((header, _))) = Header::split(&packet.head) else {
             return false;
         };
         let shown = self.shown_at(header.timestamp, now);
+        let route = if video {
+            &mut self.picture
+        } else {
+            &mut self.sound
+        };
+        let Some((route, payload_type)) = route
+            .as_mut()
+            .and_then(|route| Some((route.payload?, route)))
+            .map(|(payload, route)| (route, payload))
+        else {
+            return false;
+        };
         let rate = if video { 90_000 } else { 48_000 };
         let ticks = u64::try_from(header.timestamp).unwrap_or(0) * rate / 1_000_000;
+        if !video && route.newest >= Some(ticks) {
+            // It was heard before.
+            return false;
+        }
+        // Pictures that are given again pass at once: time on the wire only goes forward.
+        let ticks = route.newest.map_or(ticks, |newest| ticks.max(newest + 1));
+        route.newest = Some(ticks);
         let frequency = if video {
             Frequency::NINETY_KHZ
         } else {

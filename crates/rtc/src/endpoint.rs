@@ -1,13 +1,13 @@
 //! The door to it all: answers offers, begins sessions and ends them.
 
-use crate::driver::{Command, Driver, fragment};
+use crate::driver::{Command, Driver, new_credentials};
 use crate::egress::{Egress, payload_type};
 use crate::ingress::{Ingress, Publishing};
 use crate::offer::{self, Refused};
 use crate::registry::{Listed, Listing, Registry, Side, Unlisted, random_name};
 use crate::session::{Lines, Role, Session};
 use crate::socket::Socket;
-use crate::trickle::{self, TrickleRefused};
+use crate::trickle::{self, Asked, Patched, TrickleRefused};
 use crate::wakeups::Wakeups;
 use abanico_live::{Channel, Watching};
 use abanico_media::frame::Codec;
@@ -23,7 +23,7 @@ use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::rtp::Extension;
 use str0m::{Candidate, IceCreds, Output, Rtc, RtcConfig};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// Sessions that are not connected yet; they have seconds to be.
 const HALF_OPEN_MAX: usize = 512;
@@ -135,8 +135,9 @@ impl Endpoint {
             .map_err(full(SOON))?;
         let offer = catch_unwind(|| offer::read(text, side))
             .unwrap_or_else(|_| Err(Refused::Unreadable("it is malformed".to_owned())))?;
-        let fragment = fragment();
-        let negotiated = catch_unwind(AssertUnwindSafe(|| self.negotiate(offer.sdp, &fragment)))
+        let credentials = new_credentials();
+        let fragment = credentials.ufrag.clone();
+        let negotiated = catch_unwind(AssertUnwindSafe(|| self.negotiate(offer.sdp, credentials)))
             .unwrap_or_else(|_| Err("it is malformed".to_owned()));
         let (rtc, answer) =
             negotiated.map_err(|error| Refused::Unreadable(offer::shortened(&error)))?;
@@ -155,14 +156,11 @@ impl Endpoint {
         Ok(negotiated)
     }
 
-    fn negotiate(&self, offer: SdpOffer, fragment: &str) -> Result<(Rtc, String), String> {
+    fn negotiate(&self, offer: SdpOffer, ours: IceCreds) -> Result<(Rtc, String), String> {
         let mut rtc = RtcConfig::new()
             .set_crypto_provider(Arc::clone(&self.0.crypto))
             .set_dtls_cert(self.0.certificate.clone())
-            .set_local_ice_credentials(IceCreds {
-                ufrag: fragment.to_owned(),
-                pass: random_name(),
-            })
+            .set_local_ice_credentials(ours)
             .set_ice_lite(true)
             .clear_codecs()
             .enable_opus(true, false)
@@ -172,8 +170,7 @@ impl Endpoint {
             .enable_av1(true)
             .set_extension(PLAYOUT_DELAY, Extension::PlayoutDelay)
             .build(Instant::now());
-        for candidate in &self.0.candidates {
-            let candidate = Candidate::host(*candidate, "udp").map_err(|e| e.to_string())?;
+        for candidate in self.candidates() {
             rtc.add_local_candidate(candidate);
         }
         let answer = rtc
@@ -225,20 +222,54 @@ impl Endpoint {
         self.begin(self.next(), negotiated, Side::Viewer, key, role)
     }
 
-    /// Takes candidates that come late. `if_match` is the header of that name.
+    /// Where peers are told that we are. An address that ICE has no use for is none.
+    fn candidates(&self) -> impl Iterator<Item = Candidate> {
+        let addresses = self.0.candidates.iter();
+        addresses.filter_map(|address| Candidate::host(*address, "udp").ok())
+    }
+
+    /// Takes candidates that come late, or restarts ICE. `if_match` is the header of that name.
     ///
     /// # Errors
-    /// When there is no such session, or more is asked for.
-    pub fn trickle(
+    /// When there is no such session, or what is asked for is none of that.
+    pub async fn patch(
         &self,
         side: Side,
         key: &str,
         name: &str,
         if_match: Option<&str>,
         fragment: &str,
-    ) -> Result<(), TrickleRefused> {
+    ) -> Result<Patched, TrickleRefused> {
         let listed = self.0.registry.find(side, key, name)?;
-        trickle::judge(&listed, if_match, fragment)
+        let remote = match trickle::judge(&listed, if_match, fragment)? {
+            Asked::Nothing => return Ok(Patched::Understood),
+            Asked::Restart(remote) => remote,
+        };
+        let remote_fragment = remote.ufrag.clone();
+        let (answer, answered) = oneshot::channel();
+        let restart = Command::Restart(listed.id, remote, answer);
+        // Without the task, or without the session, nobody answers.
+        let _ = self.0.commands.send(restart);
+        let ours = answered.await.map_err(|_| Unlisted)?;
+        let etag = random_name();
+        self.0.registry.restarted(name, &etag, remote_fragment);
+        let mut answer = format!(
+            "a=ice-lite\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n",
+            ours.ufrag, ours.pass
+        );
+        // The first line of media stands for all of the bundle.
+        let line = |line: &&str| line.starts_with("m=") || line.starts_with("a=mid:");
+        for line in fragment.lines().map(str::trim_end).filter(line).take(2) {
+            answer.extend([line, "\r\n"]);
+        }
+        for candidate in self.candidates() {
+            answer.extend(["a=", &candidate.to_sdp_string(), "\r\n"]);
+        }
+        answer.push_str("a=end-of-candidates\r\n");
+        Ok(Patched::Restarted {
+            etag,
+            fragment: answer,
+        })
     }
 
     /// Ends a session.

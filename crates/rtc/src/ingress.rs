@@ -14,6 +14,9 @@ use tokio::sync::{mpsc, watch};
 /// A publisher is asked for a keyframe at most this often.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
+/// A publisher is asked for a keyframe when the newest is so old: who joins is given all that came since.
+const GROUP_FOR: Duration = Duration::from_secs(2);
+
 /// Sound alone is a stream when no picture came for so long.
 const PICTURE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -104,6 +107,8 @@ pub(crate) struct Ingress {
     layer: Option<Option<Rid>>,
     wants_keyframe: bool,
     asked: Option<Instant>,
+    /// When the newest keyframe came.
+    keyframe: Option<Instant>,
     sequence: u32,
 }
 
@@ -129,6 +134,7 @@ impl Ingress {
             layer: None,
             wants_keyframe: false,
             asked: None,
+            keyframe: None,
             sequence: 0,
         };
         let publishing = Publishing {
@@ -144,10 +150,13 @@ impl Ingress {
         self.wants_keyframe = true;
     }
 
-    /// When the publisher may be asked for the keyframe that is wanted.
+    /// When the publisher is to be asked for a keyframe.
     pub(crate) fn ask_at(&self, now: Instant) -> Option<Instant> {
-        let at = self.asked.map_or(now, |asked| asked + ASK_EVERY);
-        self.wants_keyframe.then_some(at)
+        if self.wants_keyframe {
+            return Some(self.asked.map_or(now, |asked| asked + ASK_EVERY));
+        }
+        let newest = self.keyframe?;
+        Some(newest.max(self.asked.unwrap_or(newest)) + GROUP_FOR)
     }
 
     /// The publisher is asked now, for the layer that is taken.
@@ -191,6 +200,9 @@ impl Ingress {
         // What is lost is lost until the next keyframe.
         self.wants_keyframe |= gap && !keyframe;
         self.wants_keyframe &= !keyframe;
+        if keyframe {
+            self.keyframe = Some(data.network_time);
+        }
         let header = Header {
             track: if is_picture { PICTURE } else { SOUND },
             keyframe,

@@ -22,4 +22,4 @@ pub use endpoint::{Accepted, Config, Endpoint, Negotiated};
 pub use ingress::{Ended, Publishing};
 pub use offer::{OFFER_BYTES_MAX, Refused};
 pub use registry::{Side, Unlisted};
-pub use trickle::TrickleRefused;
+pub use trickle::{Patched, TrickleRefused};

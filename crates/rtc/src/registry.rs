@@ -58,6 +58,14 @@ impl Registry {
             .filter(|listed| listed.side == side && listed.key == key)
             .ok_or(Unlisted)
     }
+
+    /// The session of that name has these credentials of its peer from now on, and that ETag.
+    pub(crate) fn restarted(&self, name: &str, etag: &str, remote_fragment: String) {
+        if let Some(listed) = self.0.lock().get_mut(name) {
+            etag.clone_into(&mut listed.etag);
+            listed.remote_fragment = remote_fragment;
+        }
+    }
 }
 
 impl Listing {

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 use str0m::media::{KeyframeRequestKind, MediaKind, Mid};
-use str0m::{Event, Input, Output, Rtc, RtcError};
+use str0m::{Event, IceCreds, Input, Output, Rtc, RtcError};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// A session that is not connected after so long is over.
@@ -76,6 +76,17 @@ impl Session {
         self.addresses.len() < ADDRESSES_MAX
     }
 
+    /// The peer's ICE credentials are these from now on, and ours those. Media flows on where it did until the peer is
+    /// found elsewhere. Returns the addresses that it has not used last: a peer that moves on and on stays bounded.
+    pub(crate) fn restart(&mut self, remote: IceCreds, ours: &IceCreds) -> Vec<SocketAddr> {
+        let mut api = self.rtc.direct_api();
+        api.set_local_ice_credentials(ours.clone());
+        api.set_remote_ice_credentials(remote);
+        ours.ufrag.clone_into(&mut self.fragment);
+        let last = self.addresses.pop();
+        std::mem::replace(&mut self.addresses, last.into_iter().collect())
+    }
+
     /// Ends it, and tells the peer if there is one.
     pub(crate) fn close(&mut self, ended: Ended) {
         if let Role::Publishing(ingress) = &self.role {
@@ -122,7 +133,7 @@ impl Session {
                     let local = self.local.unwrap_or(transmit.source.ip());
                     socket.send(local, transmit.destination, &transmit.contents);
                 }
-                Ok(Output::Event(event)) => self.hear(event),
+                Ok(Output::Event(event)) => self.hear(event, now),
                 Ok(Output::Timeout(at)) if at <= now => self.pass(now),
                 Ok(Output::Timeout(at)) => match self.act(now) {
                     Fed::Wrote => self.pass(now),
@@ -174,7 +185,7 @@ impl Session {
         }
     }
 
-    fn hear(&mut self, event: Event) {
+    fn hear(&mut self, event: Event, now: Instant) {
         match (event, &mut self.role) {
             (Event::Connected, _) => self.half_open = None,
             (Event::MediaData(data), Role::Publishing(ingress)) => {
@@ -186,7 +197,7 @@ impl Session {
                     self.close(ended);
                 }
             }
-            (Event::KeyframeRequest(_), Role::Watching(egress)) => egress.want_keyframe(),
+            (Event::KeyframeRequest(_), Role::Watching(egress)) => egress.want_keyframe(now),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@ use super::publish::{refuse, token, unauthorized};
 use super::{Doors, say, say_later, watch};
 use abanico_live::Format;
 use abanico_rtc::{
-    Accepted, Ended, Endpoint, OFFER_BYTES_MAX, Publishing, Refused, Side, TrickleRefused,
+    Accepted, Ended, Endpoint, OFFER_BYTES_MAX, Patched, Publishing, Refused, Side, TrickleRefused,
 };
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::Publisher;
@@ -15,8 +15,8 @@ use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH,
-    LOCATION, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
+    IF_MATCH, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -192,13 +192,19 @@ async fn session(
                 Err(refusal) => return refusal,
             };
             let tag = head.headers.get(IF_MATCH).and_then(|tag| tag.to_str().ok());
-            match rtc.trickle(side, key, name, tag, &fragment) {
-                Ok(()) => with_cors(StatusCode::NO_CONTENT.into_response()),
+            match rtc.patch(side, key, name, tag, &fragment).await {
+                Ok(Patched::Understood) => with_cors(StatusCode::NO_CONTENT.into_response()),
+                Ok(Patched::Restarted { etag, fragment }) => {
+                    let mut response = with_cors(fragment.into_response());
+                    let headers = response.headers_mut();
+                    headers.insert(CONTENT_TYPE, HeaderValue::from_static(FRAGMENT));
+                    put(headers, ETAG, &format!("\"{etag}\""));
+                    response
+                }
                 Err(refusal) => {
                     let status = match refusal {
                         TrickleRefused::Unlisted(_) => StatusCode::NOT_FOUND,
                         TrickleRefused::OtherTag => StatusCode::PRECONDITION_FAILED,
-                        TrickleRefused::Restart => StatusCode::UNPROCESSABLE_ENTITY,
                         _ => StatusCode::BAD_REQUEST,
                     };
                     say(status, &refusal.to_string())
@@ -208,7 +214,7 @@ async fn session(
         _ => allowed(
             say(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "PATCH brings candidates, DELETE ends the session",
+                "PATCH brings candidates or restarts ICE, DELETE ends the session",
             ),
             METHODS,
         ),
@@ -252,16 +258,16 @@ fn created(side: Side, key: &str, accepted: &Accepted) -> Response<Body> {
     headers.insert("accept-patch", HeaderValue::from_static(FRAGMENT));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let named = [
-        (LOCATION, location),
-        (ETAG, format!("\"{}\"", accepted.etag)),
-    ];
-    for (name, value) in named {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(name, value);
-        }
-    }
+    put(headers, LOCATION, &location);
+    put(headers, ETAG, &format!("\"{}\"", accepted.etag));
     with_cors(response)
+}
+
+/// Inserts a header whose value was made here, of what can stand in one.
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
 }
 
 /// Why an offer is not answered.

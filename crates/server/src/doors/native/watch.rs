@@ -111,7 +111,9 @@ pub(super) async fn converse(
         };
         match word {
             Word::Clock { id } => words::tell_time(&talk.session, &id),
-            Word::Keyframe => channel.want_keyframe(),
+            Word::Keyframe => {
+                channel.want_keyframe();
+            }
             Word::Hold => talk.hold(),
             Word::Resume { sequence } if media && talk.media.is_none() => {
                 let watching = match sequence {
