@@ -111,19 +111,22 @@ test('never more pictures are out than a decoder has, and those that are let go 
 /** A frame of thirty a second. */
 const inTime = (number: number) => ({ ...frame(number, number === 0), timestamp: Math.round((number * 1e6) / 30) });
 
-for (const [when, isAwaited] of [
-  ['before the decoder is ready', false],
-  ['in one burst', true],
+/** When each of a group's 250 frames comes, ms. */
+const AT_ONCE = (number: number) => number / 100;
+const PAUSED = (number: number) => number / 100 + (number < 2 ? 0 : 2_000);
+const PAUSED_TWICE = (number: number) => number / 100 + (number < 100 ? 0 : 1_700) + (number < 150 ? 0 : 1_700);
+
+for (const [when, isAwaited, comes] of [
+  ['before the decoder is ready', false, AT_ONCE],
+  ['in one burst', true, AT_ONCE],
+  ['in a burst that stops for two seconds', true, PAUSED],
+  ['in a burst that stops twice', true, PAUSED_TWICE],
 ] as const) {
   test(`a long group that comes ${when} is decoded to its end, and so is what follows`, async () => {
     const { made, host, shown } = await decoding(isAwaited);
-    for (let i = 0; i < 250; i++) made.take(inTime(i), 1_000 + i / 100);
-    await vi.waitFor(() => expect(FakeDecoder.newest?.state).toBe('configured'));
     const times: number[] = [];
-    // The decoder is three times as fast as the frames come.
-    for (let i = 250; i < 500; i++) {
-      made.take(inTime(i), 1_000 + ((i - 249) * 1_000) / 30);
-      for (let n = 0; n < 3; n++) {
+    const decode = (frames: number) => {
+      for (let n = 0; n < frames; n++) {
         FakeDecoder.newest.turn(1);
         for (const { image, timestamp } of shown.splice(0)) {
           times.push(timestamp);
@@ -131,6 +134,16 @@ for (const [when, isAwaited] of [
         }
         made.pump();
       }
+    };
+    for (let i = 0; i < 250; i++) {
+      // The decoder is three times as fast as the frames are made, also while none comes.
+      if (i > 0 && comes(i) - comes(i - 1) > 1_000) decode(90);
+      made.take(inTime(i), 1_000 + comes(i));
+    }
+    await vi.waitFor(() => expect(FakeDecoder.newest?.state).toBe('configured'));
+    for (let i = 250; i < 500; i++) {
+      made.take(inTime(i), 1_000 + comes(249) + ((i - 249) * 1_000) / 30);
+      decode(3);
     }
     expect(host.lost).not.toHaveBeenCalled();
     expect(times).toHaveLength(500);

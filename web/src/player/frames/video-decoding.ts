@@ -3,8 +3,8 @@
 // Never more than a few pictures are out at once, because decoders have few; what comes meanwhile waits encoded. What waits
 // too long is left behind for a newer keyframe. Only whole runs from a keyframe on reach the decoder.
 //
-// Who joins is given the whole newest group in one burst, which may be hundreds of frames: they are decoded in a hurry.
-// That they wait says nothing about the decoder; that the queue grows afterwards does.
+// Who joins is given the whole newest group in one burst, which may be hundreds of frames and may stop in the middle: they
+// are decoded in a hurry. That they wait says nothing about the decoder; that the queue grows afterwards does.
 
 import type { Frame } from '../../native/frame.ts';
 import { fromBase64, type VideoTrack } from '../../native/messages.ts';
@@ -16,6 +16,8 @@ const INSIDE_MAX = 24;
 /** With more than this waiting, and no fewer than the most that waited a while ago, the decoder does not keep up. */
 const QUEUE_MAX = 90;
 const WHILE_MS = 1_500;
+/** Frames that came in a while and were made in so much more time were a burst, from which nothing follows. */
+const BURST_MIN_MS = 1_000;
 /** No more than this waits, whatever it is. */
 const QUEUE_BYTES_MAX = 32 << 20;
 /** What is so late and waits before a keyframe is left behind for it. */
@@ -55,6 +57,16 @@ export interface Decoding {
 /** An error right after the first keyframes says that the codec cannot be had; a later one that a frame was broken. */
 const BREAKS_MAX = 3;
 
+/** The most frames that waited in the present while, and in the one before; when this one began, and at which frame (µs). */
+interface Most {
+  now: number;
+  before: number;
+  since: number;
+  timestamp: number;
+}
+
+const NEVER: Most = { now: 0, before: Number.POSITIVE_INFINITY, since: Number.NaN, timestamp: 0 };
+
 export class VideoDecoding implements Decoding {
   readonly #track: VideoTrack;
   readonly #host: DecodingHost;
@@ -64,8 +76,7 @@ export class VideoDecoding implements Decoding {
   #isReady = false;
   #queue: { frame: Frame; arrival: number }[] = [];
   #queueBytes = 0;
-  /** The most frames that waited in the present while, and in the one before. */
-  #most = { now: 0, before: Number.POSITIVE_INFINITY, since: Number.NaN };
+  #most: Most = { ...NEVER };
   #breaks = 0;
   #isClosed = false;
 
@@ -80,7 +91,7 @@ export class VideoDecoding implements Decoding {
     if (frame.isKeyframe && first && this.#host.overdueMs(first.frame.timestamp) > OVERDUE_MAX_MS) this.#forget();
     this.#queue.push({ frame, arrival });
     this.#queueBytes += frame.payload.length;
-    if (!this.#keepsUp(arrival) || this.#queueBytes > QUEUE_BYTES_MAX) {
+    if (!this.#keepsUp(arrival, frame.timestamp) || this.#queueBytes > QUEUE_BYTES_MAX) {
       const lost = this.#queue.length;
       this.restart();
       this.#host.lost(lost);
@@ -113,17 +124,22 @@ export class VideoDecoding implements Decoding {
     }
   }
 
-  #keepsUp(arrival: number): boolean {
+  #keepsUp(arrival: number, timestamp: number): boolean {
     const waiting = this.#queue.length;
-    const { now, before, since } = this.#most;
+    const { now, before, since, timestamp: from } = this.#most;
     if (!this.#isReady || Number.isNaN(since)) {
-      this.#most = { now: waiting, before: Number.POSITIVE_INFINITY, since: arrival };
+      this.#most = { now: waiting, before: Number.POSITIVE_INFINITY, since: arrival, timestamp };
       return true;
     }
-    this.#most.now = Math.max(now, waiting);
-    if (arrival - since < WHILE_MS) return true;
-    this.#most = { now: waiting, before: this.#most.now, since: arrival };
-    return waiting <= QUEUE_MAX || waiting < before;
+    const most = Math.max(now, waiting);
+    const passed = arrival - since;
+    if (passed < WHILE_MS) {
+      this.#most.now = most;
+      return true;
+    }
+    this.#most = { now: waiting, before: most, since: arrival, timestamp };
+    const isBurst = (timestamp - from) / 1_000 - passed > BURST_MIN_MS;
+    return isBurst || waiting <= QUEUE_MAX || waiting < before;
   }
 
   #hasRoom(): boolean {
@@ -148,7 +164,7 @@ export class VideoDecoding implements Decoding {
   #forget(): void {
     this.#queue = [];
     this.#queueBytes = 0;
-    this.#most = { now: 0, before: Number.POSITIVE_INFINITY, since: Number.NaN };
+    this.#most = { ...NEVER };
   }
 
   #letGo(): void {
