@@ -197,6 +197,39 @@ test('a publisher that is taken away while the camera is asked for does not go l
   assert.deepEqual(left, { state: 'idle', hasSession: false, tracks: ['ended'] });
 });
 
+test(
+  'a publisher that is stopped while the camera is asked for ends there, and can be started again',
+  TEST_MAX,
+  async (t) => {
+    const { page } = await site(t);
+    await page.evaluate(slowPrompt);
+    const stopped = await page.evaluate(async () => {
+      const publisher = document.createElement('abanico-publisher');
+      publisher.setAttribute('microphone', 'off');
+      publisher.setAttribute('quality', '240p');
+      document.body.append(publisher);
+      const problems = [];
+      publisher.addEventListener('problem', ({ detail }) => problems.push(detail.reason));
+      const started = publisher.start();
+      await window.asked;
+      publisher.stop();
+      window.allow();
+      await started;
+      const tracks = window.given.map(({ readyState }) => readyState);
+      return {
+        state: publisher.state,
+        hasSession: publisher.session !== undefined,
+        hasPicture: publisher.srcObject !== null,
+        tracks: [...new Set(tracks)],
+        problems,
+      };
+    });
+    assert.deepEqual(stopped, { state: 'idle', hasSession: false, hasPicture: false, tracks: ['ended'], problems: [] });
+    await page.locator('abanico-publisher').evaluate((publisher) => publisher.start());
+    await page.locator('abanico-publisher[state="live"]').waitFor();
+  },
+);
+
 test('the screen may go dark again once the publisher is out of the page', TEST_MAX, async (t) => {
   const { page } = await site(t);
   await page.evaluate(() => {

@@ -246,9 +246,14 @@ export class AbanicoPublisher extends HTMLElement {
     this.#session?.setPaused(false);
   }
 
-  /** Ends the stream for everybody. */
+  /** Ends the stream for everybody. One that still waits for the camera does not begin; the camera is let go when it comes. */
   stop(): void {
     this.#session?.end();
+    if (!this.#starting) return;
+    this.#starting = undefined;
+    if (!this.#opening) return;
+    this.close();
+    this.say('streamer.preview.off');
   }
 
   /** Sends an open source whose tracks changed. */
