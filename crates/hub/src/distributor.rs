@@ -57,6 +57,8 @@ struct Shared<P> {
     budget: Arc<Budget>,
     /// How many watch, in all streams together.
     watching: Arc<AtomicUsize>,
+    /// How many were let in and are not among those yet.
+    joining: AtomicUsize,
     joins: Mutex<Pacer>,
     /// Set while the node should take no further viewers, though there may be room by number.
     exhausted: AtomicBool,
@@ -143,6 +145,7 @@ impl<P: Clone + Send + 'static> Distributor<P> {
             streams: RwLock::default(),
             audience: OnceLock::new(),
             watching: Arc::default(),
+            joining: AtomicUsize::new(0),
             budget: Arc::new(Budget::new(config.held_bytes_max)),
             joins: Mutex::new(Pacer::new(config.join_pace)),
             exhausted: AtomicBool::new(false),
@@ -207,17 +210,21 @@ impl<P: Clone + Send + 'static> Distributor<P> {
         name: String,
     ) -> Result<(), JoinError> {
         let stream = self.stream(key).ok_or(JoinError::Unknown)?;
-        self.admit().await?;
+        // It has its place until it is counted among those who watch.
+        let _joining = self.admit().await?;
         Ok(stream.handle(Event::Join(session, name)).await?)
     }
 
-    /// Lets one viewer in, at its turn.
-    async fn admit(&self) -> Result<(), JoinError> {
+    /// Lets one viewer in, at its turn. Its place is taken while it waits for that.
+    async fn admit(&self) -> Result<Joining<'_>, JoinError> {
         if self.is_exhausted() {
             return Err(JoinError::Exhausted);
         }
         let max = self.0.config.viewers_max;
-        if self.viewers() >= max {
+        // Whoever becomes a viewer meanwhile is counted as one first and leaves those who join then: asked in this order, it
+        // may be counted twice, never not at all.
+        let (joining, before) = Joining::new(&self.0.joining);
+        if before + self.viewers() >= max {
             return Err(JoinError::Full { max });
         }
         let turn = self.0.joins.lock().turn(Instant::now().into_std());
@@ -225,7 +232,7 @@ impl<P: Clone + Send + 'static> Distributor<P> {
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
-        Ok(())
+        Ok(joining)
     }
 
     /// Says whether the machine can carry no further viewers. Those who are in stay.
@@ -240,7 +247,7 @@ impl<P: Clone + Send + 'static> Distributor<P> {
 
     /// How many watch, in all streams together.
     pub fn viewers(&self) -> usize {
-        self.0.watching.load(Ordering::Relaxed)
+        self.0.watching.load(Ordering::SeqCst)
     }
 
     /// Hands a packet of `bytes` to every viewer of the stream `key`, if `session` publishes it.
@@ -290,6 +297,23 @@ impl<P: Clone + Send + 'static> Distributor<P> {
             // One that has ended meanwhile is as it should be.
             let _ = stream.handle(Event::Shutdown).await;
         }
+    }
+}
+
+/// One of those who join, for as long as it lives.
+struct Joining<'a>(&'a AtomicUsize);
+
+impl<'a> Joining<'a> {
+    /// One more, and how many there were before it.
+    fn new(count: &'a AtomicUsize) -> (Self, usize) {
+        let before = count.fetch_add(1, Ordering::SeqCst);
+        (Self(count), before)
+    }
+}
+
+impl Drop for Joining<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -241,8 +241,8 @@ impl<P: Clone + Send + 'static> Stream<P> {
         self.0.seat.store(seat, Ordering::Release);
         let now = status_of(state);
         let before = std::mem::replace(&mut *self.0.status.lock(), now);
-        self.0.watching.fetch_add(now.viewers, Ordering::Relaxed);
-        self.0.watching.fetch_sub(before.viewers, Ordering::Relaxed);
+        self.0.watching.fetch_add(now.viewers, Ordering::SeqCst);
+        self.0.watching.fetch_sub(before.viewers, Ordering::SeqCst);
     }
 }
 

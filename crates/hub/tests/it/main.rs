@@ -201,6 +201,58 @@ async fn viewers_beyond_the_nodes_limit_are_refused_and_those_who_leave_make_roo
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_to_be_let_in_has_a_place_of_those_that_there_are() {
+    let node = Node::with(Config {
+        viewers_max: 3,
+        join_pace: Pace {
+            burst: 1,
+            per_second: 10.0,
+            patience: Duration::from_secs(1),
+        },
+        ..Config::default()
+    });
+    node.publish("cats").await;
+    let mut joining = tokio::task::JoinSet::new();
+    for viewer in 2..10 {
+        let distributor = node.distributor.clone();
+        joining.spawn(async move {
+            distributor
+                .register_viewer("cats", SessionId(viewer), "v".into())
+                .await
+        });
+    }
+    let answers = joining.join_all().await;
+    let refused = answers
+        .iter()
+        .filter(|answer| **answer == Err(JoinError::Full { max: 3 }));
+    assert_eq!(refused.count(), 5);
+    assert_eq!(node.distributor.viewers(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_while_it_waits_to_be_let_in_leaves_its_place_to_others() {
+    let node = Node::with(Config {
+        viewers_max: 1,
+        join_pace: Pace {
+            burst: 0,
+            per_second: 10.0,
+            patience: Duration::from_secs(1),
+        },
+        ..Config::default()
+    });
+    let cats = node.publish("cats").await;
+    let join = |viewer| {
+        node.distributor
+            .register_viewer("cats", SessionId(viewer), "v".into())
+    };
+    join(2).await.unwrap();
+    cats.handle(Event::Leave(SessionId(2))).await.unwrap();
+    let impatient = tokio::time::timeout(Duration::from_millis(1), join(3)).await;
+    assert!(impatient.is_err(), "it had to wait for its turn");
+    assert_eq!(join(4).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_without_reserves_takes_no_new_viewers_and_keeps_the_old() {
     let node = Node::start();
     let cats = node.publish("cats").await;
