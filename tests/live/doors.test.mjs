@@ -59,6 +59,46 @@ test('a stream that exists is published to with its token only', async () => {
   assert.ok(played.frames > 90, 'one viewer sees what both published');
 });
 
+test('a body that is no media takes nobody\'s seat, whatever token it shows', async () => {
+  const running = await half('kept', bearer('mine'));
+  const viewer = await Get.open(server, '/live/kept.webm');
+  await viewer.received();
+  const webm = await recording('WebM VP8');
+  for (const [name, body, status, words] of [
+    ['a text', Buffer.from('hello, I am a text and no stream'), 415, /neither WebM/],
+    ['nothing', Buffer.alloc(0), 422, /no whole frame/],
+    ['a header without frames', webm.subarray(0, 300), 422, /no whole frame/],
+    ['broken boxes', Buffer.concat([Buffer.from('\0\0\0\x18ftypisom\0\0\0\0isomiso2', 'latin1'), Buffer.alloc(64, 1)]), 422, /box/],
+    ['parts without pictures', Buffer.from('--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x--\r\n'), 422, /./],
+  ]) {
+    const answer = await put(server, 'kept', body, bearer('mine'));
+    assert.equal(answer.status, status, `${name}: ${answer.text}`);
+    assert.match(answer.text, words, name);
+  }
+  // One that sends a header and waits is no publisher yet either, and one that breaks off is none that was lost.
+  const waiting = new Put(server, 'kept', bearer('mine'));
+  await waiting.write(webm.subarray(0, 300));
+  waiting.cut();
+  const answer = await finish(running);
+  assert.deepEqual([answer.status, answer.text.split(' ')[0]], [200, `${(await probe(running.bytes)).frames + (await probe(running.bytes)).sounds}`]);
+  await plays(await viewer.ended, running.bytes);
+});
+
+test('a body that shows the token and breaks for good leaves the seat to who comes back', async () => {
+  const bytes = await recording('fMP4 H.264');
+  const request = new Put(server, 'mended', bearer('mine'));
+  await request.write(bytes.subarray(0, bytes.indexOf('moof', bytes.length / 2) - 4));
+  await live(server, 'mended');
+  const viewer = await Get.open(server, '/live/mended.mp4');
+  await viewer.received();
+  await request.write(Buffer.alloc(400_000, 1));
+  assert.equal((await request.answer).status, 422);
+  const answer = await put(server, 'mended', bytes, bearer('mine'));
+  assert.equal(answer.status, 200, answer.text);
+  const played = await plays(await viewer.ended);
+  assert.ok(played.frames > 90, `${played.frames} of both`);
+});
+
 test('a key that is none is refused, and so is one that ended and was not chosen', async () => {
   for (const key of ['a%20b', 'x'.repeat(65), '%C3%A1']) {
     assert.equal((await put(server, key, Buffer.alloc(1))).status, 400, key);

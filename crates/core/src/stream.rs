@@ -51,6 +51,8 @@ pub enum Event {
     Start(SessionId, Right),
     /// Somebody takes the publisher's seat.
     Claim(SessionId, Right),
+    /// Somebody asks whether it could take the seat. Nothing changes.
+    Ask(SessionId, Right),
     /// Somebody wants it to end.
     End(SessionId, Right),
     /// The publisher pauses or goes on.
@@ -213,6 +215,7 @@ impl Stream {
                 notices.push(Notice::Started);
             }
             Event::Claim(session, right) => self.claim(session, &right, &mut notices)?,
+            Event::Ask(session, right) => self.check(session, &right)?,
             Event::End(session, right) => {
                 self.check(session, &right)?;
                 self.end(EndReason::Finished, &mut notices);

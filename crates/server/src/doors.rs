@@ -3,6 +3,7 @@
 //!
 //! Says in status and sentence what went wrong; what a stream is, and who may do what, is `streamhub`'s to know.
 
+mod beginning;
 mod conversation;
 mod direct;
 mod native;

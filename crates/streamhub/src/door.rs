@@ -80,6 +80,26 @@ pub enum WatchRefusal {
 }
 
 impl StreamHub {
+    /// Whether publishing `key` with this token would take over a stream that exists. Nothing changes.
+    ///
+    /// # Errors
+    /// When it exists and the token is not its.
+    pub async fn takes_over(&self, key: &str, token: Option<&str>) -> Result<bool, PublishRefusal> {
+        let room = self.shared.room(key);
+        let Some(stream) = room.as_ref().and_then(|room| room.stream.get()) else {
+            return Ok(false);
+        };
+        let token = token.ok_or(PublishRefusal::TokenMissing)?;
+        let session = self.shared.next_door_session();
+        let right = Right::Token(PublishToken::new(token));
+        match stream.handle(Event::Ask(session, right)).await {
+            Ok(()) => Ok(true),
+            // It ends just now: whoever publishes opens another.
+            Err(Refusal::Ended) => Ok(false),
+            Err(Refusal::NotPublisher | Refusal::Full { .. }) => Err(PublishRefusal::TokenWrong),
+        }
+    }
+
     /// Takes the publisher's seat of the stream `key` with its `token`. A stream that does not exist is opened, with the
     /// token that was shown, if one was, and under `title` as its streamer's name.
     ///

@@ -191,6 +191,20 @@ fn a_full_stream_refuses_one_more_and_keeps_who_is_there() {
     assert_eq!(world.join(BOB), 1, "who is there may join again");
 }
 
+#[test]
+fn who_asks_learns_whether_it_could_take_the_seat_and_takes_nothing() {
+    let mut world = World::new();
+    assert_eq!(
+        world.handle(Event::Ask(BOB, token("wrong"))),
+        Err(Refusal::NotPublisher)
+    );
+    assert_eq!(
+        world.handle(Event::Ask(BOB, token("secret"))),
+        Ok(Vec::new())
+    );
+    assert_eq!(world.stream.publisher(), Some(ADA));
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let session = (1u64..6).prop_map(SessionId);
     let right = prop_oneof![
@@ -202,6 +216,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         2 => (session.clone(), right.clone()).prop_map(|(s, r)| Event::Start(s, r)),
         2 => (session.clone(), right.clone()).prop_map(|(s, r)| Event::Claim(s, r)),
+        1 => (session.clone(), right.clone()).prop_map(|(s, r)| Event::Ask(s, r)),
         1 => (session.clone(), right.clone()).prop_map(|(s, r)| Event::End(s, r)),
         2 => (session.clone(), right, any::<bool>()).prop_map(|(s, r, p)| Event::Pause(s, r, p)),
         6 => session.clone().prop_map(|s| Event::Join(s, "name".into())),

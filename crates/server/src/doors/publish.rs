@@ -1,11 +1,13 @@
 //! Publishing over plain HTTP: one request whose body is the stream, as ffmpeg, curl and Icecast sources send it.
 //!
-//! The body is read no faster than it is taken apart, and nothing of it is kept but what the stream keeps. Invariant:
-//! however a body ends, viewers keep what was whole.
+//! The body is read no faster than it is taken apart, and nothing of it is kept but what the stream keeps. Invariants:
+//! however a body ends, viewers keep what was whole; the seat of a stream that exists is taken by media, never by a body
+//! that is none.
 
+use super::beginning::{Beginning, PROOF_BYTES_MAX, Proof, Shown};
 use super::{say, say_later};
 use crate::icecast::UntilClosed;
-use abanico_live::{Channel, Source, SourceError};
+use abanico_live::{Source, SourceError};
 use abanico_media::ingest::IngestError;
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::{PublishRefusal, Publisher};
@@ -14,9 +16,10 @@ use axum::extract::Request;
 use axum::response::IntoResponse;
 use base64_simd::STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONNECTION, HeaderMap, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
+use std::collections::VecDeque;
 use std::time::Duration;
 use tracing::{debug, info};
 
@@ -34,8 +37,14 @@ pub(super) async fn publish(streamhub: &StreamHub, key: &str, request: Request) 
         .headers
         .get("ice-name")
         .and_then(|name| name.to_str().ok());
-    let publisher = match streamhub.publish(key, token.as_deref(), title).await {
-        Ok(publisher) => publisher,
+    let wish = Wish {
+        streamhub: streamhub.clone(),
+        key: key.to_owned(),
+        token,
+        title: title.map(str::to_owned),
+    };
+    let seat = match wish.seat().await {
+        Ok(seat) => seat,
         Err(refusal) => {
             hear_out(body);
             return refuse(refusal);
@@ -44,21 +53,21 @@ pub(super) async fn publish(streamhub: &StreamHub, key: &str, request: Request) 
     let mut pushing = Pushing {
         until_closed: head.extensions.get::<UntilClosed>().is_some(),
         body,
-        boundary: boundary(&head.headers),
+        beginning: Beginning::new(&head.headers),
+        proved: VecDeque::new(),
         source: None,
-        first: None,
         frames: 0,
         bytes: 0,
         since_keyframe: None,
     };
     if head.method.as_str() == "SOURCE" {
         // Such a source sends nothing before it has its answer.
-        tokio::spawn(async move { pushing.publish(publisher, token.is_some()).await });
+        tokio::spawn(async move { pushing.publish(wish, seat).await });
         return StatusCode::OK.into_response();
     }
-    let ended = pushing.publish(publisher, token.is_some()).await;
+    let ended = pushing.publish(wish, seat).await;
     let (frames, gap) = (pushing.frames, pushing.since_keyframe);
-    if matches!(ended, Ended::Refused(_)) {
+    if !matches!(ended, Ended::Whole | Ended::Broken(_)) {
         hear_out(pushing.body);
     }
     close(ended.answer(frames, gap))
@@ -73,6 +82,42 @@ fn hear_out(mut body: Body) {
     }));
 }
 
+/// Who wants to publish, and where.
+struct Wish {
+    streamhub: StreamHub,
+    key: String,
+    token: Option<String>,
+    title: Option<String>,
+}
+
+/// The publisher's seat, before anything of the body was read.
+enum Seat {
+    /// Nobody else has it.
+    Taken(Box<Publisher>),
+    /// The stream exists: its seat is taken with the first frame.
+    OfAnother,
+}
+
+impl Wish {
+    /// Takes the seat of a stream that does not exist yet.
+    async fn seat(&self) -> Result<Seat, PublishRefusal> {
+        if self
+            .streamhub
+            .takes_over(&self.key, self.token.as_deref())
+            .await?
+        {
+            return Ok(Seat::OfAnother);
+        }
+        Ok(Seat::Taken(Box::new(self.take().await?)))
+    }
+
+    async fn take(&self) -> Result<Publisher, PublishRefusal> {
+        self.streamhub
+            .publish(&self.key, self.token.as_deref(), self.title.as_deref())
+            .await
+    }
+}
+
 /// How a body ended.
 #[derive(Debug)]
 enum Ended {
@@ -82,17 +127,20 @@ enum Ended {
     Broken(String),
     /// With something that cannot be taken.
     Refused(SourceError),
+    /// Too much of it had no frame for a stream that exists.
+    Unproved,
+    /// The stream that it was to take over has changed meanwhile.
+    Denied(PublishRefusal),
 }
 
 struct Pushing {
     body: Body,
     /// Whether the end of the connection is the end of the body.
     until_closed: bool,
-    /// Of a multipart body, if the request names it.
-    boundary: Option<String>,
+    beginning: Beginning,
+    /// What was read before the seat was taken.
+    proved: VecDeque<Bytes>,
     source: Option<Source>,
-    /// The first bytes, until it is clear what they are.
-    first: Option<Bytes>,
     frames: usize,
     bytes: u64,
     /// The longest time without a keyframe, if it was too long for who joins.
@@ -101,12 +149,27 @@ struct Pushing {
 
 impl Pushing {
     /// Publishes the body to its end, and leaves the seat as that end asks for.
-    async fn publish(&mut self, publisher: Publisher, showed_token: bool) -> Ended {
+    async fn publish(&mut self, wish: Wish, seat: Seat) -> Ended {
+        let publisher = match seat {
+            Seat::Taken(publisher) => *publisher,
+            Seat::OfAnother => match self.prove(&wish).await {
+                Ok(publisher) => publisher,
+                Err(ended) => {
+                    info!(
+                        key = wish.key,
+                        bytes = self.bytes,
+                        ?ended,
+                        "body took no seat"
+                    );
+                    return ended;
+                }
+            },
+        };
         let ended = self.run(&publisher).await;
         let (key, frames, bytes) = (publisher.key(), self.frames, self.bytes);
         info!(key, frames, bytes, ?ended, "body of a publisher ended");
-        let is_lost = publisher.has_seat() && matches!(ended, Ended::Broken(_));
-        if is_lost && showed_token && frames > 0 {
+        let is_lost = publisher.has_seat() && !matches!(ended, Ended::Whole);
+        if is_lost && wish.token.is_some() && frames > 0 {
             // It can come back: the seat waits for it.
             drop(publisher);
         } else {
@@ -115,31 +178,61 @@ impl Pushing {
         ended
     }
 
+    /// Reads until there is a frame, and takes the seat then.
+    async fn prove(&mut self, wish: &Wish) -> Result<Publisher, Ended> {
+        let mut proof = None;
+        while self.proved.is_empty() {
+            let data = self.read().await?;
+            let data = match &proof {
+                Some(_) => data,
+                None => match self.beginning.read(data) {
+                    Some((container, data)) => {
+                        proof = Some((Proof::new(&container), container));
+                        data
+                    }
+                    None => continue,
+                },
+            };
+            let Some((proof, _)) = &mut proof else {
+                continue;
+            };
+            match proof.push(data) {
+                Ok(Shown::Media(proved)) => self.proved = proved,
+                Ok(Shown::Nothing) => {}
+                Ok(Shown::Enough) => return Err(Ended::Unproved),
+                Err(error) => return Err(Ended::Refused(error.into())),
+            }
+        }
+        let publisher = wish.take().await.map_err(Ended::Denied)?;
+        self.source = proof.map(|(_, container)| container.source(publisher.channel()));
+        Ok(publisher)
+    }
+
     async fn run(&mut self, publisher: &Publisher) -> Ended {
         loop {
-            // Also a publisher that sends nothing hears of it at once.
-            let frame = tokio::select! {
-                biased;
-                () = publisher.seat_lost() => {
-                    let over = publisher.channel().has_ended();
-                    return Ended::Refused(if over {
-                        SourceError::Ended
-                    } else {
-                        SourceError::Replaced
-                    });
+            let data = match self.proved.pop_front() {
+                Some(data) => data,
+                // Also a publisher that sends nothing hears of it at once.
+                None => {
+                    let data = tokio::select! {
+                        biased;
+                        () = publisher.seat_lost() => {
+                            let over = publisher.channel().has_ended();
+                            return Ended::Refused(if over {
+                                SourceError::Ended
+                            } else {
+                                SourceError::Replaced
+                            });
+                        }
+                        data = self.read() => data,
+                    };
+                    match data {
+                        Ok(data) => data,
+                        Err(ended) => return ended,
+                    }
                 }
-                frame = self.body.frame() => frame,
             };
-            let data = match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
-                Some(Ok(Ok(data))) => data,
-                // Trailers say nothing of the media.
-                Some(Ok(Err(_))) => continue,
-                Some(Err(_)) if self.until_closed => return Ended::Whole,
-                Some(Err(error)) => return Ended::Broken(error.to_string()),
-                None => return Ended::Whole,
-            };
-            self.bytes += data.len() as u64;
-            let Some(data) = self.begin(publisher.channel(), data) else {
+            let Some(data) = self.begin(publisher, data) else {
                 continue;
             };
             let Some(source) = &mut self.source else {
@@ -168,79 +261,32 @@ impl Pushing {
     }
 
     /// Opens a source for what the first bytes are. `None` while they are too few to tell.
-    fn begin(&mut self, channel: &Channel, data: Bytes) -> Option<Bytes> {
+    fn begin(&mut self, publisher: &Publisher, data: Bytes) -> Option<Bytes> {
         if self.source.is_some() {
             return Some(data);
         }
-        if let Some(boundary) = &self.boundary {
-            self.source = Some(channel.multipart(boundary));
-            return Some(data);
-        }
-        let data = match self.first.take() {
-            Some(first) => Bytes::from([first, data].concat()),
-            None => data,
-        };
-        match first_line(&data) {
-            FirstLine::Boundary(boundary) => self.source = Some(channel.multipart(boundary)),
-            FirstLine::None => self.source = Some(channel.bytes()),
-            FirstLine::Unfinished => {
-                self.first = Some(data);
-                return None;
-            }
-        }
+        let (container, data) = self.beginning.read(data)?;
+        self.source = Some(container.source(publisher.channel()));
         Some(data)
     }
-}
 
-/// Whether a body begins with a line that separates parts, as ffmpeg writes it without saying so in a header.
-#[derive(Debug, PartialEq, Eq)]
-enum FirstLine<'a> {
-    Boundary(&'a str),
-    Unfinished,
-    None,
-}
-
-fn first_line(data: &[u8]) -> FirstLine<'_> {
-    /// RFC 2046 allows 70 characters.
-    const LINE_BYTES_MAX: usize = 76;
-    let start = data
-        .strip_prefix(b"\r\n")
-        .unwrap_or(if data == b"\r" { b"" } else { data });
-    if !b"--".starts_with(&start[..start.len().min(2)]) {
-        return FirstLine::None;
+    /// The next bytes, or how the body ended. Cancelling it loses nothing.
+    async fn read(&mut self) -> Result<Bytes, Ended> {
+        loop {
+            let frame = self.body.frame().await;
+            match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
+                Some(Ok(Ok(data))) => {
+                    self.bytes += data.len() as u64;
+                    return Ok(data);
+                }
+                // Trailers say nothing of the media.
+                Some(Ok(Err(_))) => {}
+                Some(Err(_)) if self.until_closed => return Err(Ended::Whole),
+                Some(Err(error)) => return Err(Ended::Broken(error.to_string())),
+                None => return Err(Ended::Whole),
+            }
+        }
     }
-    let Some(end) = start.iter().position(|byte| *byte == b'\n') else {
-        return if start.len() < LINE_BYTES_MAX {
-            FirstLine::Unfinished
-        } else {
-            FirstLine::None
-        };
-    };
-    let line = start[..end].strip_suffix(b"\r").unwrap_or(&start[..end]);
-    let boundary = line
-        .strip_prefix(b"--")
-        .and_then(|line| std::str::from_utf8(line).ok());
-    boundary
-        .filter(|boundary| !boundary.is_empty())
-        .map_or(FirstLine::None, FirstLine::Boundary)
-}
-
-/// The boundary of a multipart body.
-fn boundary(headers: &HeaderMap) -> Option<String> {
-    let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let (kind, parameters) = content_type.split_once(';')?;
-    if !kind.trim().to_ascii_lowercase().starts_with("multipart/") {
-        return None;
-    }
-    let boundary = parameters.split(';').find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("boundary")
-            .then(|| value.trim().trim_matches('"'))
-    })?;
-    // Some write the two hyphens of the line into the header.
-    let boundary = boundary.strip_prefix("--").unwrap_or(boundary);
-    (!boundary.is_empty()).then(|| boundary.to_owned())
 }
 
 /// The token that a request shows: as Bearer, or as the password of Basic.
@@ -318,6 +364,14 @@ impl Ended {
             }
             Self::Whole => "the body had no whole frame of WebM, Matroska, fragmented MP4 or JPEG",
             Self::Broken(reason) => reason,
+            Self::Unproved => {
+                let max = PROOF_BYTES_MAX >> 20;
+                let sentence = format!(
+                    "there was no whole frame in the first {max} MiB, and the stream goes on without this body"
+                );
+                return say(StatusCode::UNPROCESSABLE_ENTITY, &sentence);
+            }
+            Self::Denied(refusal) => return refuse(*refusal),
             Self::Refused(error) => {
                 let status = match error {
                     SourceError::Replaced => StatusCode::CONFLICT,
@@ -361,29 +415,5 @@ mod tests {
         for wrong in ["secret", "Basic ???", "Digest a=b", "Basic c291cmNl"] {
             assert!(of(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn the_boundary_stands_in_the_header_or_in_the_first_line() {
-        let of = |value| boundary(&headers(CONTENT_TYPE, value));
-        let named = Some("ffmpeg".to_owned());
-        assert_eq!(of("multipart/x-mixed-replace;boundary=ffmpeg"), named);
-        assert_eq!(
-            of("Multipart/Mixed; charset=x; Boundary=\"--ffmpeg\""),
-            named
-        );
-        assert_eq!(of("video/webm"), None);
-        assert_eq!(
-            first_line(b"--ffmpeg\r\nContent"),
-            FirstLine::Boundary("ffmpeg")
-        );
-        assert_eq!(
-            first_line(b"\r\n--ffmpeg\r\n"),
-            FirstLine::Boundary("ffmpeg")
-        );
-        assert_eq!(first_line(b"-"), FirstLine::Unfinished);
-        assert_eq!(first_line(b"--ffm"), FirstLine::Unfinished);
-        assert_eq!(first_line(b"\x1a\x45"), FirstLine::None);
-        assert_eq!(first_line(b"--\r\n"), FirstLine::None);
     }
 }
