@@ -7,6 +7,7 @@ import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Server } from '../streamhub/node.mjs';
+import { Native } from './native.mjs';
 import { Get, live, pictures, pieces, plays, probe, Put, put, recording, tidy } from './peers.mjs';
 
 const run = promisify(execFile);
@@ -342,6 +343,37 @@ test('an Icecast source of the old kind has its answer before it sends', async (
   await viewer.received();
   socket.end(bytes.subarray(bytes.length / 2));
   await plays(await viewer.ended, bytes);
+});
+
+test('the operator sees what each viewer of every door was given, and nobody else does', async () => {
+  const publisher = await half('listed', bearer('mine'));
+  const webm = await Get.open(server, '/live/listed.webm');
+  await webm.received();
+  const bob = await server.viewer('listed', 'bob');
+  const native = await Native.watch(server, 'listed');
+  await native.got(1);
+  const list = async (headers = {}) => fetch(`${server.url}/streams/listed/viewers`, { headers });
+  const viewers = async () => (await (await list()).json()).viewers;
+  for (const piece of publisher.rest.slice(0, -3)) await publisher.request.write(piece);
+  publisher.rest = publisher.rest.slice(-3);
+  await native.got(60);
+  await server.until(async () => (await viewers()).every((viewer) => viewer.delivered > 20));
+  const answer = await (await list()).json();
+  assert.deepEqual([answer.streamKey, answer.total], ['listed', 3]);
+  const by = Object.fromEntries(answer.viewers.map((viewer) => [viewer.door, viewer]));
+  assert.deepEqual(Object.keys(by).sort(), ['Socket.IO', 'WebM', 'the native door']);
+  assert.equal(by['Socket.IO'].name, 'bob');
+  assert.ok(answer.viewers.every(({ receiving, skipped, lags }) => receiving === 'all' && skipped === 0 && lags === 0), JSON.stringify(answer));
+  for (const headers of [{ 'X-Forwarded-For': '192.0.2.7' }, { Forwarded: 'for=192.0.2.7' }]) {
+    const refused = await list(headers);
+    assert.equal(refused.status, 403);
+    assert.match(await refused.text(), /^viewers are listed for who asks on the server itself/);
+  }
+  assert.equal((await fetch(`${server.url}/streams/nothing/viewers`)).status, 404);
+  bob.emit('stream:leave', { streamKey: 'listed' });
+  await server.until(async () => (await viewers()).length === 2);
+  await finish(publisher);
+  await webm.ended;
 });
 
 test('a publisher that is replaced or ended hears of it, also while it sends nothing', async () => {

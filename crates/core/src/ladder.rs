@@ -97,6 +97,11 @@ impl Ladder {
         self.rung == Rung::All
     }
 
+    /// What the viewer is given, as it was at the last look.
+    pub fn last(&self) -> Rung {
+        self.rung
+    }
+
     /// What the viewer is given at `now`.
     pub fn rung(&mut self, now: Instant) -> Rung {
         let quiet = self

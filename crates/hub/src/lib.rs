@@ -11,6 +11,7 @@ pub mod distributor;
 pub mod feed;
 pub mod stream;
 mod sync;
+pub mod tally;
 
 pub use distributor::Distributor;
 pub use stream::{Audience, Stream};

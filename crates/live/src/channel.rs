@@ -11,6 +11,7 @@ use crate::source::{Encoder, Source};
 use crate::watching::Watching;
 use abanico_core::ladder::{self, Ladder};
 use abanico_hub::feed::Counts;
+use abanico_hub::tally::Tallies;
 use abanico_media::frame::{Codec, Frame, Track};
 use abanico_media::ingest::{self, Timeline};
 use bytes::Bytes;
@@ -32,6 +33,7 @@ struct Shared {
     began: Instant,
     ladder: ladder::Policy,
     watching: AtomicUsize,
+    tallies: Tallies,
     aside: Aside,
     tracks: watch::Sender<Arc<[Track]>>,
     /// Counts how often the publisher was asked for a keyframe.
@@ -100,6 +102,7 @@ impl Channel {
             began: now(),
             ladder: pool.bounds.ladder,
             watching: AtomicUsize::new(0),
+            tallies: Tallies::default(),
             aside: Aside::default(),
             tracks: watch::Sender::new(Arc::default()),
             asked: watch::Sender::new(0),
@@ -162,6 +165,11 @@ impl Channel {
     /// How many watch, in all formats together.
     pub fn watching(&self) -> usize {
         self.0.watching.load(Ordering::Relaxed)
+    }
+
+    /// What each viewer was given. Who carries the stream to viewers past this channel lists them here, too.
+    pub fn tallies(&self) -> &Tallies {
+        &self.0.tallies
     }
 
     /// What became of the packets, for all viewers together, those that are gone too.

@@ -10,6 +10,7 @@ use crate::packager::{Format, Unsuitable};
 use crate::packet::{Content, Packet};
 use abanico_core::ladder::{Ladder, Rung};
 use abanico_hub::feed::{Cursor, Next, Outlet};
+use abanico_hub::tally::Tally;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
@@ -59,6 +60,8 @@ struct Had {
     delivered: u64,
     skipped: u64,
     lags: u64,
+    /// The same for others to see, of whom counts.
+    tally: Option<Tally>,
 }
 
 /// Where it stands.
@@ -87,6 +90,10 @@ impl Watching {
         next: Option<u64>,
         ladder: Ladder,
     ) -> Self {
+        let feed = cursor.feed().clone();
+        let tally = channel
+            .tallies()
+            .open(format.name(), String::new(), move || feed.head());
         Self {
             channel,
             format,
@@ -106,6 +113,7 @@ impl Watching {
                 delivered: 0,
                 skipped: 0,
                 lags: 0,
+                tally: Some(tally),
             },
             told: false,
         }
@@ -115,6 +123,7 @@ impl Watching {
     #[must_use]
     pub fn uncounted(mut self) -> Self {
         self.had.counts = false;
+        self.had.tally = None;
         self
     }
 
@@ -125,6 +134,14 @@ impl Watching {
 
     /// What comes next; `None` when the stream has ended.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        let polled = self.poll_item(cx);
+        if polled.is_ready() {
+            self.note_figures();
+        }
+        polled
+    }
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
         loop {
             let found = match self.place {
                 Place::Resuming => self.read_lead(),
@@ -187,7 +204,11 @@ impl Watching {
         }
         let before = self.cursor.place();
         let lent = self.cursor.lend(outlet);
-        if !lent {
+        if lent {
+            if let Some(tally) = &self.had.tally {
+                tally.lent(before);
+            }
+        } else {
             // A courier may have been quicker.
             self.has_read(before);
         }
@@ -199,6 +220,20 @@ impl Watching {
         let before = self.cursor.place();
         self.cursor.returned(place);
         self.has_read(before);
+        self.note_figures();
+    }
+
+    fn note_figures(&self) {
+        let Had {
+            delivered,
+            skipped,
+            lags,
+            tally,
+            ..
+        } = &self.had;
+        if let Some(tally) = tally {
+            tally.note(*delivered, *skipped, *lags, self.ladder.last());
+        }
     }
 
     /// A courier has brought everything from `before` to the cursor's place.

@@ -15,6 +15,7 @@ mod icecast;
 mod listener;
 mod logs;
 mod open_files;
+mod operator;
 mod reserves;
 mod routes;
 mod shutdown;

@@ -4,6 +4,8 @@
 
 use crate::assets;
 use crate::doors::{self, Doors};
+use crate::operator::is_operator;
+use abanico_socketio::PeerAddr;
 use abanico_streamhub::StreamHub;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -25,6 +27,7 @@ pub(crate) fn router(streamhub: StreamHub, doors: Doors) -> Router {
         .route("/health", get(health))
         .route("/streams", get(streams))
         .route("/streams/{key}/poster", get(poster))
+        .route("/streams/{key}/viewers", get(viewers))
         .route("/live/{name}", any(doors::live))
         .route("/whip/{key}", any(doors::whip))
         .route("/whip/{key}/{session}", any(doors::whip_session))
@@ -79,6 +82,24 @@ async fn poster(State(streamhub): State<StreamHub>, Path(key): Path<String>) -> 
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (headers, bytes).into_response()
+}
+
+/// The viewers one by one, for the operator: who watches is nobody else's business.
+async fn viewers(
+    State(streamhub): State<StreamHub>,
+    Path(key): Path<String>,
+    peer: Option<Extension<PeerAddr>>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    const FOR_THE_OPERATOR: &str = "viewers are listed for who asks on the server itself, at a loopback address and by no proxy\n";
+    let uncached = [(CACHE_CONTROL, "no-store")];
+    if !is_operator(peer.map(|Extension(PeerAddr(peer))| peer), &headers) {
+        return (StatusCode::FORBIDDEN, uncached, FOR_THE_OPERATOR).into_response();
+    }
+    match streamhub.watchers(&key) {
+        Some(watchers) => (uncached, Json(watchers)).into_response(),
+        None => (StatusCode::NOT_FOUND, uncached, "there is no such stream\n").into_response(),
+    }
 }
 
 async fn socketio(State(streamhub): State<StreamHub>, request: Request) -> Response<Body> {

@@ -24,9 +24,11 @@ mod stage;
 pub mod store;
 pub mod time;
 mod viewer;
+mod watchers;
 mod wire;
 
 pub use config::{Config, IceServer, Limits, PeerToPeer, Rates};
+pub use watchers::{Watcher, Watchers};
 pub use wire::{Distribution, Health, ListedStream, StreamDetail, UserCounts};
 
 use crate::dialect::Dialect;

@@ -123,7 +123,7 @@ impl Shared {
                     }
                     return;
                 }
-                if !self.admit(room, stream, viewer) || again {
+                if !self.admit(room, stream, viewer, &name) || again {
                     return;
                 }
                 if telling == Telling::Named {
@@ -201,7 +201,13 @@ impl Shared {
     }
 
     /// Shows a viewer the stream: the backlog, then that it has joined, then all that comes. False if it is gone.
-    fn admit(&self, room: &SharedRoom, stream: &Stream<Packet>, viewer: SessionId) -> bool {
+    fn admit(
+        &self,
+        room: &SharedRoom,
+        stream: &Stream<Packet>,
+        viewer: SessionId,
+        name: &str,
+    ) -> bool {
         let Some(peer) = self.peer(viewer) else {
             return false;
         };
@@ -232,6 +238,7 @@ impl Shared {
         if !stream.is_publisher(viewer) {
             let feed = ViewerFeed::new(
                 room.clone(),
+                name.to_owned(),
                 stream.feed().cursor(),
                 hold,
                 self.limits.ladder,

@@ -9,8 +9,10 @@
 use crate::names::from_server;
 use crate::relay::{Content, Hold, Packet, Resume};
 use crate::room::SharedRoom;
+use crate::watchers::receiving;
 use abanico_core::ladder::{Ladder, Policy, Rung};
 use abanico_hub::feed::{self, Cursor, Next};
+use abanico_hub::tally::Tally;
 use abanico_socketio::{self as socketio, Feed, Message};
 use bytes::Bytes;
 use std::task::{Context, Poll, ready};
@@ -29,6 +31,8 @@ pub(crate) struct ViewerFeed {
     next: Option<Message>,
     since: Instant,
     lags: u64,
+    /// What it had, for others to see.
+    tally: Tally,
 }
 
 #[derive(Clone, Copy)]
@@ -42,15 +46,21 @@ enum State {
 }
 
 impl ViewerFeed {
-    /// A viewer that begins at the head of the feed. Called with the room's relay locked by the caller, who has sent the
+    /// A viewer of this name that begins at the head of the feed. Called with the room's relay locked by the caller, who has sent the
     /// backlog if there was one: `hold` says what the viewer has then.
     pub(crate) fn new(
         room: SharedRoom,
+        name: String,
         cursor: Cursor<Packet>,
         hold: Option<Hold>,
         policy: Policy,
     ) -> Self {
         let state = hold.map_or(State::Entering, State::Playing);
+        let feed = cursor.feed().clone();
+        let tally = room
+            .channel
+            .tallies()
+            .open("Socket.IO", name, move || feed.head());
         Self {
             room,
             cursor,
@@ -60,6 +70,7 @@ impl ViewerFeed {
             next: None,
             since: Instant::now(),
             lags: 0,
+            tally,
         }
     }
 
@@ -179,11 +190,7 @@ impl ViewerFeed {
 
     /// Tells the viewer what it missed and what it is given now.
     fn told(&mut self, frames: u64, rung: Rung) -> Message {
-        let receiving = match rung {
-            Rung::All => "all",
-            Rung::Keyframes => "keyframes",
-            Rung::Stills => "stills",
-        };
+        let receiving = receiving(rung);
         let frames = frames + std::mem::take(&mut self.untold);
         let key = self.room.key.as_str();
         let told =
@@ -242,6 +249,42 @@ impl Drop for ViewerFeed {
 
 impl Feed for ViewerFeed {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let polled = self.poll_message(cx);
+        if polled.is_ready() {
+            self.note_figures();
+        }
+        polled
+    }
+
+    fn lend(&mut self, outlet: &socketio::Outlet) -> bool {
+        // To put packets there as they are is right only for a viewer that is given everything.
+        let may_lend = matches!(self.state, State::Playing(_))
+            && self.ladder.gives_all()
+            && self.next.is_none();
+        if !may_lend {
+            return false;
+        }
+        let before = self.cursor.place();
+        let lent = self.cursor.lend(&Direct(outlet.clone()));
+        if lent {
+            self.tally.lent(before);
+        } else {
+            // A courier may have been quicker.
+            self.has_read(before);
+        }
+        lent
+    }
+
+    fn returned(&mut self, place: u64) {
+        let before = self.cursor.place();
+        self.cursor.returned(place);
+        self.has_read(before);
+        self.note_figures();
+    }
+}
+
+impl ViewerFeed {
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         loop {
             if let Some(message) = self.next.take() {
                 return Poll::Ready(Some(message));
@@ -258,31 +301,12 @@ impl Feed for ViewerFeed {
         }
     }
 
-    fn lend(&mut self, outlet: &socketio::Outlet) -> bool {
-        // To put packets there as they are is right only for a viewer that is given everything.
-        let may_lend = matches!(self.state, State::Playing(_))
-            && self.ladder.gives_all()
-            && self.next.is_none();
-        if !may_lend {
-            return false;
-        }
-        let before = self.cursor.place();
-        let lent = self.cursor.lend(&Direct(outlet.clone()));
-        if !lent {
-            // A courier may have been quicker.
-            self.has_read(before);
-        }
-        lent
+    fn note_figures(&self) {
+        let counts = self.cursor.counts();
+        self.tally
+            .note(counts.read, counts.skipped, self.lags, self.ladder.last());
     }
 
-    fn returned(&mut self, place: u64) {
-        let before = self.cursor.place();
-        self.cursor.returned(place);
-        self.has_read(before);
-    }
-}
-
-impl ViewerFeed {
     /// A courier has brought everything from `before` to the cursor's place.
     fn has_read(&mut self, before: u64) {
         let place = self.cursor.place();
