@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Server } from '../streamhub/node.mjs';
 import { h264, Native, vp8 } from './native.mjs';
-import { Get, live, pictures, pieces, Put, recording, tidy } from './peers.mjs';
+import { Get, live, pictures, pieces, probe, Put, recording, tidy, unpacked } from './peers.mjs';
 
 const run = promisify(execFile);
 
@@ -19,6 +19,9 @@ before(async () => {
   const publisher = await Native.publish(server, 'innocent');
   publisher.say({ type: 'tracks', tracks: [{ track: 0, kind: 'video', codec: 'vp8', width: 160, height: 120 }] });
   innocent = { publisher, viewer: await watch('innocent'), frames: await vp8(20), rounds: 0 };
+  await sendInnocent();
+  // It begins with the newest group, which is the second half of what was sent.
+  innocent.get = await Get.open(server, '/live/innocent.webm');
 });
 after(async () => {
   await server.stop();
@@ -33,12 +36,21 @@ async function watch(key) {
   return viewer;
 }
 
-/** The other stream goes on, and lacks nothing. */
-async function nobodyElseNotices() {
+async function sendInnocent() {
   const { publisher, viewer, frames } = innocent;
   publisher.send(frames, innocent.rounds++ * frames.length * 33_333);
   await viewer.got(innocent.rounds * frames.length);
+}
+
+/** The other stream goes on, and its viewers lack nothing: all that the one over HTTP was given can be decoded. */
+async function nobodyElseNotices() {
+  const { viewer, get, frames } = innocent;
+  await sendInnocent();
   assert.deepEqual(viewer.frames.map((frame) => frame.sequence), viewer.frames.map((_, n) => n));
+  const sent = innocent.rounds * frames.length - frames.length / 2;
+  await server.until(async () => (await probe(get.soFar())).packets >= sent);
+  const played = await probe(get.soFar());
+  assert.deepEqual([played.complaints, played.first, played.packets, played.frames], ['', 'K', sent, sent]);
 }
 
 /** The server's memory in kB. */
@@ -105,7 +117,10 @@ for (const kind of ['WebM VP8', 'WebM AV1', 'Matroska H.264', 'JPEG in a row']) 
     await viewer.got(1);
     const door = { 'WebM VP8': 'webm', 'WebM AV1': 'webm', 'Matroska H.264': 'mp4', 'JPEG in a row': 'mjpeg' }[kind];
     const get = await Get.open(server, `/live/${key}.${door}`);
+    await get.received();
     await request.write(bytes.subarray(bytes.length / 2));
+    await viewer.until(() => shown(viewer).some((payload) => payload.equals(reference.at(-1))), 'all of it was shown');
+    const before = await unpacked(get.soFar(), door);
     await doesNotGrow(async () => {
       for (const broken of damaged(bytes, 30, dice(11))) await request.write(broken);
     });
@@ -119,8 +134,10 @@ for (const kind of ['WebM VP8', 'WebM AV1', 'Matroska H.264', 'JPEG in a row']) 
     assert.ok(isShown, 'what is whole again is shown');
     assert.equal((await request.end()).status, 200);
     await viewer.ended();
-    // The HTTP viewer was there to the end, too, unless the damage looked like another codec.
-    assert.ok((await get.ended).length > 0);
+    // The HTTP viewer was there to the end, too, and whatever was in the frames, what they are packed in is in order.
+    const all = await unpacked(await get.ended, door);
+    assert.deepEqual([before.complaints, all.complaints], ['', '']);
+    assert.ok(before.packets > 10 && all.packets >= before.packets + 10, `${before.packets} pictures, then ${all.packets}`);
     await nobodyElseNotices();
   });
 }

@@ -123,19 +123,24 @@ export class Get {
     const response = await fetch(server.url + path);
     Object.assign(get, { response, status: response.status, type: response.headers.get('content-type') });
     get.ended = (async () => {
-      const parts = [];
       for await (const part of response.body ?? []) {
-        parts.push(part);
+        get.#parts.push(part);
         get.#count(part.length);
       }
-      return Buffer.concat(parts);
+      return get.soFar();
     })();
     get.ended.catch(() => {});
     return get;
   }
 
+  #parts = [];
   #received = 0;
   #awaited = [];
+
+  /** All that has come. */
+  soFar() {
+    return Buffer.concat(this.#parts);
+  }
 
   #count(length) {
     this.#received += length;
@@ -180,6 +185,27 @@ export async function probe(bytes, format) {
     from: Number(video[0]?.pts_time),
     packets: video.length,
   };
+}
+
+/**
+ * What a player finds in an answer of a door without looking into its frames: what it complains of, and how many pictures
+ * there are. Copied to nowhere, they must also be in order.
+ */
+export async function unpacked(bytes, door) {
+  if (door === 'mjpeg') {
+    // ffmpeg complains of any body of pictures that ends; here every byte must belong to a part.
+    const found = pictures(bytes);
+    const around = 'Content-Type: image/jpeg\r\nContent-Length: \r\n\r\n\r\n--abanico\r\n'.length;
+    const parts = found.reduce((sum, picture) => sum + around + String(picture.length).length + picture.length, 0);
+    const rest = bytes.length - '--abanico\r\n'.length - parts;
+    return { complaints: rest ? `${rest} bytes are in no part` : '', packets: found.length };
+  }
+  const copy = [...quiet, '-i', 'pipe:0', '-map', '0:v:0', '-c', 'copy', '-f', 'null', '-progress', 'pipe:1', '-'];
+  const copying = run('ffmpeg', copy, { maxBuffer: 64 << 20 });
+  copying.child.stdin.on('error', () => {});
+  copying.child.stdin.end(bytes);
+  const { stdout, stderr } = await copying;
+  return { complaints: stderr, packets: Number(stdout.match(/frame=\s*(\d+)(?![^]*frame=)/)?.[1] ?? 0) };
 }
 
 /** How many pictures of a recording are shown at `from` or later. */
