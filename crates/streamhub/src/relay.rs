@@ -5,6 +5,9 @@
 //!
 //! Invariant: nobody is sent a part of a recording without an init segment and a keyframe before it, unless it has them.
 
+mod encoding;
+mod giving;
+
 use crate::bridge::Bridge;
 use crate::config::Limits;
 use crate::joinable::Joinable;
@@ -16,7 +19,8 @@ use abanico_core::key::StreamKey;
 use abanico_live::Channel;
 use abanico_media::sniff::{Kind, sniff};
 use abanico_socketio::Message;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use encoding::{encode, frame_json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -263,143 +267,6 @@ impl Relay {
         }
     }
 
-    /// What a viewer that joins now is shown first: a `stream:buffer`. `None` when there is nothing recent.
-    pub(crate) fn backlog(&mut self, now: Instant) -> Option<Message> {
-        let newest_at = self.newest_at?;
-        if now.saturating_duration_since(newest_at) > self.limits.backlog_for {
-            return None;
-        }
-        if self.encoded.is_none() {
-            let (data, stamps) = match &self.media {
-                Media::Nothing => return None,
-                Media::Whole(newest) => (newest.data.clone(), newest.stamps),
-                Media::Recording(recording) => {
-                    let pieces = recording.joinable.join()?;
-                    (
-                        Data::in_form(&recording.form, joined(pieces)),
-                        recording.stamps,
-                    )
-                }
-            };
-            let (key, frame) = (self.key.as_str(), frame_json(&self.key, &data, stamps));
-            let arguments = format!(r#"{{"streamKey":"{key}","frames":[{frame}]}}"#);
-            self.encoded = Some(encode(from_server::STREAM_BUFFER, &arguments, &data));
-        }
-        self.encoded.clone()
-    }
-
-    /// The hold of a viewer that was sent everything up to now.
-    pub(crate) fn hold(&self) -> Hold {
-        match &self.media {
-            Media::Recording(recording) => Hold(recording.inits),
-            Media::Nothing | Media::Whole(_) => Hold(0),
-        }
-    }
-
-    /// Whether a viewer may begin with whatever comes next, without a backlog.
-    pub(crate) fn begins_anywhere(&self) -> bool {
-        !matches!(self.media, Media::Recording(_))
-    }
-
-    /// A `stream:data` with which a viewer of a recording that has nothing can begin.
-    pub(crate) fn beginning(&self) -> Option<Message> {
-        let Media::Recording(recording) = &self.media else {
-            return None;
-        };
-        Some(self.piece(recording, joined(recording.joinable.join()?)))
-    }
-
-    /// Where in the feed the newest group begins; of pictures the newest one is always newer.
-    pub(crate) fn group_place(&self) -> u64 {
-        match &self.media {
-            Media::Recording(recording) => recording.group_place,
-            Media::Nothing | Media::Whole(_) => u64::MAX,
-        }
-    }
-
-    /// Whether a viewer that stands at `place` has something newer to go to.
-    pub(crate) fn is_newer(&self, place: u64) -> bool {
-        self.group_place() > place
-    }
-
-    /// How a viewer goes on that has fallen behind in a feed whose newest packet is before `head`. `rest` are the bytes
-    /// from its place to the end of the element that it was cut off in, or `None` if they are lost. `keyframe_alone` is
-    /// for a viewer that cannot take more than that.
-    pub(crate) fn resume(
-        &self,
-        head: u64,
-        hold: Hold,
-        rest: Option<Vec<Bytes>>,
-        keyframe_alone: bool,
-    ) -> Resume {
-        let Media::Recording(recording) = &self.media else {
-            return Resume::At(head.saturating_sub(1));
-        };
-        let whole = rest.is_some();
-        let mut pieces = rest.unwrap_or_default();
-        let Some(group) = recording.group(hold, whole, keyframe_alone) else {
-            return Resume::ReadOn;
-        };
-        pieces.extend(group);
-        Resume::With(self.piece(recording, joined(pieces)), head)
-    }
-
-    /// The newest keyframe, or the newest group, for a viewer of a recording that stands at an element's end.
-    pub(crate) fn restart(&self, hold: Hold, keyframe_alone: bool) -> Option<Message> {
-        let Media::Recording(recording) = &self.media else {
-            return None;
-        };
-        let pieces = recording.group(hold, true, keyframe_alone)?;
-        Some(self.piece(recording, joined(pieces)))
-    }
-
-    /// The newest picture, if the stream is one of pictures.
-    pub(crate) fn picture(&self) -> Option<(&'static str, Bytes)> {
-        let Media::Whole(Newest {
-            data,
-            kind: Some(kind),
-            ..
-        }) = &self.media
-        else {
-            return None;
-        };
-        if !kind.is_picture() {
-            return None;
-        }
-        Some((kind.mime(), data.bytes(&data.form()?)?))
-    }
-
-    /// Why nobody but Socket.IO viewers can be given it, if that is so.
-    pub(crate) fn unshowable(&self) -> Option<&'static str> {
-        let Media::Whole(newest) = &self.media else {
-            return None;
-        };
-        match newest.kind {
-            Some(Kind::Jpeg | Kind::WebM | Kind::Mp4) => None,
-            Some(Kind::Png) => Some(
-                "this stream is PNG pictures, which can be had over Socket.IO and as .jpg only",
-            ),
-            Some(Kind::WebP) => Some(
-                "this stream is WebP pictures, which can be had over Socket.IO and as .jpg only",
-            ),
-            Some(Kind::Unknown) | None => Some(
-                "this stream is nothing that this server knows; it can be had over Socket.IO only",
-            ),
-        }
-    }
-
-    /// What the stream carries, in one word for a list.
-    pub(crate) fn kind_name(&self) -> Option<&'static str> {
-        match &self.media {
-            Media::Nothing => None,
-            Media::Recording(recording) => Some(recording.joinable.name()),
-            Media::Whole(newest) => Some(match newest.kind {
-                Some(kind) if kind.is_picture() => "picture",
-                Some(_) | None => "opaque",
-            }),
-        }
-    }
-
     /// Encodes a frame for the viewers.
     pub(crate) fn parcel(&self, taken: Taken) -> Packet {
         let frame = frame_json(&self.key, &taken.data, taken.stamps);
@@ -408,15 +275,6 @@ impl Relay {
             message,
             content: taken.content,
         })
-    }
-
-    fn piece(&self, recording: &Recording, bytes: Bytes) -> Message {
-        let data = Data::in_form(&recording.form, bytes);
-        encode(
-            from_server::STREAM_DATA,
-            &frame_json(&self.key, &data, recording.stamps),
-            &data,
-        )
     }
 
     /// Whether a frame is a piece of a recording.
@@ -457,23 +315,6 @@ impl Relay {
     }
 }
 
-impl Recording {
-    /// The newest group, or its keyframe alone, with the init segment if the viewer does not hold it or was left inside
-    /// an element.
-    fn group(&self, hold: Hold, at_boundary: bool, keyframe_alone: bool) -> Option<Vec<Bytes>> {
-        let group = if keyframe_alone {
-            self.joinable.keyframe()
-        } else {
-            self.joinable.rejoin()
-        }?;
-        if at_boundary && hold == Hold(self.inits) {
-            return Some(group);
-        }
-        let init = self.joinable.init_segment()?;
-        Some(std::iter::once(init).chain(group).collect())
-    }
-}
-
 impl Taken {
     /// Bytes that it weighs in the feed.
     pub(crate) fn len(&self) -> usize {
@@ -488,27 +329,4 @@ fn recognise(first: &[u8]) -> Option<Kind> {
         return Some(Kind::WebM);
     }
     sniff(first).filter(|kind| *kind != Kind::Unknown)
-}
-
-fn joined(pieces: Vec<Bytes>) -> Bytes {
-    let mut all = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    for piece in pieces {
-        all.extend_from_slice(&piece);
-    }
-    all.freeze()
-}
-
-fn frame_json(key: &StreamKey, data: &Data, stamps: Stamps) -> String {
-    let (key, data, received) = (key.as_str(), &data.json, stamps.received.millis());
-    match stamps.captured {
-        Some(captured) => format!(
-            r#"{{"streamKey":"{key}","data":{data},"timestamp":{received},"capturedAt":{captured}}}"#
-        ),
-        None => format!(r#"{{"streamKey":"{key}","data":{data},"timestamp":{received}}}"#),
-    }
-}
-
-fn encode(event: &str, arguments: &str, data: &Data) -> Message {
-    Message::raw(event, arguments, data.attachments.clone())
-        .expect("our event names are not reserved")
 }
