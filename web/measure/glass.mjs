@@ -1,14 +1,15 @@
 // From glass to glass: how old a picture is when the viewer's page shows it. Not part of the tests: it needs a quiet
 // machine and the better part of a minute for each path.
 //
-//   node web/measure/glass.mjs [--path webcodecs|mse|socketio|p2p[,…]] [--painter page|worker] [--size 640x480] [--fps 30]
+//   node web/measure/glass.mjs [--path webcodecs|mse|socketio|p2p|document-1|document-2[,…]] [--painter page|worker] [--size 640x480] [--fps 30]
 //     [--mode live|low-delay|production|demo|jpeg] [--seconds 20] [--jitter 0-80] [--steal] [--server http://…]
 //
 // A publisher's page and a viewer's page of one browser, in two processes with one clock. The camera paints the time into
 // the picture as blocks; an eye in the viewer's page reads it back at each animation frame from the element that is shown.
 // What is not in it: camera, monitor, network. ABANICO_BIN names the server's binary, ABANICO_CHROMIUM the browser.
 //
-// `--path p2p` is WebRTC between two bare pages, to compare with; several paths are measured one after the other. `--mode
+// `--path p2p` is WebRTC between two bare pages, to compare with; `document-1` and `document-2` are the design document's own
+// clients (document.mjs), option 1 with the document's viewer, option 2 with our player as it comes. Several paths are measured one after the other. `--mode
 // jpeg` is pictures at the full rate over the native door. `--jitter` holds back what the viewer is sent, each lot for so
 // many milliseconds, in order. `--steal` keeps one core busy. How busy everything else on the machine was is told as
 // `others`, in per cent of one core.
@@ -19,6 +20,7 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { openPage, prefer, startBrowser, startServer, untilState } from '../e2e/house.mjs';
 import { call, publishPictures } from './bare.mjs';
+import { publishDocument, watchDocument } from './document.mjs';
 import { watchOthers } from './others.mjs';
 import { eye, paintedCamera } from './probe.mjs';
 
@@ -57,14 +59,13 @@ async function measure(path) {
     if (values.steal) stealCore(house);
     const browser = await startBrowser(house, FLAGS);
     const publisher = await openPage(browser, { bypassCSP: true });
-    const viewer = await openPage(browser);
+    const viewer = await openPage(browser, { bypassCSP: path === 'document-1' });
     await publisher.addInitScript(paintedCamera, { width, height, framesPerSecond });
     await viewer.addInitScript(eye);
     const { port, origin } = values.server ? { origin: values.server } : await startServer(house);
     const near = values.jitter ? await unevenWire(house, port ?? new URL(origin).port, values.jitter) : origin;
-    const told = await (path === 'p2p'
-      ? showCall(publisher, viewer, origin)
-      : show(publisher, viewer, path, origin, near));
+    const way = { p2p: showCall, 'document-1': showPictures, 'document-2': showRecording }[path] ?? show;
+    const told = await way({ publisher, viewer, path, origin, near });
     await viewer.waitForTimeout(WARM_UP_MS);
     await viewer.evaluate(() => {
       window.seen = [];
@@ -81,13 +82,13 @@ async function measure(path) {
 }
 
 /** Our pages, from the streamer's to the viewer's; answers what they say of themselves at the end. */
-async function show(publisher, viewer, path, origin, near) {
+async function show({ publisher, viewer, path, origin, near }) {
   const key = values.mode === 'jpeg' ? await sendPictures(publisher, origin) : await goLive(publisher, origin);
   await prefer(viewer, { native: 'on' });
   await viewer.goto(`${near}/watch/${key}?transport=${path}&painter=${values.painter}`);
   await untilState(viewer, 'playing');
   return async () => {
-    const player = await viewer.locator('abanico-player').evaluate((element) => ({ ...element.dataset }));
+    const player = await playerOf(viewer);
     if (values.mode === 'jpeg') return { player };
     const { way, codec } = await publisher.locator('live-numbers').evaluate((element) => ({ ...element.dataset }));
     return { way, codec, player };
@@ -110,11 +111,31 @@ async function sendPictures(page, origin) {
   return 'glass';
 }
 
-async function showCall(publisher, viewer, origin) {
+async function showCall({ publisher, viewer, origin }) {
   await Promise.all([publisher, viewer].map((page) => page.goto(`${origin}/health`)));
   await call(publisher, viewer, BITS_PER_SECOND[values.size] ?? 5_000_000);
   await viewer.waitForFunction(() => document.querySelector('#bare')?.videoWidth > 0);
   return async () => ({ shown: await viewer.evaluate(() => `${window.bare.videoWidth}x${window.bare.videoHeight}`) });
+}
+
+/** The design document's option 1: its streamer's page and its viewer's. */
+async function showPictures({ publisher, viewer, origin, near }) {
+  await watchDocument(viewer, near, await publishDocument(publisher, origin, 1));
+  return async () => ({
+    shown: await viewer.evaluate(() => `${window.bare.naturalWidth}x${window.bare.naturalHeight}`),
+  });
+}
+
+/** Its option 2 in our player, which chooses its way itself. */
+async function showRecording({ publisher, viewer, origin, near }) {
+  const key = await publishDocument(publisher, origin, 2);
+  await viewer.goto(`${near}/watch/${key}`);
+  await untilState(viewer, 'playing');
+  return async () => ({ player: await playerOf(viewer) });
+}
+
+function playerOf(viewer) {
+  return viewer.locator('abanico-player').evaluate((element) => ({ ...element.dataset }));
 }
 
 /** Answers the origin at which the server is reached over an uneven wire. */

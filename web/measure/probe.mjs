@@ -95,6 +95,8 @@ export function eye() {
     const player = document.querySelector('abanico-player')?.shadowRoot;
     const surface = player?.querySelector('.surface > *') ?? document.querySelector('#bare');
     if (surface instanceof HTMLCanvasElement) look(surface, surface.width, surface.height, performance.now());
+    else if (surface instanceof HTMLImageElement)
+      look(surface, surface.naturalWidth, surface.naturalHeight, performance.now());
     else if (surface && surface !== watched) {
       watched = surface;
       const next = (now, { presentedFrames }) => {
