@@ -2,10 +2,15 @@
 // The table is in docs/formats.md.
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import { Server, settled } from '../streamhub/node.mjs';
 import { h264, Native, vp8 } from './native.mjs';
 import { framesFrom, Get, live, pictures, pieces, plays, probe, Put, RECIPES, recording, tidy } from './peers.mjs';
+
+const run = promisify(execFile);
 
 let server;
 before(async () => {
@@ -158,6 +163,92 @@ for (const [door, publish] of Object.entries(DOORS)) {
       });
     });
   }
+}
+
+/** What is passed on over Socket.IO and has no frames: how it is made, and what is said of it. */
+const OPAQUE = {
+  'PNG pictures': {
+    make: () => still('png'),
+    words: 'this stream is PNG pictures, which can be had over Socket.IO and as .jpg only',
+    image: 'image/png',
+  },
+  'WebP pictures': {
+    make: () => still('libwebp'),
+    words: 'this stream is WebP pictures, which can be had over Socket.IO and as .jpg only',
+    image: 'image/webp',
+  },
+  'anything else': {
+    make: async () => Buffer.from('nothing that anybody here knows'),
+    words: 'this stream is nothing that this server knows; it can be had over Socket.IO only',
+  },
+};
+
+for (const [kind, { make, words, image }] of Object.entries(OPAQUE)) {
+  test(`${kind} published over Socket.IO are passed on as they came and refused elsewhere`, async () => {
+    const data = await make();
+    const ada = await server.publisher();
+    ada.send(data);
+    await ada.barrier();
+    const bob = await server.viewer(ada.key, 'bob');
+    const native = await Native.watch(server, ada.key);
+    for (const ending of ['webm', 'mp4', 'mjpeg']) await refused(await Get.open(server, `/live/${ada.key}.${ending}`), words);
+    const jpg = await Get.open(server, `/live/${ada.key}.jpg`);
+    if (image) {
+      assert.deepEqual([jpg.status, jpg.type], [200, image]);
+      assert.deepEqual(await jpg.ended, data);
+    } else await refused(jpg, 'not one of pictures');
+    ada.send(data);
+    await ada.barrier();
+    ada.emit('stream:end', { streamKey: ada.key });
+    await bob.next('stream:ended');
+    await native.ended();
+    assert.deepEqual(bob.all('stream:buffer').map(({ frames }) => frames[0].data), [data]);
+    assert.deepEqual(bob.all('stream:data').map((frame) => frame.data), [data]);
+    assert.deepEqual(native.frames, []);
+  });
+}
+
+test('the .jpg of a stream that is not one of pictures is its poster, if it has one', async () => {
+  const ada = await server.publisher();
+  for (const piece of pieces(await recording('WebM VP8'), [40_000])) ada.send(piece);
+  await ada.barrier();
+  await refused(await Get.open(server, `/live/${ada.key}.jpg`), 'not one of pictures');
+  const [poster] = pictures(await recording('JPEG'));
+  ada.emit('stream:poster', { streamKey: ada.key, data: poster });
+  await ada.barrier();
+  const jpg = await Get.open(server, `/live/${ada.key}.jpg`);
+  assert.deepEqual([jpg.status, jpg.type], [200, 'image/jpeg']);
+  assert.deepEqual(await jpg.ended, poster);
+  ada.emit('stream:end', { streamKey: ada.key });
+  await ada.next('stream:ended');
+});
+
+test('the table in docs/formats.md has these rows, and says of each cell what is tested here', async () => {
+  const docs = await readFile(new URL('../../docs/formats.md', import.meta.url), 'utf8');
+  const [head, , ...rows] = docs
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+    .map((line) => line.slice(2, -2).split(' | '));
+  assert.deepEqual(head, ['published as', 'Socket.IO', 'native', '`.webm`', '`.mp4`', '`.mjpeg`', '`.jpg`']);
+  const names = rows.map(([name]) => name.replace(/ \+ \w+$/, '').replace(/^JPEG pictures, .*/, 'JPEG'));
+  assert.deepEqual(names.toSorted(), [...Object.keys(TABLE), 'PNG or WebP pictures', 'anything else over Socket.IO'].toSorted());
+  for (const [n, [, , native, ...cells]] of rows.entries()) {
+    const { doors, codec } = TABLE[names[n]] ?? { doors: names[n].startsWith('PNG') ? ['jpg'] : [] };
+    assert.equal(native, codec ? 'plays' : 'nothing');
+    for (const [at, ending] of ['webm', 'mp4', 'mjpeg', 'jpg'].entries()) {
+      const cell = cells[at];
+      if (doors.includes(ending)) assert.equal(cell, 'plays', `${names[n]} as .${ending}`);
+      else assert.match(cell, ending === 'jpg' && codec ? /^406, or the poster$/ : /^406(: |$)/, `${names[n]} as .${ending}`);
+      const named = /^406: (.*)$/.exec(cell)?.[1];
+      if (named) assert.equal(named, codec);
+    }
+  }
+});
+
+/** One picture of the kind that an encoder of ffmpeg makes. */
+async function still(encoder) {
+  const args = ['-loglevel', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=64x64', '-frames:v', '1', '-c:v', encoder, '-f', 'image2pipe', 'pipe:1'];
+  return (await run('ffmpeg', args, { encoding: 'buffer' })).stdout;
 }
 
 async function refused(viewer, words) {
