@@ -1,50 +1,24 @@
 // What ffmpeg publishes with PUT, seen in Chromium: by plain elements, by MediaSource, and by our own page.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { BROWSER_FLAGS, browserPath } from '../../web/e2e/house.mjs';
 import { Server } from '../streamhub/node.mjs';
-import { live, RECIPES } from './peers.mjs';
-
-const { chromium } = createRequire(new URL('../../web/package.json', import.meta.url))('playwright-core');
+import { launchBrowser, openPage } from './chromium.mjs';
+import { publish as publishTo } from './peers.mjs';
 
 let server;
 let browser;
 before(async () => {
   server = await Server.start();
-  browser = await chromium.launch({
-    executablePath: browserPath(),
-    args: [...BROWSER_FLAGS, '--autoplay-policy=no-user-gesture-required'],
-  });
+  browser = await launchBrowser();
 });
 after(async () => {
   await browser?.close();
   await server.stop();
 });
 
-/** A publisher in real time, until the test is over. */
-async function publish(t, kind, key) {
-  const input = ['-re', '-f', 'lavfi', '-i', 'testsrc2=size=320x240:rate=30'];
-  const output = ['-t', '60', '-g', '30', '-flush_packets', '1', '-method', 'PUT', `${server.url}/live/${key}`];
-  const child = spawn('ffmpeg', ['-hide_banner', '-loglevel', 'error', ...input, ...RECIPES[kind], '-cluster_time_limit', '100', ...output]);
-  let said = '';
-  child.stderr.on('data', (text) => (said += text));
-  t.after(async () => {
-    child.kill('SIGKILL');
-    await once(child, 'close');
-  });
-  await live(server, key).catch((error) => Promise.reject(new Error(`${error.message}: ${said}`)));
-}
-
-async function page(t) {
-  const opened = await browser.newPage();
-  t.after(() => opened.close());
-  await opened.goto(`${server.url}/health`);
-  return opened;
-}
+const publish = (t, kind, key) => publishTo(t, server, kind, key);
+const page = (t) => openPage(t, browser, server);
 
 const ELEMENTS = [
   ['WebM VP8', 'webm'],

@@ -240,6 +240,20 @@ export async function tidy() {
   files.clear();
 }
 
+/** ffmpeg as a publisher in real time, until the test is over. */
+export async function publish(t, server, kind, key) {
+  const input = ['-re', '-f', 'lavfi', '-i', 'testsrc2=size=320x240:rate=30'];
+  const output = ['-t', '60', '-g', '30', '-flush_packets', '1', '-method', 'PUT', `${server.url}/live/${key}`];
+  const child = spawn('ffmpeg', [...quiet, ...input, ...RECIPES[kind], '-cluster_time_limit', '100', ...output]);
+  let said = '';
+  child.stderr.on('data', (text) => (said += text));
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await once(child, 'close');
+  });
+  await live(server, key).catch((error) => Promise.reject(new Error(`${error.message}: ${said}`)));
+}
+
 /** Waits until the stream is listed as live, with its media known. */
 export async function live(server, key) {
   await server.until(async () => {

@@ -2,29 +2,22 @@
 // ffmpeg puts in is played by it, and what should be refused is, with a sentence.
 
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
-import { once } from 'node:events';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { BROWSER_FLAGS, browserPath } from '../../web/e2e/house.mjs';
 import { Server } from '../streamhub/node.mjs';
-import { Get, live, probe, RECIPES } from './peers.mjs';
-
-const { chromium } = createRequire(new URL('../../web/package.json', import.meta.url))('playwright-core');
+import { launchBrowser, openPage } from './chromium.mjs';
+import { Get, live, probe, publish as publishTo } from './peers.mjs';
 const LONG = { timeout: 60_000 };
 
 let server;
 let browser;
 before(async () => {
   server = await Server.start();
-  browser = await chromium.launch({
-    executablePath: browserPath(),
-    args: [...BROWSER_FLAGS, '--autoplay-policy=no-user-gesture-required'],
-  });
+  browser = await launchBrowser();
 });
 after(async () => {
   await browser?.close();
@@ -111,26 +104,12 @@ function clients() {
 }
 
 async function page(t, at = server) {
-  const opened = await browser.newPage();
-  t.after(() => opened.close());
-  await opened.goto(`${at.url}/health`);
+  const opened = await openPage(t, browser, at);
   await opened.evaluate(clients);
   return opened;
 }
 
-/** ffmpeg as a publisher in real time, until the test is over. */
-async function publish(t, kind, key, at = server) {
-  const input = ['-re', '-f', 'lavfi', '-i', 'testsrc2=size=320x240:rate=30'];
-  const output = ['-t', '60', '-g', '30', '-flush_packets', '1', '-method', 'PUT', `${at.url}/live/${key}`];
-  const child = spawn('ffmpeg', ['-hide_banner', '-loglevel', 'error', ...input, ...RECIPES[kind], '-cluster_time_limit', '100', ...output]);
-  let said = '';
-  child.stderr.on('data', (text) => (said += text));
-  t.after(async () => {
-    child.kill('SIGKILL');
-    await once(child, 'close');
-  });
-  await live(at, key).catch((error) => Promise.reject(new Error(`${error.message}: ${said}`)));
-}
+const publish = (t, kind, key, at = server) => publishTo(t, at, kind, key);
 
 const post = (path, body, headers = { 'Content-Type': 'application/sdp' }, at = server) =>
   fetch(at.url + path, { method: 'POST', headers, body });
