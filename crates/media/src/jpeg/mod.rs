@@ -6,7 +6,7 @@ pub mod sequence;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::demux::{Event, Init};
 use crate::frame::{Codec, Frame, Track, TrackKind};
@@ -52,6 +52,40 @@ pub fn dimensions(picture: &[u8]) -> Option<Dimensions> {
                 rest = &after[length..];
             }
         }
+    }
+}
+
+/// The bytes that a demuxer was given and has not used, until they break: from then on every call says the same.
+#[derive(Debug)]
+struct Taken<Broken> {
+    held: BytesMut,
+    broken: Option<Broken>,
+}
+
+impl<Broken> Default for Taken<Broken> {
+    fn default() -> Self {
+        Self {
+            held: BytesMut::new(),
+            broken: None,
+        }
+    }
+}
+
+impl<Broken: Clone> Taken<Broken> {
+    fn add(&mut self, chunk: &[u8]) -> Result<(), Broken> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        self.held.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    /// Keeps what came of reading them.
+    fn keep(&mut self, read: Result<(), Broken>) -> Result<(), Broken> {
+        read.inspect_err(|broken| {
+            self.broken = Some(broken.clone());
+            self.held = BytesMut::new();
+        })
     }
 }
 

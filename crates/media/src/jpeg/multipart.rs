@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
-use super::Pictures;
+use super::{Pictures, Taken};
 use crate::demux::Event;
 
 /// What a server says of the body that [`part`] and [`preamble`] write.
@@ -90,10 +90,9 @@ pub struct Demuxer {
     /// The boundary with its two dashes.
     delimiter: Vec<u8>,
     picture_bytes_max: usize,
-    held: BytesMut,
+    taken: Taken<MultipartError>,
     state: State,
     pictures: Pictures,
-    broken: Option<MultipartError>,
 }
 
 #[derive(Debug)]
@@ -120,10 +119,9 @@ impl Demuxer {
         Self {
             delimiter: [b"--", boundary.as_bytes()].concat(),
             picture_bytes_max,
-            held: BytesMut::new(),
+            taken: Taken::default(),
             state: State::Delimiter { passed: 0 },
             pictures: Pictures::default(),
-            broken: None,
         }
     }
 
@@ -139,34 +137,25 @@ impl Demuxer {
         now: Duration,
         out: &mut Vec<Event>,
     ) -> Result<(), MultipartError> {
-        if let Some(broken) = &self.broken {
-            return Err(broken.clone());
+        self.taken.add(chunk)?;
+        let mut read = self.step(now, out);
+        while read == Ok(true) {
+            read = self.step(now, out);
         }
-        self.held.extend_from_slice(chunk);
-        loop {
-            match self.step(now, out) {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
-                Err(error) => {
-                    self.broken = Some(error.clone());
-                    self.held = BytesMut::new();
-                    return Err(error);
-                }
-            }
-        }
+        self.taken.keep(read.map(|_| ()))
     }
 
     /// Makes some way; says whether there may be more.
     fn step(&mut self, now: Duration, out: &mut Vec<Event>) -> Result<bool, MultipartError> {
         match self.state {
             State::Over => {
-                self.held.clear();
+                self.taken.held.clear();
                 Ok(false)
             }
             State::Delimiter { passed } => {
                 let max = BETWEEN_BYTES_MAX;
                 let Some(line) = self.line() else {
-                    let missing = passed + self.held.len() > max;
+                    let missing = passed + self.taken.held.len() > max;
                     return if missing {
                         Err(MultipartError::BoundaryMissing { max })
                     } else {
@@ -191,7 +180,10 @@ impl Demuxer {
             State::Headers { read, length } => {
                 let max = HEADER_BYTES_MAX;
                 let line = self.line();
-                let read = read + line.as_ref().map_or(self.held.len(), |line| line.len() + 1);
+                let read = read
+                    + line
+                        .as_ref()
+                        .map_or(self.taken.held.len(), |line| line.len() + 1);
                 if read > max {
                     return Err(MultipartError::HeadersTooLong { max });
                 }
@@ -209,10 +201,10 @@ impl Demuxer {
                 Ok(true)
             }
             State::Sized { length } => {
-                if self.held.len() < length {
+                if self.taken.held.len() < length {
                     return Ok(false);
                 }
-                let picture = self.held.split_to(length).freeze();
+                let picture = self.taken.held.split_to(length).freeze();
                 self.state = State::Delimiter { passed: 0 };
                 self.pictures.take(picture, now, out);
                 Ok(true)
@@ -220,21 +212,21 @@ impl Demuxer {
             State::Open { searched } => {
                 let max = self.picture_bytes_max;
                 let window = self.delimiter.len() + 1;
-                let found = self.held[searched..]
+                let found = self.taken.held[searched..]
                     .windows(window)
                     .position(|bytes| bytes[0] == b'\n' && bytes[1..] == self.delimiter[..]);
                 let end = found.map(|at| searched + at);
-                if end.unwrap_or(self.held.len()) > max + window {
+                if end.unwrap_or(self.taken.held.len()) > max + window {
                     return Err(MultipartError::PictureTooLarge { max });
                 }
                 let Some(end) = end else {
                     self.state = State::Open {
-                        searched: self.held.len().saturating_sub(window),
+                        searched: self.taken.held.len().saturating_sub(window),
                     };
                     return Ok(false);
                 };
-                let picture = self.held.split_to(end).freeze();
-                self.held.advance(1);
+                let picture = self.taken.held.split_to(end).freeze();
+                self.taken.held.advance(1);
                 self.state = State::Delimiter { passed: 0 };
                 let picture = picture
                     .strip_suffix(b"\r")
@@ -248,12 +240,13 @@ impl Demuxer {
     /// Takes the next whole line, without its end.
     fn line(&mut self) -> Option<Bytes> {
         let end = self
+            .taken
             .held
             .iter()
             .take(HEADER_BYTES_MAX.max(BETWEEN_BYTES_MAX))
             .position(|byte| *byte == b'\n')?;
-        let line = self.held.split_to(end).freeze();
-        self.held.advance(1);
+        let line = self.taken.held.split_to(end).freeze();
+        self.taken.held.advance(1);
         Some(line)
     }
 

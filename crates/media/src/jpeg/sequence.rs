@@ -3,9 +3,9 @@
 //! Where a picture ends is told by its own structure: marker segments are stepped over by their length, and in the data of
 //! a scan the markers are those that no data can look like. A picture in a picture, a thumbnail for one, is no end.
 
-use super::{EOI, Pictures, SOI, SOS};
+use super::{EOI, Pictures, SOI, SOS, Taken};
 use crate::demux::Event;
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 use std::time::Duration;
 
 /// Why a sequence of pictures cannot be read on.
@@ -30,14 +30,13 @@ pub enum SequenceError {
 #[derive(Debug)]
 pub struct Demuxer {
     picture_bytes_max: usize,
-    held: BytesMut,
+    taken: Taken<SequenceError>,
     state: State,
     /// Bytes since the last picture that belong to none, and are not told yet.
     passed: usize,
     /// Bytes since the last picture that belong to none.
     lost: usize,
     pictures: Pictures,
-    broken: Option<SequenceError>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,12 +67,11 @@ impl Demuxer {
     pub fn new(picture_bytes_max: usize) -> Self {
         Self {
             picture_bytes_max,
-            held: BytesMut::new(),
+            taken: Taken::default(),
             state: State::Between,
             passed: 0,
             lost: 0,
             pictures: Pictures::default(),
-            broken: None,
         }
     }
 
@@ -89,16 +87,9 @@ impl Demuxer {
         now: Duration,
         out: &mut Vec<Event>,
     ) -> Result<(), SequenceError> {
-        if let Some(broken) = &self.broken {
-            return Err(broken.clone());
-        }
-        self.held.extend_from_slice(chunk);
+        self.taken.add(chunk)?;
         let read = self.read(now, out);
-        if let Err(broken) = &read {
-            self.broken = Some(broken.clone());
-            self.held = BytesMut::new();
-        }
-        read
+        self.taken.keep(read)
     }
 
     fn read(&mut self, now: Duration, out: &mut Vec<Event>) -> Result<(), SequenceError> {
@@ -106,7 +97,7 @@ impl Demuxer {
             match self.step() {
                 Step::To(state) => self.state = state,
                 Step::End(end) => {
-                    let picture = self.held.split_to(end).freeze();
+                    let picture = self.taken.held.split_to(end).freeze();
                     self.within_bounds(picture.len())?;
                     self.tell_passed(out);
                     self.lost = 0;
@@ -122,17 +113,17 @@ impl Demuxer {
                     self.state = state;
                     if matches!(self.state, State::Between) {
                         // The first half of a beginning may be there.
-                        let none = self.held.len().saturating_sub(1);
+                        let none = self.taken.held.len().saturating_sub(1);
                         self.pass(none)?;
                     }
-                    return self.within_bounds(self.held.len());
+                    return self.within_bounds(self.taken.held.len());
                 }
             }
         }
     }
 
     fn step(&self) -> Step {
-        let held = &self.held[..];
+        let held = &self.taken.held[..];
         match self.state {
             State::Between => {
                 let begins = |two: &[u8]| two == [0xff, SOI];
@@ -160,7 +151,7 @@ impl Demuxer {
 
     /// Passes over bytes that belong to no picture.
     fn pass(&mut self, bytes: usize) -> Result<(), SequenceError> {
-        self.held.advance(bytes);
+        self.taken.held.advance(bytes);
         self.passed += bytes;
         self.lost += bytes;
         let max = self.picture_bytes_max;
@@ -237,7 +228,7 @@ mod tests {
         let pushed = body
             .chunks(cut)
             .try_for_each(|chunk| demuxer.push(chunk, Duration::ZERO, &mut out));
-        assert!(demuxer.held.len() <= 200 + cut);
+        assert!(demuxer.taken.held.len() <= 200 + cut);
         let (mut whole, mut passed) = (0, 0);
         for event in out {
             match event {
