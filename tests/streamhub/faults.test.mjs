@@ -47,6 +47,8 @@ test('2: a signal goes to one member of the stream and in the sender’s own nam
     bob.emit('webrtc:offer', offer(bob.id, to));
   }
   bob.emit('webrtc:offer', offer(carl.id, ada.id));
+  bob.emit('webrtc:offer', offer(bob.id, carl.id));
+  bob.emit('webrtc:close', offer(bob.id, carl.id));
   bob.emit('webrtc:offer', offer(undefined, ada.id));
   bob.emit('webrtc:request', { streamKey: ada.key, viewerId: 'x', socketId: carl.id });
   bob.emit('webrtc:offer', offer(bob.id, other.id, other.key));

@@ -1,7 +1,7 @@
 //! The signals that publisher and viewers of one stream send each other for video from peer to peer.
 //!
-//! Passed on as they came, between members of the same stream alone, and never in another's name. What is in them is the
-//! peers' own affair.
+//! Passed on as they came, between a stream's publisher and its viewers alone, and never in another's name: nobody but the
+//! publisher offers a picture. What is in them is the peers' own affair.
 
 use super::Turn;
 use crate::names::{from_client, from_server, text};
@@ -49,6 +49,15 @@ impl Turn<'_> {
             signal.to.and_then(|to| self.member(&room, &to))
         };
         let Some(receiver) = receiver else { return };
+        let by_host = self.is_host(&room);
+        let to_host = || {
+            self.host(&room)
+                .is_some_and(|host| host.socket.id() == receiver.socket.id())
+        };
+        let is_offer = incoming.name() == from_client::WEBRTC_OFFER;
+        if !by_host && (is_offer || !to_host()) {
+            return;
+        }
         if let Ok(message) = Message::raw(incoming.name(), raw, Vec::new()) {
             receiver.tell(&message);
         }
@@ -91,11 +100,18 @@ impl Turn<'_> {
         let session = &self.session;
         session.joined.contains(&room.key)
             || session.attended.contains(&room.key)
-            || room.hosting.lock().is_of(session.id)
-            || room
-                .stream
+            || self.is_host(room)
+    }
+
+    /// Whether this session answers for the stream.
+    fn is_host(&self, room: &SharedRoom) -> bool {
+        let id = self.session.id;
+        let has_seat = || {
+            room.stream
                 .get()
-                .is_some_and(|stream| stream.is_publisher(session.id))
+                .is_some_and(|stream| stream.is_publisher(id))
+        };
+        room.hosting.lock().is_of(id) || has_seat()
     }
 
     fn member(&self, room: &SharedRoom, socket_id: &str) -> Option<Arc<Peer>> {
