@@ -207,7 +207,7 @@ function inside(page) {
 /** What is on the player's surface now, as 32 × 18 grey values. */
 function look(page) {
   return page.locator('abanico-player').evaluate((element) => {
-    const surface = element.shadowRoot.querySelector('.surface > *');
+    const surface = element.shadowRoot.querySelector('.surface > :not(.behind)');
     const canvas = new OffscreenCanvas(32, 18);
     const context = canvas.getContext('2d', { willReadFrequently: true });
     context.drawImage(surface, 0, 0, 32, 18);

@@ -93,7 +93,7 @@ export function eye() {
   const frame = () => {
     requestAnimationFrame(frame);
     const player = document.querySelector('abanico-player')?.shadowRoot;
-    const surface = player?.querySelector('.surface > *') ?? document.querySelector('#bare');
+    const surface = player?.querySelector('.surface > :not(.behind)') ?? document.querySelector('#bare');
     if (surface instanceof HTMLCanvasElement) look(surface, surface.width, surface.height, performance.now());
     else if (surface instanceof HTMLImageElement)
       look(surface, surface.naturalWidth, surface.naturalHeight, performance.now());

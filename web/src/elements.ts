@@ -5,9 +5,12 @@ import './ui/abanico-publisher.ts';
 import type { AbanicoPlayer as Player } from './ui/abanico-player.ts';
 import type { AbanicoPublisher as Publisher } from './ui/abanico-publisher.ts';
 
+export type { Delivery } from './peer/delivery.ts';
+export type { PeerState } from './player/peer-watch.ts';
 export type { PlayerState } from './player/player-state.ts';
 export type { Transport } from './player/transport.ts';
 export type { WatchStats } from './player/watch-numbers.ts';
+export type { PeerViewer } from './publish/peer-audience.ts';
 export type { PublishStats } from './publish/publish-numbers.ts';
 export type { PublisherState } from './publish/publisher-state.ts';
 export { AbanicoPlayer, type PlayerEvents } from './ui/abanico-player.ts';

@@ -8,6 +8,7 @@ import { type Notice, PublishSession } from '../publish/publish-session.ts';
 import { PUBLISHER, type PublisherState } from '../publish/publisher-state.ts';
 import { addMicrophone, type Source } from '../publish/source.ts';
 import type { AbanicoPublisher, PublisherEvents } from '../ui/abanico-publisher.ts';
+import type { AudienceCard } from '../ui/audience-card.ts';
 import type { ChatPanel } from '../ui/chat-panel.ts';
 import { icon } from '../ui/icon.ts';
 import { type BadgeState, liveBadge } from '../ui/live-badge.ts';
@@ -17,6 +18,7 @@ import { messageBox } from '../ui/message-box.ts';
 import type { ShareCard } from '../ui/share-card.ts';
 import type { SourceSettings, WishChange } from '../ui/source-settings.ts';
 import { lastPublished, type PublishRight, preference, shortTag } from '../wire/identity.ts';
+import '../ui/audience-card.ts';
 import '../ui/chat-panel.ts';
 import '../ui/live-numbers.ts';
 import '../ui/share-card.ts';
@@ -41,6 +43,7 @@ export class StreamerDesk {
   readonly #settings = document.createElement('source-settings') as SourceSettings;
   readonly #share = document.createElement('share-card') as ShareCard;
   readonly #numbers = document.createElement('live-numbers') as LiveNumbers;
+  readonly #audience = document.createElement('audience-card') as AudienceCard;
   readonly #chat = document.createElement('chat-panel') as ChatPanel;
   readonly #badge = liveBadge('offline');
   readonly #messages = h('div', { class: 'messages' });
@@ -70,6 +73,7 @@ export class StreamerDesk {
     this.#name.value = preference.get('name') ?? t('streamer.name.default', { tag: shortTag() });
     this.#share.className = 'card';
     this.#numbers.className = 'card';
+    this.#audience.className = 'card';
     this.#chat.className = 'card';
     this.#settingsCard.append(h('summary', {}, h('h2', { text: 'streamer.settings' })), this.#settings);
     this.#settings.addEventListener('wish', (event) => void this.#wished((event as CustomEvent<WishChange>).detail));
@@ -88,6 +92,7 @@ export class StreamerDesk {
         ),
         this.#messages,
         this.#numbers,
+        this.#audience,
       ),
       this.#side,
     );
@@ -156,6 +161,10 @@ export class StreamerDesk {
   async #wished(change: WishChange): Promise<void> {
     const { wish, settings } = this.#settings;
     const publisher = this.#publisher;
+    if (change === 'delivery') {
+      publisher.delivery = this.#settings.delivery;
+      return;
+    }
     const current = publisher.source;
     if (change === 'microphone' && current) {
       if (current.audio) current.audio.enabled = this.#settings.isMicrophoneOn;
@@ -216,10 +225,14 @@ export class StreamerDesk {
     this.#clearMessages();
     this.#offer.hidden = true;
     publisher.settings = this.#settings.settings;
+    publisher.delivery = this.#settings.delivery;
     await publisher.start({ username, right });
     if (!publisher.session) return;
+    const { connection } = publisher.session;
+    connection.on('viewer:joined', ({ username: name }) => this.#audience.came(name));
+    connection.on('viewer:left', ({ username: name }) => this.#audience.left(name));
     this.#chat.attach({
-      connection: publisher.session.connection,
+      connection,
       streamKey: () => publisher.session?.streamKey,
       hostName: () => username,
       nameWish: null,
@@ -292,6 +305,7 @@ export class StreamerDesk {
     this.#share.hidden = !isLive;
     this.#numbers.hidden = !isLive && state !== PUBLISHER.ended;
     this.#numbers.isOver = state === PUBLISHER.ended;
+    this.#audience.hidden = !isLive;
     this.#chat.hidden = !isLive;
     this.#settingsCard.open = !isLive;
     if (isOn) window.addEventListener('beforeunload', this.#warnBeforeLeaving);
@@ -308,6 +322,7 @@ export class StreamerDesk {
 
   #tell(stats: PublishStats): void {
     this.#numbers.show(stats);
+    this.#audience.show(stats);
   }
 
   #sayState(key: 'streamer.reconnecting' | 'streamer.paused' | 'streamer.over'): void {

@@ -5,9 +5,12 @@ import '../ui/chat-panel.ts';
 import '../ui/join-form.ts';
 import '../ui/reaction-bar.ts';
 import '../ui/reception-line.ts';
+import '../ui/watch-ways.ts';
 import '../ui/abanico-player.ts';
 import { t, viewersText } from '../i18n/language.ts';
+import { type Delivery, deliveryFrom } from '../peer/delivery.ts';
 import { PLAYER, type PlayerState } from '../player/player-state.ts';
+import { type Transport, transportFrom } from '../player/transport.ts';
 import type { WatchStats } from '../player/watch-numbers.ts';
 import type { AbanicoPlayer, PlayerEvents } from '../ui/abanico-player.ts';
 import type { ChatPanel } from '../ui/chat-panel.ts';
@@ -16,6 +19,7 @@ import { icon } from '../ui/icon.ts';
 import { type BadgeState, liveBadge } from '../ui/live-badge.ts';
 import { h, keepLocalized, setText } from '../ui/markup.ts';
 import type { ReceptionLine } from '../ui/reception-line.ts';
+import type { WatchWays } from '../ui/watch-ways.ts';
 import { Connection } from '../wire/connection.ts';
 import { preference, shortTag, tabName } from '../wire/identity.ts';
 import { keyFrom, watchUrl } from '../wire/streams.ts';
@@ -61,13 +65,17 @@ function watchPage(firstKey: string): void {
 
   const player = document.createElement('abanico-player') as AbanicoPlayer;
   for (const attribute of ['controls', 'muted']) player.toggleAttribute(attribute, true);
-  for (const wish of ['transport', 'painter']) {
-    const value = new URLSearchParams(location.search).get(wish);
+  // What the link says counts, then what was chosen before.
+  const wished = new URLSearchParams(location.search);
+  for (const wish of ['transport', 'delivery', 'painter']) {
+    const value = wished.get(wish) ?? preference.get(`watch.${wish}`);
     if (value) player.setAttribute(wish, value);
   }
   const chat = document.createElement('chat-panel') as ChatPanel;
   chat.className = 'card';
   const reception = document.createElement('reception-line') as ReceptionLine;
+  const ways = document.createElement('watch-ways') as WatchWays;
+  ways.offer(player.delivery, player.transport);
   const reactions = document.createElement('reaction-bar');
   const badge = liveBadge('connecting');
   const name = h('h1', { class: 'host-name' }, '…');
@@ -99,6 +107,7 @@ function watchPage(firstKey: string): void {
         h('div', { class: 'actions' }, reactions, copy, elsewhere),
       ),
       reception,
+      ways,
     ),
     chat,
   );
@@ -128,6 +137,19 @@ function watchPage(firstKey: string): void {
     copy.value = watchUrl(next);
     history.replaceState(null, '', `/watch/${encodeURIComponent(next)}`);
     player.watch(connection, next);
+  });
+
+  ways.addEventListener('deliver', (event) => {
+    const delivery: Delivery = deliveryFrom((event as CustomEvent<string>).detail);
+    preference.set('watch.delivery', delivery);
+    player.delivery = delivery;
+  });
+  ways.addEventListener('transport', (event) => {
+    const transport: Transport = transportFrom((event as CustomEvent<string>).detail);
+    preference.set('watch.transport', transport);
+    player.transport = transport;
+    reception.forget();
+    player.watch(connection, streamKey);
   });
 
   connection.on('viewer:count:update', ({ viewerCount }) => {

@@ -5,12 +5,13 @@
 // native door that is held, so that no media come twice.
 
 import { LINK } from '../native/link.ts';
-import { doorUrl, type Track } from '../native/messages.ts';
-import { WatchDoor, type WatchDoorHost } from '../native/watch-door.ts';
+import type { Track } from '../native/messages.ts';
+import type { WatchDoor } from '../native/watch-door.ts';
 import { type Container, containersFor } from './containers.ts';
 import { FRAME_BOUNDS, LiveEdge } from './live-edge.ts';
 import { mediaSourceClass, ranges, wantsMedia } from './media-source.ts';
 import { type DoorHost, type Path, type PathFailure, type PathStats, setVideoSound } from './path.ts';
+import { openWordsDoor } from './words-door.ts';
 
 const STEER_EVERY_MS = 100;
 const SEEK_MIN_S = 0.02;
@@ -60,29 +61,13 @@ export class MsePath implements Path {
     video.addEventListener('error', () => this.#broken());
     video.addEventListener('loadeddata', () => this.#seekOnce());
     this.#countFrames();
-    const isForWords = true;
-    const words: WatchDoorHost = {
-      welcome: ({ paused, publisherPresent, viewers }) => {
-        host.welcome(paused, publisherPresent);
-        host.viewers(viewers);
-      },
+    this.#door = openWordsDoor(server, streamKey, host, {
       tracks: (tracks) => this.#setTracks(tracks),
-      frame: () => {},
-      restarted: () => {},
-      skipped: () => {},
-      paused: (isPaused) => host.paused(isPaused),
-      publisher: (isPresent) => host.publisher(isPresent),
-      viewers: (count) => host.viewers(count),
-      ended: () => host.ended(),
       link: (state) => {
-        host.link(state);
         this.#isLinked = state === LINK.open;
-        if (state === LINK.open && !this.#request && this.#tracks.length > 0) this.#open();
+        if (this.#isLinked && !this.#request && this.#tracks.length > 0) this.#open();
       },
-      refused: (reason, _message, isFinal) => host.refused(reason, isFinal),
-    };
-    this.#door = new WatchDoor(doorUrl(server, streamKey), words, isForWords);
-    this.#door.open();
+    });
     this.#timer = window.setInterval(() => this.#steer(), STEER_EVERY_MS);
   }
 

@@ -23,6 +23,8 @@ export type PathFailure =
   | { kind: 'no-media-source' }
   | { kind: 'no-webcodecs' }
   | { kind: 'no-door' }
+  /** The server has no WebRTC, or nothing of it comes through. */
+  | { kind: 'no-webrtc' }
   /** What is published has no frames: pictures in a format of their own, or something unknown. */
   | { kind: 'no-frames' }
   | { kind: 'broken' };
@@ -67,7 +69,7 @@ export interface PathStats {
 }
 
 export interface Path {
-  readonly name: 'webcodecs' | 'mse' | 'picture' | 'webm';
+  readonly name: 'webcodecs' | 'mse' | 'whep' | 'picture' | 'webm' | 'p2p';
   /** What to put on the page. */
   readonly element: HTMLCanvasElement | HTMLVideoElement;
   /** The video that can go into a picture-in-picture window. */

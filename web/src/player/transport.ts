@@ -1,6 +1,6 @@
 // The ways a stream can come to a player, in the order in which they are tried. Pure.
 
-export const TRANSPORTS = ['auto', 'webcodecs', 'mse', 'socketio'] as const;
+export const TRANSPORTS = ['auto', 'webcodecs', 'mse', 'webrtc', 'socketio'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 export type Route = Exclude<Transport, 'auto'>;
 

@@ -49,6 +49,11 @@ export class WatchNumbers {
     if (delayMs !== undefined) this.#delayMs = smooth(this.#delayMs, delayMs);
   }
 
+  /** Another way is shown: what is known of the delay was true of the one before. */
+  swapped(): void {
+    this.#delayMs = undefined;
+  }
+
   stalled(): void {
     this.#stalls.push(performance.now());
   }

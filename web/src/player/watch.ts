@@ -2,65 +2,44 @@
 // state and numbers. Knows no page; `abanico-player` shows what it says.
 //
 // With a Socket.IO connection of the page, that says what becomes of the stream, and media come beside it over the native
-// door. Without one, the native door says both; Socket.IO is then only opened as the last resort.
+// door. Without one, the native door says both; Socket.IO is then only opened as the last resort, or for signals from peer
+// to peer. That way, where it is wanted, is kept beside the one through the server, and `Front` shows one of the two.
 
 import { usesNativeDoor } from '../native/available.ts';
 import type { Refusal } from '../native/closing.ts';
 import { LINK, type LinkState } from '../native/link.ts';
 import { doorUrl } from '../native/messages.ts';
+import type { Delivery } from '../peer/delivery.ts';
 import { Connection } from '../wire/connection.ts';
 import { CONNECTION } from '../wire/connection-state.ts';
 import { REFUSAL, type WireFrame, type WireStream } from '../wire/events.ts';
 import { shortTag } from '../wire/identity.ts';
 import { toBytes } from '../wire/payload.ts';
-import { fetchStreams } from '../wire/streams.ts';
 import { FedMedia } from './fed-media.ts';
-import { FramesPath, mayPlayFrames, type Painter } from './frames-path.ts';
+import { FramesPath, mayPlayFrames } from './frames-path.ts';
+import { Front, type Side } from './front.ts';
 import { atDoor, Knocking } from './knocking.ts';
 import { mediaSourceClass } from './media-source.ts';
 import { MsePath } from './mse-path.ts';
 import type { DoorHost, FedPath, Path, PathFailure, PathHost } from './path.ts';
+import type { Room } from './peer-asking.ts';
+import { PeerWatch } from './peer-watch.ts';
 import { PicturePath } from './picture-path.ts';
 import { NOTHING, type PlayerState, playerState, type Situation } from './player-state.ts';
-import { type Route, routesFor, type Transport } from './transport.ts';
-import { WatchNumbers, type WatchStats } from './watch-numbers.ts';
+import { type Joined, listenToRoom } from './room-events.ts';
+import { TracksAwaited } from './tracks-awaited.ts';
+import { type Route, routesFor } from './transport.ts';
+import type { WatchHost, WatchOptions } from './watch-host.ts';
+import { WatchNumbers } from './watch-numbers.ts';
 import { WebmPath } from './webm-path.ts';
+import { WhepPath } from './whep-path.ts';
 
 /** Before a refused join is tried again, if the server does not say when. */
 const RETRY_MS = 5_000;
-/** A stream that has no tracks after this is looked up: perhaps it has no frames at all. */
-const TRACKS_MAX_MS = 3_000;
 /** Numbers are told this often. */
 const STATS_EVERY_MS = 500;
 /** So many stand-stills in a while, and a break is no longer mended by joining again. */
 const STALLS_MAX = 8;
-
-export interface WatchOptions {
-  server: string;
-  streamKey: string;
-  transport: Transport;
-  /** Who draws decoded frames. */
-  painter?: Painter;
-  /** The page's own, if it has one. */
-  connection?: Connection | undefined;
-}
-
-/** What the owner hears. */
-export interface WatchHost {
-  state(state: PlayerState): void;
-  stats(stats: WatchStats): void;
-  stream(stream: WireStream, streamerUsername: string | undefined): void;
-  viewers(count: number): void;
-  /** A new path: show its element in place of the one before. */
-  path(path: Path): void;
-  sized(width: number, height: number): void;
-  /** Another way is taken, because this one failed. */
-  fellBack(to: Route, failure: PathFailure): void;
-  failed(failure: PathFailure): void;
-  soundChanged(): void;
-  /** The stream ended and its publisher has started another one. */
-  next(streamKey: string): void;
-}
 
 export class Watch {
   readonly #options: WatchOptions;
@@ -68,16 +47,21 @@ export class Watch {
   readonly #stops: (() => void)[] = [];
   readonly #numbers = new WatchNumbers();
   readonly #fed: FedMedia;
+  readonly #front: Front;
   readonly #routes: Route[];
   #routeAt = 0;
   #connection: Connection | undefined;
   #isOwnConnection = false;
   #situation: Situation = NOTHING;
   #state: PlayerState;
+  /** The way through the server. */
   #path: Path | undefined;
+  /** The way from peer to peer, where it can be signalled. */
+  #peer: PeerWatch | undefined;
+  #delivery: Delivery;
   #link: LinkState | undefined;
   #retryTimer: number | undefined;
-  #tracksTimer: number | undefined;
+  readonly #tracks: TracksAwaited;
   /** Under way while the stream has ended. */
   #knocking: Knocking | undefined;
   #isClosed = false;
@@ -85,7 +69,20 @@ export class Watch {
   constructor(options: WatchOptions, host: WatchHost) {
     this.#options = options;
     this.#host = host;
+    this.#delivery = options.delivery;
     this.#state = playerState(this.#situation);
+    this.#tracks = new TracksAwaited(options.server, options.streamKey, {
+      noFrames: () => this.#fail({ kind: 'no-frames' }),
+      // Nothing comes through the server: perhaps it can be had of the publisher itself.
+      nothing: () => {
+        if (!this.#connection && this.#delivery === 'auto') this.#connect(options.server);
+      },
+    });
+    this.#front = new Front({
+      path: (path, behind) => host.path(path, behind),
+      behind: (path) => host.behind(path),
+      swapped: (side) => this.#swapped(side),
+    });
     this.#fed = new FedMedia({
       open: (kind) =>
         this.#show(kind === 'picture' ? new PicturePath(this.#pathHost()) : new WebmPath(this.#pathHost())),
@@ -98,7 +95,7 @@ export class Watch {
     const timer = window.setInterval(() => this.#tellStats(), STATS_EVERY_MS);
     this.#stops.push(() => clearInterval(timer));
     const visibility = () => {
-      this.#path?.setVisible(!document.hidden);
+      this.#front.setVisible(!document.hidden);
       if (this.#knocking) this.#knocking.isSeen = !document.hidden;
     };
     document.addEventListener('visibilitychange', visibility);
@@ -107,6 +104,7 @@ export class Watch {
     queueMicrotask(() => {
       if (this.#isClosed) return;
       if (options.connection) this.#use(options.connection);
+      else if (this.#delivery === 'p2p') this.#connect(options.server);
       this.#begin();
     });
   }
@@ -119,11 +117,19 @@ export class Watch {
     return this.#state;
   }
 
+  /** Another wish, without a gap. */
+  set delivery(delivery: Delivery) {
+    this.#delivery = delivery;
+    if (this.#peer) this.#peer.delivery = delivery;
+    else if (delivery === 'p2p' && !this.#connection) this.#connect(this.#options.server);
+  }
+
   close(): void {
     this.#isClosed = true;
     for (const stop of this.#stops) stop();
     clearTimeout(this.#retryTimer);
     this.#stopKnocking();
+    this.#peer?.close();
     this.#connection?.send('stream:leave', { streamKey: this.streamKey });
     if (this.#isOwnConnection) this.#connection?.close();
     this.#closePath();
@@ -146,6 +152,9 @@ export class Watch {
       case 'mse':
         this.#show(new MsePath(server, streamKey, this.#doorHost()));
         break;
+      case 'webrtc':
+        this.#show(new WhepPath(server, streamKey, this.#doorHost()));
+        break;
       case 'socketio':
         if (this.#connection) this.#join();
         else this.#connect(server);
@@ -163,46 +172,28 @@ export class Watch {
 
   #use(connection: Connection): void {
     this.#connection = connection;
-    const ours =
-      <P extends { streamKey: string }>(then: (payload: P) => void) =>
-      (payload: P) => {
-        if (payload.streamKey === this.streamKey) then(payload);
-      };
+    this.#peer = this.#openPeer(connection);
     this.#stops.push(
-      connection.on(
-        'stream:buffer',
-        ours(({ frames }) => this.#backlog(frames)),
-      ),
-      connection.on(
-        'stream:data',
-        ours((frame) => this.#frame(frame, false)),
-      ),
-      connection.on('stream:joined', (payload) => this.#joined(payload)),
-      connection.on('stream:started', ({ stream }) => this.#started(stream)),
-      connection.on('stream:ended', ({ stream }) => {
-        if (stream.streamKey === this.streamKey) this.#ended();
+      ...listenToRoom(connection, this.streamKey, {
+        backlog: (frames) => this.#backlog(frames),
+        frame: (frame) => this.#frame(frame, false),
+        joined: (joined) => this.#joined(joined),
+        started: (stream) => this.#started(stream),
+        ended: () => this.#ended(),
+        next: (key) => this.#host.next(key),
+        paused: (isPaused) => this.#paused(isPaused),
+        publisher: (isPresent) => {
+          this.#change({ isPublisherLost: !isPresent });
+          if (isPresent) this.#tellRoom({ isLive: true });
+        },
+        peersMax: (peersMax) => this.#tellRoom({ peersMax }),
+        skipped: (frames) => this.#numbers.skippedByServer(frames),
+        viewers: (viewers) => {
+          this.#host.viewers(viewers);
+          this.#tellRoom({ viewers });
+        },
+        refused: (message, retryAfterMs) => this.#refused(message, retryAfterMs),
       }),
-      connection.on('stream:next', ({ streamKey, next }) => {
-        if (streamKey === this.streamKey) this.#host.next(next);
-      }),
-      connection.on(
-        'stream:paused',
-        ours(({ paused }) => this.#change({ isPaused: paused })),
-      ),
-      connection.on(
-        'stream:publisher:lost',
-        ours(() => this.#change({ isPublisherLost: true })),
-      ),
-      connection.on(
-        'stream:publisher:back',
-        ours(() => this.#change({ isPublisherLost: false })),
-      ),
-      connection.on(
-        'stream:skipped',
-        ours(({ frames }) => this.#numbers.skippedByServer(frames)),
-      ),
-      connection.on('viewer:count:update', ({ viewerCount }) => this.#host.viewers(viewerCount)),
-      connection.on('stream:error', ({ message, retryAfterMs }) => this.#refused(message, retryAfterMs)),
       connection.watch((state) => {
         this.#change({ connection: this.#link === LINK.open ? CONNECTION.online : state });
         if (state === CONNECTION.online) this.#join();
@@ -220,13 +211,7 @@ export class Watch {
     if (this.#connection?.send('stream:join', asks)) this.#change({ join: 'asked' });
   }
 
-  #joined(payload: {
-    stream: WireStream;
-    streamerUsername?: string;
-    paused?: boolean;
-    publisherPresent?: boolean;
-  }): void {
-    if (payload.stream.streamKey !== this.streamKey) return;
+  #joined(payload: Joined): void {
     this.#host.stream(payload.stream, payload.streamerUsername);
     const hasEnded = payload.stream.status === 'ENDED';
     if (!hasEnded) this.#stopKnocking();
@@ -237,20 +222,28 @@ export class Watch {
       isPaused: payload.paused ?? false,
       isPublisherLost: payload.stream.status === 'ACTIVE' && payload.publisherPresent === false,
     });
+    this.#tellRoom({
+      isLive: payload.stream.status === 'ACTIVE',
+      viewers: payload.stream.viewerCount,
+      peersMax: payload.peersMax,
+      since: performance.now(),
+    });
+    if (this.#peer) this.#peer.isPaused = payload.paused ?? false;
     // It had ended, and is there again.
     if (!hasEnded && !this.#path && this.#route !== 'socketio' && !this.#situation.hasFailed) this.#begin();
   }
 
   #started(stream: WireStream): void {
-    if (stream.streamKey !== this.streamKey) return;
     this.#host.stream(stream, undefined);
     this.#stopKnocking();
     this.#change({ hasEnded: false, isPublisherLost: false });
+    this.#tellRoom({ isLive: true, since: performance.now() });
     if (!this.#path && this.#route !== 'socketio') this.#begin();
   }
 
   #ended(): void {
     this.#change({ hasEnded: true });
+    this.#tellRoom({ isLive: false, hasCentral: false, peersMax: undefined });
     this.#closePath();
     // Of a next stream is told who watched here or asks after the end.
     if (this.#connection && this.#route !== 'socketio') {
@@ -305,7 +298,7 @@ export class Watch {
   #show<P extends Path | FedPath>(path: P): P {
     this.#closePath();
     this.#path = path;
-    this.#host.path(path);
+    this.#front.set('central', path);
     return path;
   }
 
@@ -313,11 +306,18 @@ export class Watch {
   #pathHost(): PathHost {
     return {
       serverNow: () => this.#connection?.serverNow() ?? Date.now(),
-      shown: (delayMs) => this.#onShown(delayMs),
-      sized: (width, height) => this.#host.sized(width, height),
-      stalled: () => this.#numbers.stalled(),
+      shown: (delayMs) => {
+        this.#tellRoom({ hasCentral: true });
+        this.#pictured('central', delayMs);
+      },
+      sized: (width, height) => this.#sized('central', width, height),
+      stalled: () => {
+        if (this.#front.side === 'central') this.#numbers.stalled();
+      },
       failed: (failure) => this.#fail(failure),
-      soundChanged: () => this.#host.soundChanged(),
+      soundChanged: () => {
+        if (this.#front.side === 'central') this.#host.soundChanged();
+      },
     };
   }
 
@@ -328,17 +328,16 @@ export class Watch {
     };
     return {
       ...this.#pathHost(),
-      received: (bytes, frames) => this.#numbers.received(performance.now(), bytes, frames),
+      received: (bytes, frames) => this.#received('central', bytes, frames),
       link: (state) => this.#linkChanged(state),
       welcome: (isPaused, isPublisherPresent) => {
-        this.#expectTracks();
+        this.#tracks.expect();
         alone({ join: 'joined', wasJoined: true, hasEnded: false, isPaused, isPublisherLost: !isPublisherPresent });
       },
-      tracksKnown: () => {
-        clearTimeout(this.#tracksTimer);
-        this.#tracksTimer = undefined;
+      tracksKnown: () => this.#tracks.stop(),
+      paused: (isPaused) => {
+        if (isAlone()) this.#paused(isPaused);
       },
-      paused: (isPaused) => alone({ isPaused }),
       publisher: (isPresent) => alone({ isPublisherLost: !isPresent }),
       viewers: (count) => {
         if (isAlone()) this.#host.viewers(count);
@@ -349,23 +348,10 @@ export class Watch {
     };
   }
 
-  /** Pictures in a format of their own are passed on over Socket.IO alone: then the native door stays silent. */
-  #expectTracks(): void {
-    clearTimeout(this.#tracksTimer);
-    this.#tracksTimer = window.setTimeout(async () => {
-      const timer = this.#tracksTimer;
-      const streams = await fetchStreams(AbortSignal.timeout(TRACKS_MAX_MS), this.#options.server).catch(() => []);
-      if (timer !== this.#tracksTimer || this.#link !== LINK.open) return;
-      const kind = streams.find(({ streamKey }) => streamKey === this.streamKey)?.kind;
-      if (kind) this.#fail({ kind: 'no-frames' });
-      else this.#expectTracks();
-    }, TRACKS_MAX_MS);
-  }
-
   #linkChanged(state: LinkState): void {
     this.#link = state;
     const isOpen = state === LINK.open;
-    if (!isOpen && this.#situation.hasPicture) this.#change({ hasPicture: false });
+    if (!isOpen && this.#situation.hasPicture && this.#front.side === 'central') this.#change({ hasPicture: false });
     if (this.#connection) this.#change({ connection: isOpen ? CONNECTION.online : this.#connection.state });
     else this.#change({ connection: isOpen ? CONNECTION.online : CONNECTION.offline });
   }
@@ -381,12 +367,63 @@ export class Watch {
     const path = this.#path;
     this.#path = undefined;
     this.#link = undefined;
-    clearTimeout(this.#tracksTimer);
-    this.#tracksTimer = undefined;
+    this.#tracks.stop();
     this.#fed.restart();
     if (!path) return;
     this.#numbers.pathClosed(path.stats().skipped);
     path.close();
+    this.#front.set('central', undefined);
+  }
+
+  #openPeer(connection: Connection): PeerWatch | undefined {
+    if (typeof RTCPeerConnection === 'undefined') return undefined;
+    return new PeerWatch(connection, this.streamKey, this.#delivery, {
+      opened: (path, pulse) => this.#front.set('peer', path, pulse),
+      closed: () => {
+        const wasShown = this.#front.side === 'peer';
+        this.#front.set('peer', undefined);
+        if (wasShown && !this.#situation.hasEnded) this.#change({ hasPicture: false });
+      },
+      usable: (isUsable) => this.#front.want(isUsable ? 'peer' : 'central'),
+      shown: (delayMs) => this.#pictured('peer', delayMs),
+      sized: (width, height) => this.#sized('peer', width, height),
+      soundChanged: () => {
+        if (this.#front.side === 'peer') this.#host.soundChanged();
+      },
+      received: (bytes, frames) => this.#received('peer', bytes, frames),
+      state: (state) => this.#host.peer(state),
+    });
+  }
+
+  #swapped(side: Side): void {
+    this.#numbers.swapped();
+    const element = this.#front.path?.element;
+    if (element instanceof HTMLVideoElement) this.#sized(side, element.videoWidth, element.videoHeight);
+    else if (element) this.#sized(side, element.width, element.height);
+    this.#change({});
+    this.#tellStats();
+    if (this.#peer) this.#peer.isShown = side === 'peer';
+  }
+
+  #tellRoom(change: Partial<Room>): void {
+    this.#peer?.tell(change);
+  }
+
+  #paused(isPaused: boolean): void {
+    if (this.#peer) this.#peer.isPaused = isPaused;
+    this.#change({ isPaused });
+  }
+
+  #received(side: Side, bytes: number, frames: number): void {
+    if (side === this.#front.side) this.#numbers.received(performance.now(), bytes, frames);
+  }
+
+  #sized(side: Side, width: number, height: number): void {
+    if (side === this.#front.side && width > 0) this.#host.sized(width, height);
+  }
+
+  #pictured(side: Side, delayMs: number | undefined): void {
+    if (this.#front.pictured(side, delayMs)) this.#onShown(delayMs);
   }
 
   #onShown(delayMs: number | undefined): void {
@@ -427,14 +464,21 @@ export class Watch {
 
   #change(change: Partial<Situation>): void {
     this.#situation = { ...this.#situation, ...change };
-    const state = playerState(this.#situation);
+    const state = playerState(this.#seen());
     if (state === this.#state) return;
     this.#state = state;
     this.#host.state(state);
   }
 
+  /** A picture from peer to peer does not need the server. */
+  #seen(): Situation {
+    const situation = this.#situation;
+    if (this.#front.side !== 'peer' || !situation.hasPicture || situation.join === 'none') return situation;
+    return { ...situation, connection: CONNECTION.online, join: 'joined', isPublisherLost: false, hasFailed: false };
+  }
+
   #tellStats(): void {
-    const isFedVideo = this.#fed.kind === 'webm' || this.#route === 'mse';
-    this.#host.stats(this.#numbers.stats(this.#path, !isFedVideo));
+    const isCounted = this.#front.side === 'peer' || !(this.#fed.kind === 'webm' || this.#route === 'mse');
+    this.#host.stats(this.#numbers.stats(this.#front.path, isCounted));
   }
 }

@@ -2,11 +2,15 @@
 
 import { RateMeter } from '../wire/rate-meter.ts';
 import type { FramesStats } from './frames/messages.ts';
+import type { PeerViewer } from './peer-audience.ts';
 import type { Settings } from './presets.ts';
 
 export interface PublishStats {
   viewers: number;
+  /** To the server, however many watch that way. */
   kilobitsPerSecond: number;
+  /** Those who are served straight from this page, and what goes to each. */
+  peers: readonly PeerViewer[];
   way: Settings['kind'];
   /** What the pictures are encoded as, where this page does it. */
   codec: string | undefined;
@@ -48,7 +52,7 @@ export class PublishNumbers {
     this.#framesBefore = { sent: 0, dropped: 0 };
   }
 
-  stats(how: Pick<PublishStats, 'way' | 'codec' | 'bitsPerSecond'>): PublishStats {
+  stats(how: Pick<PublishStats, 'way' | 'codec' | 'bitsPerSecond' | 'peers'>): PublishStats {
     return {
       viewers: this.viewers,
       kilobitsPerSecond: (this.#uplink.perSecond(performance.now()) * 8) / 1_000,

@@ -8,12 +8,14 @@ import { usesNativeDoor } from '../native/available.ts';
 import type { Refusal } from '../native/closing.ts';
 import { LINK, type LinkState } from '../native/link.ts';
 import { doorUrl } from '../native/messages.ts';
+import type { Delivery } from '../peer/delivery.ts';
 import { Connection } from '../wire/connection.ts';
 import { CONNECTION } from '../wire/connection-state.ts';
 import { REFUSAL, type WireStream } from '../wire/events.ts';
 import { lastPublished, type PublishRight } from '../wire/identity.ts';
 import { FramesCapture, maySendFrames } from './frames/frames-capture.ts';
-import { type FramesSettings, fallbackOf, type Settings } from './presets.ts';
+import { PeerAudience } from './peer-audience.ts';
+import { expectedBitsPerSecond, type FramesSettings, fallbackOf, type Settings } from './presets.ts';
 import { Problem } from './problem.ts';
 import { PublishNumbers, type PublishStats } from './publish-numbers.ts';
 import { PUBLISHER, type PublisherState } from './publisher-state.ts';
@@ -36,6 +38,8 @@ export interface PublishOptions {
   server?: string;
   source: Source;
   settings: Settings;
+  /** Who sends to the viewers: the server, this page, or as it is best. */
+  delivery?: Delivery;
   /** To come back to a stream; a new one is created without. */
   right?: PublishRight | undefined;
 }
@@ -53,6 +57,8 @@ export class PublishSession {
   readonly #host: PublishHost;
   readonly #numbers = new PublishNumbers();
   readonly #socketCapture: SocketCapture;
+  /** Where the browser can: those who are served straight from this page. */
+  readonly #peers: PeerAudience | undefined;
   #source: Source;
   #settings: Settings;
   #right: PublishRight | undefined;
@@ -68,7 +74,7 @@ export class PublishSession {
   #framesBitrate: number | undefined;
   #statsTimer: number | undefined;
 
-  constructor({ username, server, source, settings, right }: PublishOptions, host: PublishHost) {
+  constructor({ username, server, source, settings, delivery = 'auto', right }: PublishOptions, host: PublishHost) {
     this.#host = host;
     this.#source = source;
     this.#settings = settings;
@@ -81,10 +87,15 @@ export class PublishSession {
       sent: (bytes) => this.#numbers.sent(bytes),
       dropped: () => this.#numbers.dropped(),
       still: (jpeg) => this.#sendPoster(jpeg),
-      bitrate: (change, kilobits) => host.notice({ kind: `bitrate-${change}`, kilobits }),
+      bitrate: (change, kilobits) => this.#bitrateChanged(change, kilobits),
       mp4Only: () => host.notice({ kind: 'mp4-only' }),
       broken: (problem) => host.problem(problem),
     });
+    if (typeof RTCPeerConnection !== 'undefined') {
+      this.#peers = new PeerAudience(connection, () => this.streamKey, delivery, {
+        wanted: (max) => connection.send('stream:peers', { streamKey: this.streamKey ?? '', max }),
+      });
+    }
     connection.on('stream:created', ({ stream, publishToken }) => this.#created(stream, publishToken ?? ''));
     connection.on('stream:started', ({ stream }) => this.#started(stream));
     connection.on('stream:ended', ({ stream }) => {
@@ -120,6 +131,11 @@ export class PublishSession {
     return this.#state;
   }
 
+  /** Another wish, without leaving the stream or a viewer without a picture. */
+  set delivery(delivery: Delivery) {
+    if (this.#peers) this.#peers.delivery = delivery;
+  }
+
   start(): void {
     this.#set(PUBLISHER.connecting);
     this.connection.watch((state) => {
@@ -135,6 +151,7 @@ export class PublishSession {
     this.#source = source;
     this.#settings = settings;
     this.#way = settings;
+    this.#feedPeers();
     if (this.#state === PUBLISHER.live) this.#capture();
   }
 
@@ -149,6 +166,7 @@ export class PublishSession {
 
   /** Goes away without ending the stream: it waits for a while for who shows its token. */
   leave(): void {
+    this.#peers?.close();
     this.#stopCapture();
     clearInterval(this.#statsTimer);
     this.connection.close();
@@ -187,6 +205,7 @@ export class PublishSession {
       return;
     }
     this.#isClaiming = false;
+    this.#peers?.started();
     this.#numbers.viewers = stream.viewerCount;
     this.#numbers.liveSince ??= stream.startedAt ? this.#toLocal(Date.parse(stream.startedAt)) : Date.now();
     this.#host.stream(stream);
@@ -226,6 +245,7 @@ export class PublishSession {
 
   #finish(): void {
     if (this.#state === PUBLISHER.ended) return;
+    this.#peers?.close();
     this.#stopCapture();
     clearInterval(this.#statsTimer);
     lastPublished.clear();
@@ -277,7 +297,7 @@ export class PublishSession {
           this.#framesBitrate = stats.bitsPerSecond;
           this.#numbers.frames(stats);
         },
-        bitrate: (change, kilobits) => this.#host.notice({ kind: `bitrate-${change}`, kilobits }),
+        bitrate: (change, kilobits) => this.#bitrateChanged(change, kilobits),
         warning: (code, message) => this.#host.notice({ kind: 'warning', code, message }),
         still: (jpeg) => this.#sendPoster(jpeg),
         ended: () => this.#finish(),
@@ -285,6 +305,25 @@ export class PublishSession {
         unable: (message) => this.#fallBack(message),
       });
     }
+  }
+
+  #bitrateChanged(change: 'lowered' | 'raised', kilobits: number): void {
+    this.#peers?.centralChanged(change);
+    this.#host.notice({ kind: `bitrate-${change}`, kilobits });
+  }
+
+  /** Whoever is served straight from here gets the picture as long as it is live, whatever way the server's takes. */
+  #feedPeers(): void {
+    if (!this.#peers) return;
+    const isLive = this.#numbers.liveSince !== undefined && !this.#isPaused && this.#state !== PUBLISHER.ended;
+    const { video, audio } = this.#source;
+    const settings = this.#settings;
+    this.#peers.media = {
+      video: isLive && video.readyState === 'live' ? video : null,
+      audio: (isLive && settings.kind !== 'picture' && audio) || null,
+      bitsPerSecond: Math.round(expectedBitsPerSecond(settings)),
+      framesPerSecond: settings.framesPerSecond,
+    };
   }
 
   #linkChanged(state: LinkState): void {
@@ -363,12 +402,15 @@ export class PublishSession {
   #set(state: PublisherState): void {
     if (state === this.#state) return;
     this.#state = state;
+    this.#feedPeers();
     this.#host.state(state);
   }
 
   #tellStats(): void {
     const { kind } = this.#way;
     const bitsPerSecond = kind === 'video' ? this.#socketCapture.bitsPerSecond : this.#framesBitrate;
-    this.#host.stats(this.#numbers.stats({ way: kind, codec: this.#codec, bitsPerSecond }));
+    this.#host.stats(
+      this.#numbers.stats({ way: kind, codec: this.#codec, bitsPerSecond, peers: this.#peers?.viewers ?? [] }),
+    );
   }
 }

@@ -2,11 +2,13 @@
 // (docs/elements.md) and for ours, which gives it its Socket.IO connection with `watch`.
 //
 // State comes out as the attribute `state` (see player-state.ts) and `data-frames`, `data-delay-ms`, `data-fps`,
-// `data-skipped`, `data-buffer-ms`, `data-path`, `data-first-picture-ms`. It lives in a shadow root, so that a page's styles and
+// `data-skipped`, `data-buffer-ms`, `data-path`, `data-peer`, `data-first-picture-ms`. It lives in a shadow root, so that a page's styles and
 // its own do not meet; what may be styled is a `part`.
 
 import type { TextKey } from '../i18n/es.ts';
+import { type Delivery, deliveryFrom } from '../peer/delivery.ts';
 import type { Path, PathFailure } from '../player/path.ts';
+import type { PeerState } from '../player/peer-watch.ts';
 import { PLAYER, type PlayerState } from '../player/player-state.ts';
 import { type Transport, transportFrom } from '../player/transport.ts';
 import { Watch } from '../player/watch.ts';
@@ -20,8 +22,9 @@ import { takeEarlyProperties } from './early-properties.ts';
 import { type IconName, icon } from './icon.ts';
 import { h, setLabel, setText } from './markup.ts';
 import { PlayPromises } from './play-promises.ts';
-import { BUSY, FAILURES, OVER, SAID } from './player-words.ts';
+import { BUSY, FAILURES, OVER, PEER_SAID, SAID } from './player-words.ts';
 import { serverOf } from './server.ts';
+import { putBehind, showInFront } from './surface.ts';
 
 /** Reactions that float at the same time; more are not drawn. */
 const FLOATING_MAX = 40;
@@ -39,11 +42,13 @@ export interface PlayerEvents {
   /** Another way is taken, because one failed: which, and why the other failed. */
   fallback: { to: Exclude<Transport, 'auto'>; failure: PathFailure };
   error: PathFailure;
+  /** What became of the way from peer to peer. */
+  peer: PeerState;
   next: string;
 }
 
 export class AbanicoPlayer extends HTMLElement {
-  static readonly observedAttributes = ['src', 'server', 'stream-key', 'transport', 'volume'];
+  static readonly observedAttributes = ['delivery', 'src', 'server', 'stream-key', 'transport', 'volume'];
 
   readonly #surface = h('div', { class: 'surface', attributes: { part: 'surface' } });
   readonly #said = h('p', { class: 'said', attributes: { part: 'message' } });
@@ -118,7 +123,7 @@ export class AbanicoPlayer extends HTMLElement {
     this.setAttribute('role', 'region');
     setLabel(this, 'aria-label', 'player.label');
     if (!this.hasAttribute('state')) this.setAttribute('state', PLAYER.idle);
-    takeEarlyProperties(this, ['autoplay', 'controls', 'muted', 'src', 'streamKey', 'transport', 'volume']);
+    takeEarlyProperties(this, ['autoplay', 'controls', 'delivery', 'muted', 'src', 'streamKey', 'transport', 'volume']);
     this.#mutedSet ??= this.hasAttribute('muted');
     this.#showSound();
     if (this.#isWanted || this.autoplay) this.#begin();
@@ -132,6 +137,7 @@ export class AbanicoPlayer extends HTMLElement {
   attributeChangedCallback(name: string, before: string | null, now: string | null): void {
     if (before === now) return;
     if (name === 'volume') this.volume = Number(now ?? 1);
+    else if (name === 'delivery') this.#deliver();
     else if (this.isConnected && (this.#watch || this.#isWanted || this.autoplay)) this.#begin();
   }
 
@@ -198,6 +204,14 @@ export class AbanicoPlayer extends HTMLElement {
 
   set transport(transport: Transport) {
     this.setAttribute('transport', transport);
+  }
+
+  get delivery(): Delivery {
+    return deliveryFrom(this.getAttribute('delivery'));
+  }
+
+  set delivery(delivery: Delivery) {
+    this.setAttribute('delivery', delivery);
   }
 
   get autoplay(): boolean {
@@ -304,12 +318,14 @@ export class AbanicoPlayer extends HTMLElement {
     this.dataset.frames = '0';
     this.#error = undefined;
     delete this.dataset.fallback;
+    delete this.dataset.peer;
     const server = connection?.server ?? serverOf(this);
     this.#watch = new Watch(
       {
         server,
         streamKey,
         transport: this.transport,
+        delivery: this.delivery,
         painter: this.getAttribute('painter') === 'worker' ? 'worker' : 'page',
         connection,
       },
@@ -321,7 +337,9 @@ export class AbanicoPlayer extends HTMLElement {
           this.#viewers = count;
           this.#emit('viewers', count);
         },
-        path: (path) => this.#take(path),
+        path: (path, behind) => this.#take(path, behind),
+        behind: (path) => putBehind(this.#surface, path.element),
+        peer: (state) => this.#peerIs(state),
         sized: (width, height) => this.#resized(width, height),
         fellBack: (to, failure) => {
           this.dataset.fallback = failure.kind;
@@ -359,6 +377,7 @@ export class AbanicoPlayer extends HTMLElement {
       if (said.hint) setText(this.#hint, said.hint);
     }
     this.#hint.hidden = said !== undefined && said.hint === undefined;
+    this.#sayWaiting();
     this.#overlay.hidden = state === PLAYER.playing || state === PLAYER.idle;
     this.#overlay.classList.toggle('busy', BUSY.includes(state));
     this.#play.hidden = state !== PLAYER.idle || this.#isWanted || !this.controls;
@@ -390,10 +409,29 @@ export class AbanicoPlayer extends HTMLElement {
     this.#emit('stats', stats);
   }
 
-  #take(path: Path): void {
+  #take(path: Path, behind: Path | undefined): void {
     this.#path = path;
-    this.#surface.replaceChildren(path.element);
+    showInFront(this.#surface, path.element, behind?.element);
     this.#soundChanged();
+  }
+
+  /** Another wish goes on without a gap; only one that a watch does not know of yet begins one. */
+  #deliver(): void {
+    if (this.#watch) this.#watch.delivery = this.delivery;
+  }
+
+  #peerIs(state: PeerState): void {
+    this.dataset.peer = state;
+    this.#sayWaiting();
+    this.#emit('peer', state);
+  }
+
+  /** What it waits for: where the publisher sends to each viewer itself, it is that one who must answer. */
+  #sayWaiting(): void {
+    if (this.getAttribute('state') !== PLAYER.waiting) return;
+    const key = PEER_SAID[this.dataset.peer as PeerState];
+    this.#hint.hidden = key === undefined;
+    if (key) setText(this.#hint, key);
   }
 
   /** A browser may refuse to start with sound: then without, and the button says how to have it. */

@@ -1,10 +1,11 @@
 // The publisher: opens a camera, a screen, the test picture or what it is given, shows it, and sends it. For anybody's
 // page (docs/elements.md), and for ours, which has its own buttons around it.
 //
-// State comes out as the attribute `state` (see publisher-state.ts) and `data-sent`, `data-dropped`, `data-way`. It lives
+// State comes out as the attribute `state` (see publisher-state.ts) and `data-sent`, `data-dropped`, `data-way`, `data-peers`. It lives
 // in a shadow root; children are shown in a corner of the picture.
 
 import type { TextKey } from '../i18n/es.ts';
+import { type Delivery, deliveryFrom } from '../peer/delivery.ts';
 import {
   DEFAULT_QUALITY,
   MODES,
@@ -44,6 +45,8 @@ export interface StartOptions {
 }
 
 export class AbanicoPublisher extends HTMLElement {
+  static readonly observedAttributes = ['delivery'];
+
   readonly #video = h('video', {
     attributes: { playsinline: true, autoplay: true, tabindex: -1, part: 'preview' },
     labels: { 'aria-label': 'streamer.preview' },
@@ -95,6 +98,10 @@ export class AbanicoPublisher extends HTMLElement {
     if (this.hasAttribute('autostart')) void this.start();
   }
 
+  attributeChangedCallback(_delivery: string, before: string | null, now: string | null): void {
+    if (before !== now && this.#session) this.#session.delivery = this.delivery;
+  }
+
   disconnectedCallback(): void {
     // A page that takes the element away has not ended the stream: it may come back with the token.
     this.#session?.leave();
@@ -134,6 +141,15 @@ export class AbanicoPublisher extends HTMLElement {
   /** The link to share. */
   get watchUrl(): string | null {
     return this.#stream ? watchUrl(this.#stream.streamKey, serverOf(this)) : null;
+  }
+
+  /** Who sends to the viewers: the server (`central`), this page (`p2p`), or as it is best (`auto`). */
+  get delivery(): Delivery {
+    return deliveryFrom(this.getAttribute('delivery'));
+  }
+
+  set delivery(delivery: Delivery) {
+    this.setAttribute('delivery', delivery);
   }
 
   get stats(): PublishStats | undefined {
@@ -223,7 +239,7 @@ export class AbanicoPublisher extends HTMLElement {
     const username = options.username ?? this.getAttribute('name') ?? `Host-${shortTag()}`;
     const right = options.right ?? this.#right();
     const session = new PublishSession(
-      { username, server: serverOf(this), source, settings: this.settings, right },
+      { username, server: serverOf(this), source, settings: this.settings, delivery: this.delivery, right },
       {
         state: (state) => {
           if (this.#session === session) this.#show(state);
@@ -351,6 +367,7 @@ export class AbanicoPublisher extends HTMLElement {
     this.dataset.sent = String(stats.sent);
     this.dataset.dropped = String(stats.dropped);
     this.dataset.way = stats.way;
+    this.dataset.peers = String(stats.peers.filter(({ phase }) => phase === 'connected').length);
     this.#emit('stats', stats);
   }
 

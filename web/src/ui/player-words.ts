@@ -2,6 +2,7 @@
 
 import type { TextKey } from '../i18n/es.ts';
 import type { PathFailure } from '../player/path.ts';
+import type { PeerState } from '../player/peer-watch.ts';
 import { PLAYER, type PlayerState } from '../player/player-state.ts';
 
 export const SAID: Partial<Record<PlayerState, { text: TextKey; hint?: TextKey }>> = {
@@ -14,11 +15,20 @@ export const SAID: Partial<Record<PlayerState, { text: TextKey; hint?: TextKey }
   [PLAYER.notFound]: { text: 'player.not-found', hint: 'player.not-found.hint' },
 };
 
+/** What is said below, while it waits for its first picture. */
+export const PEER_SAID: Partial<Record<PeerState, TextKey>> = {
+  asking: 'player.waiting.asking',
+  connecting: 'player.waiting.connecting',
+  refused: 'player.waiting.refused',
+  failed: 'player.waiting.failed',
+};
+
 export const FAILURES: Record<PathFailure['kind'], TextKey> = {
   codec: 'player.unplayable.codec',
   'no-media-source': 'player.unplayable.no-media-source',
   'no-webcodecs': 'player.unplayable.no-media-source',
   'no-door': 'player.unplayable.no-door',
+  'no-webrtc': 'player.unplayable.no-webrtc',
   'no-frames': 'player.unplayable.broken',
   broken: 'player.unplayable.broken',
 };

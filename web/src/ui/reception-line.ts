@@ -40,6 +40,11 @@ export class ReceptionLine extends HTMLElement {
     setText(this.#why, `viewer.fallback.${failure.kind}`, { codec: failure.kind === 'codec' ? failure.codec : '' });
   }
 
+  /** Another way was chosen. */
+  forget(): void {
+    this.#why.hidden = true;
+  }
+
   show(stats: WatchStats): void {
     // What MediaSource is fed carries no time of capture: only what passes here is known.
     setText(this.#delayOf, stats.path === 'mse' ? 'viewer.delay.here' : 'viewer.delay');

@@ -3,6 +3,7 @@
 
 import type { TextKey } from '../i18n/es.ts';
 import { bitrateText, t } from '../i18n/language.ts';
+import { DELIVERIES, type Delivery } from '../peer/delivery.ts';
 import {
   DEFAULT_QUALITY,
   expectedBitsPerSecond,
@@ -25,12 +26,13 @@ import './source-settings.css';
 const SOURCE_ICONS: Record<SourceKind, IconName> = { camera: 'camera', screen: 'screen', test: 'test' };
 
 /** What changed: the picture must be opened anew, or only sent in another way, or the microphone went on or off. */
-export type WishChange = 'source' | 'settings' | 'microphone';
+export type WishChange = 'source' | 'settings' | 'microphone' | 'delivery';
 
 export class SourceSettings extends HTMLElement {
   #source = remembered('source', SOURCES, 'camera');
   #mode = remembered('mode', MODES, 'live');
   #quality: Quality = remembered('quality', QUALITIES, DEFAULT_QUALITY[this.#mode]);
+  #delivery = remembered('delivery', DELIVERIES, 'auto');
   #isMicrophoneOn = preference.get('microphone') !== 'off';
   readonly level = document.createElement('level-bar') as LevelBar;
   readonly #cameras = h('select', { class: 'input' });
@@ -49,6 +51,7 @@ export class SourceSettings extends HTMLElement {
   );
   readonly #microphoneSwitch = h('button', { class: 'button', id: 'microphone', attributes: { type: 'button' } });
   readonly #about = h('p', { class: 'small quiet' });
+  readonly #aboutDelivery = h('p', { class: 'small quiet' });
   readonly #noSound = h('p', { class: 'small quiet', text: 'streamer.microphone.pictures' });
   readonly #sound = h(
     'div',
@@ -92,6 +95,16 @@ export class SourceSettings extends HTMLElement {
         this.#changed('settings');
       },
     );
+    const deliveries = segmentedChoice(
+      'delivery',
+      DELIVERIES.map((value) => ({ value, label: `delivery.${value}` as const })),
+      this.#delivery,
+      (value) => {
+        this.#delivery = value;
+        preference.set('delivery', value);
+        this.#changed('delivery');
+      },
+    );
     this.#cameras.addEventListener('change', () => {
       preference.set('camera', this.#cameras.value);
       this.#changed('source');
@@ -109,6 +122,7 @@ export class SourceSettings extends HTMLElement {
       group('streamer.source', sources, this.#cameraField),
       group('streamer.mode', modes),
       group('streamer.quality', this.#qualityChoice, this.#about),
+      group('delivery', deliveries, this.#aboutDelivery),
       group('streamer.microphone', this.#sound, this.#noSound),
     );
     this.#show();
@@ -118,6 +132,10 @@ export class SourceSettings extends HTMLElement {
 
   get settings(): Settings {
     return settingsFor(this.#mode, this.#quality);
+  }
+
+  get delivery(): Delivery {
+    return this.#delivery;
   }
 
   get isMicrophoneOn(): boolean {
@@ -179,6 +197,7 @@ export class SourceSettings extends HTMLElement {
     this.#microphoneField.hidden = !this.#isMicrophoneOn || this.#microphones.options.length < 3;
     this.#sound.hidden = settings.kind === 'picture';
     this.#noSound.hidden = settings.kind !== 'picture';
+    setText(this.#aboutDelivery, `streamer.delivery.${this.#delivery}`);
     this.level.hidden = !this.#isMicrophoneOn;
     this.#microphoneSwitch.setAttribute('aria-pressed', String(this.#isMicrophoneOn));
     const words = h('span');

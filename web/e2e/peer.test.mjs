@@ -1,0 +1,223 @@
+// From peer to peer, in both directions with StreamHub's pages, and over to the server and back without a gap.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { eye, paintedCamera } from '../measure/probe.mjs';
+import {
+  goLive,
+  isMoving,
+  LIVE,
+  moreFrames,
+  openPage,
+  player,
+  startBrowser,
+  startServer,
+  TEST_MAX,
+  untilState,
+} from './house.mjs';
+import { streamHubStreamer, streamHubViewer } from './streamhub-pages.mjs';
+
+let server;
+let browser;
+const ends = [];
+const house = { after: (end) => ends.unshift(end) };
+before(async () => {
+  server = await startServer(house);
+  browser = await startBrowser(house);
+});
+after(async () => {
+  for (const end of ends) await end();
+});
+
+/** A page that is closed with its test. */
+async function visit(t) {
+  const page = await openPage(browser);
+  t.after(() => page.context().close());
+  return page;
+}
+
+const untilPath = (page, path) => page.locator(`abanico-player[data-path="${path}"][state="playing"]`).waitFor();
+const watch = (key, wish = '') => `${server.origin}/watch/${key}${wish}`;
+const keyOf = (link) => new URL(link).pathname.split('/').at(-1);
+
+test(
+  'StreamHub’s streamer page in our viewer page: it says what it waits for, then shows the picture',
+  TEST_MAX,
+  async (t) => {
+    const { page: hub, streamKey } = await streamHubStreamer(t, browser, server.origin);
+    const viewer = await visit(t);
+    await viewer.goto(watch(streamKey));
+    await viewer.locator('abanico-player[state="waiting"][data-peer="asking"]').waitFor();
+    assert.match(await viewer.locator('abanico-player .hint').textContent(), /Asking the publisher/);
+    // The first request was lost: the camera was not ready.
+    await hub.waitForFunction(() => window.requests > 0);
+    await hub.evaluate(() => window.allowCamera());
+    await untilPath(viewer, 'p2p');
+    assert.ok(await isMoving(viewer), 'the picture stands still');
+    assert.deepEqual(viewer.complaints, []);
+    const heard = await hub.evaluate(() => window.heard);
+    assert.ok(!heard.some((name) => name.startsWith('stream:data')), 'a frame went through the server');
+    await hub.close();
+    await untilState(viewer, 'ended');
+  },
+);
+
+test('candidates that come before the description are kept', TEST_MAX, async (t) => {
+  const { page: hub, streamKey } = await streamHubStreamer(t, browser, server.origin, { candidatesFirst: true });
+  await hub.evaluate(() => window.allowCamera());
+  const viewer = await visit(t);
+  await viewer.goto(watch(streamKey, '?delivery=p2p'));
+  await untilPath(viewer, 'p2p');
+  assert.ok(await isMoving(viewer), 'the picture stands still');
+});
+
+test('our streamer page in StreamHub’s viewer page, which asks once and only then', TEST_MAX, async (t) => {
+  const publisher = await visit(t);
+  const key = keyOf(await goLive(publisher, server.origin, LIVE));
+  const viewer = await streamHubViewer(t, browser, server.origin, key);
+  await viewer.waitForFunction(() => window.different >= 30);
+  assert.equal(await viewer.evaluate(() => window.asked), 1);
+  await publisher.locator('audience-card[data-peers="1"]').waitFor();
+  assert.deepEqual(publisher.complaints, []);
+  assert.deepEqual(viewer.complaints, []);
+});
+
+/** A stream whose pictures are numbered, and a viewer whose eye reads them. */
+async function numbered(t, wish) {
+  const publisher = await visit(t);
+  await publisher.addInitScript(() => {
+    window.peers = [];
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor(configuration) {
+        super(configuration);
+        window.peers.push(this);
+      }
+    };
+  });
+  await publisher.addInitScript(paintedCamera, { width: 426, height: 240, framesPerSecond: 24 });
+  const key = keyOf(await goLive(publisher, server.origin, { ...LIVE, microphone: 'off' }));
+  const viewer = await visit(t);
+  await viewer.addInitScript(eye);
+  await viewer.addInitScript(() => {
+    // What was shown when a connection was closed, and every state that the player was in.
+    window.closedUnder = [];
+    window.states = [];
+    const close = RTCPeerConnection.prototype.close;
+    RTCPeerConnection.prototype.close = function () {
+      const surface = document.querySelector('abanico-player')?.shadowRoot.querySelector('.surface > :not(.behind)');
+      window.closedUnder.push(surface?.localName);
+      close.call(this);
+    };
+    document.addEventListener('DOMContentLoaded', () => {
+      document
+        .querySelector('abanico-player')
+        ?.addEventListener('statechange', ({ detail }) => window.states.push(detail));
+    });
+  });
+  await viewer.goto(watch(key, wish));
+  await untilState(viewer, 'playing');
+  const deliver = async (choice) => {
+    await publisher.locator('.settings').evaluate((details) => {
+      details.open = true;
+    });
+    await publisher.locator(`source-settings input[value="${choice}"]`).check({ force: true });
+  };
+  return { publisher, viewer, deliver };
+}
+
+test(
+  'over to peer to peer and back: the picture goes on, and the old way is left after the new one shows',
+  TEST_MAX,
+  async (t) => {
+    const { publisher, viewer, deliver } = await numbered(t);
+    await untilPath(viewer, 'webcodecs');
+    await moreFrames(viewer, 10);
+    await viewer.evaluate(() => {
+      window.seen.length = 0;
+      window.states.length = 0;
+    });
+    for (let round = 0; round < 2; round++) {
+      await deliver('p2p');
+      await untilPath(viewer, 'p2p');
+      await publisher.locator('audience-card[data-peers="1"]').waitFor();
+      await moreFrames(viewer, 20);
+      await deliver('central');
+      await untilPath(viewer, 'webcodecs');
+      await publisher.locator('audience-card[data-peers="0"]').waitFor();
+      await moreFrames(viewer, 20);
+    }
+    const { seen, states, closedUnder } = await viewer.evaluate(() => {
+      const { seen, states, closedUnder } = window;
+      return { seen, states, closedUnder };
+    });
+    assert.deepEqual(states, [], 'the player was not playing all the time');
+    assert.deepEqual(closedUnder, ['canvas', 'canvas'], 'a connection was closed while it was shown');
+    const steps = seen.slice(1).map(({ number }, i) => number - seen[i].number);
+    t.diagnostic(`steps between pictures: ${Math.min(...steps)} to ${Math.max(...steps)}`);
+    assert.ok(
+      steps.every((step) => step > -12),
+      `the picture went back by ${Math.min(...steps)}`,
+    );
+    assert.deepEqual(viewer.complaints, []);
+    assert.deepEqual(publisher.complaints, []);
+  },
+);
+
+test(
+  'a connection that falls silent is replaced by the way through the server, and nobody is told',
+  TEST_MAX,
+  async (t) => {
+    const { publisher, viewer } = await numbered(t, '?delivery=p2p');
+    await untilPath(viewer, 'p2p');
+    await moreFrames(viewer, 20);
+    await viewer.evaluate(() => {
+      window.states.length = 0;
+      window.seen.length = 0;
+    });
+    // Everything is as it was, but nothing comes any more.
+    await publisher.evaluate(() => {
+      for (const peer of window.peers) for (const sender of peer.getSenders()) sender.replaceTrack(null);
+    });
+    await untilPath(viewer, 'webcodecs');
+    await moreFrames(viewer, 20);
+    const { seen, states } = await viewer.evaluate(() => ({ seen: window.seen, states: window.states }));
+    const gap = Math.max(...seen.slice(1).map(({ at }, i) => at - seen[i].at));
+    t.diagnostic(`longest time without a new picture: ${Math.round(gap)} ms`);
+    assert.deepEqual(states, [], 'the player was not playing all the time');
+  },
+);
+
+test('an answer that leads nowhere leaves the viewer with the server', TEST_MAX, async (t) => {
+  const publisher = await visit(t);
+  const key = keyOf(await goLive(publisher, server.origin, LIVE));
+  const viewer = await visit(t);
+  await viewer.addInitScript(() => {
+    // No candidate of the other end arrives, and none leaves.
+    RTCPeerConnection.prototype.addIceCandidate = async () => {};
+    Object.defineProperty(RTCPeerConnection.prototype, 'onicecandidate', { set() {} });
+    const set = RTCPeerConnection.prototype.setRemoteDescription;
+    RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+      return set.call(this, { type, sdp: sdp.replaceAll(/a=candidate.*\r\n/g, '') });
+    };
+  });
+  await viewer.goto(watch(key, '?delivery=p2p'));
+  await untilPath(viewer, 'webcodecs');
+  await viewer.locator('abanico-player[data-peer="failed"]').waitFor();
+  assert.equal((await player(viewer)).state, 'playing');
+  assert.ok(await isMoving(viewer), 'the picture stands still');
+});
+
+test('WebRTC from the server is one of the ways to watch, and can be chosen while watching', TEST_MAX, async (t) => {
+  const publisher = await visit(t);
+  const key = keyOf(await goLive(publisher, server.origin, LIVE));
+  const viewer = await visit(t);
+  await viewer.goto(watch(key, '?transport=webrtc'));
+  await untilPath(viewer, 'whep');
+  assert.ok(await isMoving(viewer), 'the picture stands still');
+  await viewer.locator('watch-ways select').selectOption('webcodecs');
+  await untilPath(viewer, 'webcodecs');
+  await viewer.locator('watch-ways select').selectOption('webrtc');
+  await untilPath(viewer, 'whep');
+  await publisher.locator('live-numbers[data-viewers="1"]').waitFor();
+  assert.deepEqual(viewer.complaints, []);
+});

@@ -1,0 +1,101 @@
+import { expect, test } from 'vitest';
+import { PEERS_MAX, PeerPlaces, type Step } from './peer-places.ts';
+
+const done = (steps: Step[], what: Step['do']) => steps.filter((step) => step.do === what).map(({ id }) => id);
+
+/** So many viewers that were left to choose, all served. */
+function served(count: number, max = PEERS_MAX): PeerPlaces {
+  const places = new PeerPlaces('auto');
+  places.max = max;
+  for (let i = 0; i < count; i++) places.asked(`v${i}`, 'auto', undefined, 0);
+  for (let i = 0; i < count; i++) for (const { id } of places.steps(i, true)) places.connected(id, i);
+  return places;
+}
+
+test('a request that comes before the picture is kept', () => {
+  const places = new PeerPlaces('auto');
+  places.asked('bob', undefined, undefined, 0);
+  expect(places.steps(100, false)).toEqual([]);
+  expect(places.steps(20_000, true)).toEqual([{ do: 'begin', id: 'bob' }]);
+});
+
+test('those who were left to choose get as many places as there are, who insists gets one besides', () => {
+  const places = new PeerPlaces('auto');
+  places.max = 1;
+  places.asked('ann', 'auto', undefined, 0);
+  places.asked('bob', 'auto', undefined, 0);
+  places.asked('cat', 'p2p', undefined, 0);
+  expect(done(places.steps(0, true), 'begin')).toEqual(['ann', 'cat']);
+  places.connected('ann', 1);
+  places.connected('cat', 1);
+  expect(places.steps(1, true)).toEqual([]);
+  places.over('ann', 2);
+  expect(done(places.steps(2, true), 'begin')).toEqual(['bob']);
+});
+
+test('few are begun at a time', () => {
+  const places = new PeerPlaces('p2p');
+  for (let i = 0; i < 10; i++) places.asked(`v${i}`, 'auto', undefined, 0);
+  expect(done(places.steps(0, true), 'begin')).toHaveLength(3);
+  expect(places.steps(0, true)).toEqual([]);
+  places.connected('v0', 1);
+  expect(done(places.steps(1, true), 'begin')).toEqual(['v3']);
+});
+
+test('all go when the publisher wants the server, a few at a time and the newest first, and may come back', () => {
+  const places = served(5);
+  places.delivery = 'central';
+  expect(done(places.steps(10, true), 'send-away')).toEqual(['v4', 'v3', 'v2']);
+  expect(places.steps(11, true)).toEqual([]);
+  places.over('v4', 12);
+  expect(done(places.steps(12, true), 'send-away')).toEqual(['v1']);
+  places.delivery = 'auto';
+  expect(done(places.steps(13, true), 'begin')).toEqual(['v4']);
+});
+
+test('a page that knows no other way is served even then, who insists is refused', () => {
+  const places = new PeerPlaces('central');
+  places.asked('old', undefined, undefined, 0);
+  places.asked('new', 'p2p', undefined, 0);
+  expect(places.steps(0, true)).toEqual([
+    { do: 'begin', id: 'old' },
+    { do: 'refuse', id: 'new', reason: 'central' },
+  ]);
+});
+
+test('beyond what a page can encode it refuses', () => {
+  const places = served(PEERS_MAX);
+  places.asked('one more', 'p2p', undefined, 99);
+  expect(places.steps(99, true)).toEqual([{ do: 'refuse', id: 'one more', reason: 'full' }]);
+});
+
+test('a question that crosses with its answer changes nothing, a later one begins anew', () => {
+  const places = new PeerPlaces('auto');
+  places.asked('bob', 'p2p', undefined, 0);
+  places.steps(0, true);
+  expect(places.asked('bob', 'p2p', undefined, 1_000)).toEqual([]);
+  places.connected('bob', 1_100);
+  expect(places.asked('bob', 'p2p', undefined, 9_000)).toEqual([{ do: 'end', id: 'bob' }]);
+  expect(done(places.steps(9_000, true), 'begin')).toEqual(['bob']);
+});
+
+test('who does not come and who does not go is given up', () => {
+  const places = served(1);
+  places.asked('bob', 'p2p', undefined, 0);
+  places.steps(0, true);
+  places.delivery = 'central';
+  expect(done(places.steps(1, true), 'send-away')).toEqual(['bob', 'v0']);
+  expect(done(places.steps(6_100, true), 'end').sort()).toEqual(['bob', 'v0']);
+  expect(places.all.map(({ id }) => id)).toEqual(['v0']);
+});
+
+test('while the uplink is full nobody new is taken who has a choice', () => {
+  const places = served(2);
+  places.uplinkFull(100);
+  const newest = places.newest();
+  expect(newest?.id).toBe('v1');
+  if (newest) expect(places.sendAway(newest, 100)).toEqual({ do: 'send-away', id: 'v1' });
+  places.over('v1', 200);
+  expect(places.steps(20_000, true)).toEqual([]);
+  expect(done(places.steps(31_000, true), 'begin')).toEqual(['v1']);
+});

@@ -1,0 +1,197 @@
+// Which viewers a publisher serves itself: who asked, who has a place, who must go over to the server. Pure.
+//
+// Who insists, or knows no other way, is served as long as there is a place at all; who was left to choose only up to
+// `max`. A few connections are begun at a time, and a few ended, so that nobody's picture waits for everybody's.
+
+import type { Delivery } from '../peer/delivery.ts';
+
+/** A page encodes for each of them: more are refused. */
+export const PEERS_MAX = 50;
+/** Who asks and has no place is remembered; more are not, and ask again by themselves. */
+const WAITING_MAX = 200;
+const BEGINNING_MAX = 3;
+const LEAVING_MAX = 3;
+/** A connection that is not there after this is not coming. */
+const BEGIN_MAX_MS = 6_000;
+/** A viewer that does not go when it is asked to is left behind. */
+const LEAVE_MAX_MS = 6_000;
+/** A question that is repeated so soon has crossed with its answer; and nobody is begun anew more often than this. */
+const CROSSED_MS = 1_500;
+/** After the uplink was full, nobody new is taken for so long. */
+const FULL_FOR_MS = 30_000;
+
+export type PeerPhase = 'waiting' | 'beginning' | 'connected' | 'leaving';
+/** Undefined of a page that knows no other way. */
+export type PeerWish = 'auto' | 'p2p' | undefined;
+
+export interface Place {
+  readonly id: string;
+  name: string | undefined;
+  wish: PeerWish;
+  phase: PeerPhase;
+  since: number;
+}
+
+export type Step =
+  | { do: 'begin'; id: string }
+  /** Go over to the server; its connection is ended when it has. */
+  | { do: 'send-away'; id: string }
+  /** No place, and there will be none soon. */
+  | { do: 'refuse'; id: string; reason: 'central' | 'full' }
+  | { do: 'end'; id: string };
+
+export class PeerPlaces {
+  readonly #places = new Map<string, Place>();
+  #delivery: Delivery;
+  /** How many of those who were left to choose. */
+  #max = 0;
+  #fullUntil = Number.NEGATIVE_INFINITY;
+
+  constructor(delivery: Delivery) {
+    this.#delivery = delivery;
+  }
+
+  get all(): Place[] {
+    return [...this.#places.values()];
+  }
+
+  /** How many viewers that were left to choose are wanted now. */
+  get wanted(): number {
+    if (this.#delivery === 'central') return 0;
+    return this.#delivery === 'p2p' ? PEERS_MAX : this.#max;
+  }
+
+  set delivery(delivery: Delivery) {
+    this.#delivery = delivery;
+    this.#fullUntil = Number.NEGATIVE_INFINITY;
+  }
+
+  set max(max: number) {
+    this.#max = Math.min(PEERS_MAX, max);
+  }
+
+  /** A viewer asks. Steps that must be taken at once. */
+  asked(id: string, wish: PeerWish, name: string | undefined, now: number): Step[] {
+    const before = this.#places.get(id);
+    if (before) {
+      before.wish = wish;
+      before.name = name;
+      const hasCrossed = now - before.since < CROSSED_MS;
+      if (before.phase === 'waiting' || before.phase === 'leaving' || hasCrossed) return [];
+      // It has lost what it had.
+      this.#enter(before, 'waiting', now);
+      return [{ do: 'end', id }];
+    }
+    if (this.all.filter(({ phase }) => phase === 'waiting').length >= WAITING_MAX) return [];
+    this.#places.set(id, { id, name, wish, phase: 'waiting', since: now });
+    return [];
+  }
+
+  connected(id: string, now: number): void {
+    const place = this.#places.get(id);
+    if (place?.phase === 'beginning') this.#enter(place, 'connected', now);
+  }
+
+  /** Its connection is over. Who was sent away, and was left to choose, may be asked back later. */
+  over(id: string, now: number): void {
+    const place = this.#places.get(id);
+    if (!place) return;
+    if (place.phase === 'leaving' && place.wish === 'auto') this.#enter(place, 'waiting', now);
+    else this.#places.delete(id);
+  }
+
+  /** The uplink carries no more: one who has a choice goes, and nobody new comes for a while. */
+  uplinkFull(now: number): void {
+    this.#fullUntil = now + FULL_FOR_MS;
+  }
+
+  isFull(now: number): boolean {
+    return now < this.#fullUntil;
+  }
+
+  /** The newest of those who were left to choose. */
+  newest(): Place | undefined {
+    return this.all.filter((place) => place.wish === 'auto' && place.phase === 'connected').at(-1);
+  }
+
+  /** What is to be done now. `hasPicture`: there is something to send. */
+  steps(now: number, hasPicture: boolean): Step[] {
+    const steps: Step[] = [];
+    for (const place of this.all) {
+      const age = now - place.since;
+      const isStuck = place.phase === 'beginning' && age > BEGIN_MAX_MS;
+      const isStubborn = place.phase === 'leaving' && age > LEAVE_MAX_MS;
+      if (isStuck || isStubborn) {
+        steps.push({ do: 'end', id: place.id });
+        this.over(place.id, now);
+      }
+    }
+    this.#sendAway(steps, now);
+    if (hasPicture) this.#begin(steps, now);
+    return steps;
+  }
+
+  /** Makes this one go over to the server. */
+  sendAway(place: Place, now: number): Step {
+    this.#enter(place, 'leaving', now);
+    return { do: 'send-away', id: place.id };
+  }
+
+  #sendAway(steps: Step[], now: number): void {
+    let leaving = this.#count('leaving');
+    let tooMany = this.#autos().length - this.wanted;
+    for (const place of this.all.reverse()) {
+      if (leaving >= LEAVING_MAX) return;
+      const isServed = place.phase === 'beginning' || place.phase === 'connected';
+      if (!isServed || !this.#mustGo(place, tooMany)) continue;
+      if (place.wish === 'auto') tooMany -= 1;
+      steps.push(this.sendAway(place, now));
+      leaving += 1;
+    }
+  }
+
+  #mustGo(place: Place, tooMany: number): boolean {
+    if (place.wish === 'auto') return tooMany > 0;
+    return place.wish === 'p2p' && this.#delivery === 'central';
+  }
+
+  #begin(steps: Step[], now: number): void {
+    let beginning = this.#count('beginning');
+    let served = beginning + this.#count('connected') + this.#count('leaving');
+    let autos = this.#autos().length;
+    for (const place of this.all) {
+      if (place.phase !== 'waiting') continue;
+      const isChoosing = place.wish === 'auto';
+      if (isChoosing && (autos >= this.wanted || this.isFull(now) || served >= PEERS_MAX)) continue;
+      const isUnwanted = place.wish === 'p2p' && this.#delivery === 'central';
+      if (!isChoosing && (isUnwanted || served >= PEERS_MAX)) {
+        this.#places.delete(place.id);
+        steps.push({ do: 'refuse', id: place.id, reason: isUnwanted ? 'central' : 'full' });
+        continue;
+      }
+      if (beginning >= BEGINNING_MAX) return;
+      this.#enter(place, 'beginning', now);
+      steps.push({ do: 'begin', id: place.id });
+      beginning += 1;
+      served += 1;
+      if (isChoosing) autos += 1;
+    }
+  }
+
+  /** Those who were left to choose, and are served. */
+  #autos(): Place[] {
+    return this.all.filter(({ wish, phase }) => wish === 'auto' && (phase === 'beginning' || phase === 'connected'));
+  }
+
+  #count(wanted: PeerPhase): number {
+    return this.all.filter(({ phase }) => phase === wanted).length;
+  }
+
+  #enter(place: Place, phase: PeerPhase, now: number): void {
+    place.phase = phase;
+    place.since = now;
+    // The newest last.
+    this.#places.delete(place.id);
+    this.#places.set(place.id, place);
+  }
+}
