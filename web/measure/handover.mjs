@@ -1,7 +1,7 @@
 // How long viewers are without a new picture when all of them are moved from the server to the publisher's page and back.
 //
-// `node web/measure/handover.mjs --viewers 8 --rounds 3`: one streamer page, so many players in one page of the same Chromium,
-// all at 426×240 and 24/s. The publisher moves everybody at once, as a person does at the selector. What counts is what a
+// `node web/measure/handover.mjs --viewers 8 --pages 2 --rounds 3`: one streamer page, so many players in so many pages of the
+// same Chromium, each page a process, all at 426×240 and 24/s. The publisher moves everybody at once, as a person does at the selector. What counts is what a
 // player shows in front: a drawing on its canvas, or a frame of its video. Next to the moves the same is told of quiet
 // seconds before: a machine that does not carry the viewers shows it there.
 
@@ -13,11 +13,13 @@ import { paintedCamera } from './probe.mjs';
 const { values } = parseArgs({
   options: {
     viewers: { type: 'string', default: '8' },
+    pages: { type: 'string', default: '1' },
     rounds: { type: 'string', default: '3' },
     quiet: { type: 'string', default: '5' },
   },
 });
 const viewers = Number(values.viewers);
+const pages = Number(values.pages);
 const rounds = Number(values.rounds);
 const quietMs = Number(values.quiet) * 1_000;
 
@@ -31,23 +33,32 @@ try {
   await publisher.addInitScript(paintedCamera, { width: 426, height: 240, framesPerSecond: 24 });
   const link = await goLive(publisher, server.origin, { ...LIVE, microphone: 'off', delivery: 'central' });
   const streamKey = new URL(link).pathname.split('/').at(-1);
-  const page = await audience(browser, server, streamKey);
+  const audience = [];
+  for (let i = 0; i < pages; i++) {
+    const count = Math.floor(viewers / pages) + (i < viewers % pages ? 1 : 0);
+    audience.push(await seats(browser, server, streamKey, count));
+  }
+  const all = (act, ...args) => Promise.all(audience.map((page) => act(page, ...args)));
 
   const told = [];
   const tell = async (what, act, path) => {
-    await page.evaluate(() => window.begin());
+    await all((page) => page.evaluate(() => window.begin()));
     const from = Date.now();
     await act();
     if (path) {
-      await page.waitForFunction(
-        (wanted) => [...document.querySelectorAll('abanico-player')].every(({ dataset }) => dataset.path === wanted),
-        path,
+      await all((page) =>
+        page.waitForFunction(
+          (wanted) => [...document.querySelectorAll('abanico-player')].every(({ dataset }) => dataset.path === wanted),
+          path,
+        ),
       );
     }
     const tookMs = Date.now() - from;
     // The newest change has had its effect by then.
     if (path) await pause(2_000);
-    const { gaps, perSecond } = await page.evaluate(() => window.told());
+    const answers = await all((page) => page.evaluate(() => window.told()));
+    const gaps = answers.flatMap((answer) => answer.gaps);
+    const perSecond = answers.reduce((sum, answer) => sum + answer.perSecond * answer.gaps.length, 0) / gaps.length;
     gaps.sort((a, b) => a - b);
     told.push({
       what,
@@ -68,14 +79,14 @@ try {
     if (round === 1) await tell('quiet, publisher', () => pause(quietMs));
     await tell(`to the server, ${round}`, () => deliver('central'), 'webcodecs');
   }
-  console.log(`${viewers} viewers, ${rounds} rounds`);
+  console.log(`${viewers} viewers in ${pages} pages, ${rounds} rounds`);
   console.table(told);
 } finally {
   for (const end of ends) await end();
 }
 
-/** A page with all the players in it, and their connections, playing. */
-async function audience(browser, server, streamKey) {
+/** A page with so many players in it, and their connections, playing. */
+async function seats(browser, server, streamKey, viewers) {
   const site = http.createServer((_request, response) => {
     response.setHeader('content-type', 'text/html; charset=utf-8');
     response.end(`<!doctype html><style>abanico-player{display:inline-block;width:213px}</style>

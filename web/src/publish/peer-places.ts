@@ -9,8 +9,8 @@ import type { Delivery } from '../peer/delivery.ts';
 export const PEERS_MAX = 50;
 /** Who asks and has no place is remembered; more are not, and ask again by themselves. */
 const WAITING_MAX = 200;
-const BEGINNING_MAX = 3;
-const LEAVING_MAX = 3;
+const BEGINNING_MAX = 2;
+const LEAVING_MAX = 2;
 /** A connection that is not there after this is not coming. */
 const BEGIN_MAX_MS = 6_000;
 /** A viewer that does not go when it is asked to is left behind. */
