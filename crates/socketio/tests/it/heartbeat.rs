@@ -1,6 +1,6 @@
 //! Pings, and the ends that come by the clock.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use abanico_socketio::{Config, DisconnectReason};
 
@@ -12,6 +12,17 @@ fn quick() -> Config {
         ping_timeout: Duration::from_millis(100),
         ..Config::default()
     }
+}
+
+/// Lets so much time pass, and everybody do what is due meanwhile.
+async fn pass(time: Duration) {
+    const STEP: Duration = Duration::from_millis(10);
+    tokio::time::pause();
+    for _ in 0..time.as_millis() / STEP.as_millis() {
+        tokio::time::advance(STEP).await;
+        tokio::task::yield_now().await;
+    }
+    tokio::time::resume();
 }
 
 #[tokio::test]
@@ -34,7 +45,7 @@ async fn a_websocket_is_pinged_and_closed_when_it_does_not_answer() {
 async fn a_polling_session_is_gone_when_its_time_is_over_to_the_millisecond() {
     let node = Node::start(quick()).await;
     let poller = node.polling().await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    pass(Duration::from_millis(200)).await;
     assert_eq!(
         poller.post("3").await.text(),
         r#"{"code":1,"message":"Session ID unknown"}"#
@@ -62,14 +73,9 @@ async fn a_client_is_not_blamed_for_pongs_that_were_not_read() {
     for _ in 0..3 {
         client.send("42[\"wait\"]").await;
     }
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(500) {
-        if client.frame().await == Frame::Text("2".into()) {
-            client.send("3").await;
-            break;
-        }
-    }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    while client.frame().await != Frame::Text("2".into()) {}
+    client.send("3").await;
+    pass(Duration::from_millis(500)).await;
     assert!(
         socket.is_connected(),
         "the pong waits behind events that the handler has not taken"
@@ -96,7 +102,7 @@ async fn a_session_without_a_namespace_ends() {
     assert_eq!(refused.text().await, r#"44{"message":"no","data":7}"#);
     assert_eq!(refused.close_code().await, 1000);
     let (mut member, _) = node.member().await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    pass(Duration::from_millis(100)).await;
     member.send("42[\"echo\"]").await;
     assert_eq!(member.text().await, "42[\"echo\"]");
 }
