@@ -44,6 +44,11 @@ impl Event {
         self.args.items_from(1)
     }
 
+    /// The text of a value that was read from this event. It shares the event's memory, unless that is much more than it.
+    pub fn share(&self, value: &RawValue) -> ByteString {
+        self.args.share(value.get())
+    }
+
     /// The binary attachments, in the order in which the placeholders count them.
     pub fn attachments(&self) -> &[Bytes] {
         self.args.attachments()

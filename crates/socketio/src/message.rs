@@ -37,10 +37,24 @@ impl Message {
     /// An event from JSON text, for the main namespace. `arguments` is what stands after the name, without brackets,
     /// such as `{"a":1},2`, with `{"_placeholder":true,"num":N}` where the attachments belong. It is not checked.
     pub fn raw(name: &str, arguments: &str, attachments: Vec<Bytes>) -> Result<Self, EncodeError> {
+        Self::raw_parts(name, &[arguments], attachments)
+    }
+
+    /// The same from text in parts that follow each other, each copied once.
+    pub fn raw_parts(
+        name: &str,
+        arguments: &[&str],
+        attachments: Vec<Bytes>,
+    ) -> Result<Self, EncodeError> {
         Self::build(name, attachments, |buffer| {
-            if !arguments.is_empty() {
+            let len: usize = arguments.iter().map(|part| part.len()).sum();
+            if len > 0 {
+                // With the comma before and the bracket after it.
+                buffer.reserve_exact(len + 2);
                 buffer.push(b',');
-                buffer.extend_from_slice(arguments.as_bytes());
+                for part in arguments {
+                    buffer.extend_from_slice(part.as_bytes());
+                }
             }
             Ok(())
         })

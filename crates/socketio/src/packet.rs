@@ -92,6 +92,14 @@ impl Args {
         }
     }
 
+    /// A part of the text: shared if it is most of it, copied if it would hold much more than itself.
+    pub(crate) fn share(&self, part: &str) -> ByteString {
+        if part.len() < self.text.len() / 2 {
+            return ByteString::from(part);
+        }
+        self.text.slice_ref(part)
+    }
+
     /// The attachments in order.
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments

@@ -3,8 +3,10 @@
 //! It is passed on untouched. Here the form is recognised, so that the bytes inside can be read and bytes of our own can
 //! be put into the same form for a viewer that joins.
 
+use abanico_socketio::Event;
 use base64_simd::STANDARD;
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -14,7 +16,7 @@ const PEEK_CHARS: usize = 64;
 /// One `data` as it came: JSON text, with the attachments that its placeholders count.
 #[derive(Debug, Clone)]
 pub(crate) struct Data {
-    pub(crate) json: Box<str>,
+    pub(crate) json: ByteString,
     pub(crate) attachments: Vec<Bytes>,
 }
 
@@ -39,25 +41,23 @@ struct Placeholder {
 }
 
 impl Data {
-    /// Takes `data` out of an event with its attachments.
-    pub(crate) fn take(json: &RawValue, attachments: &[Bytes]) -> Self {
-        let json = json.get();
-        if attachments.is_empty() {
-            return Self {
-                json: json.into(),
-                attachments: Vec::new(),
-            };
-        }
-        if let Ok(Placeholder {
-            is_placeholder: true,
-            num,
-        }) = serde_json::from_str(json)
+    /// Takes `data` out of an event with its attachments, and copies neither.
+    pub(crate) fn take(event: &Event, data: &RawValue) -> Self {
+        Self::of(event.share(data), event.attachments())
+    }
+
+    fn of(json: ByteString, attachments: &[Bytes]) -> Self {
+        if !attachments.is_empty()
+            && let Ok(Placeholder {
+                is_placeholder: true,
+                num,
+            }) = serde_json::from_str(&json)
             && let Some(bytes) = attachments.get(num)
         {
             return Self::binary(bytes.clone());
         }
         Self {
-            json: json.into(),
+            json,
             attachments: attachments.to_vec(),
         }
     }
@@ -65,7 +65,7 @@ impl Data {
     /// Bytes as an attachment.
     pub(crate) fn binary(bytes: Bytes) -> Self {
         Self {
-            json: PLACEHOLDER.into(),
+            json: ByteString::from_static(PLACEHOLDER),
             attachments: vec![bytes],
         }
     }
@@ -228,9 +228,9 @@ mod tests {
 
     #[test]
     fn an_attachment_is_found_by_its_number_and_others_are_left_behind() {
-        let raw = RawValue::from_string(r#"{"_placeholder":true,"num":1}"#.into()).unwrap();
+        let json = ByteString::from_static(r#"{"_placeholder":true,"num":1}"#);
         let attachments = [Bytes::from_static(b"other"), Bytes::from_static(b"mine")];
-        let taken = Data::take(&raw, &attachments);
+        let taken = Data::of(json, &attachments);
         assert_eq!(taken.attachments, [Bytes::from_static(b"mine")]);
         assert_eq!(taken.form(), Some(Form::Binary));
     }
@@ -238,8 +238,7 @@ mod tests {
     #[test]
     fn nested_attachments_are_passed_on_as_they_came() {
         let text = r#"{"video":{"_placeholder":true,"num":0},"n":1}"#;
-        let raw = RawValue::from_string(text.into()).unwrap();
-        let taken = Data::take(&raw, &[Bytes::from_static(b"x")]);
+        let taken = Data::of(text.into(), &[Bytes::from_static(b"x")]);
         assert_eq!((&*taken.json, taken.attachments.len()), (text, 1));
         assert_eq!(taken.form(), None);
     }

@@ -12,7 +12,6 @@ use crate::bridge::Bridge;
 use crate::config::Limits;
 use crate::joinable::Joinable;
 use crate::mirror::Mirror;
-use crate::names::from_server;
 use crate::payload::{Data, Form};
 use crate::time::Timestamp;
 use abanico_core::key::StreamKey;
@@ -20,7 +19,7 @@ use abanico_live::Channel;
 use abanico_media::sniff::{Kind, sniff};
 use abanico_socketio::Message;
 use bytes::Bytes;
-use encoding::{encode, frame_json};
+use encoding::frame;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -269,10 +268,8 @@ impl Relay {
 
     /// Encodes a frame for the viewers.
     pub(crate) fn parcel(&self, taken: Taken) -> Packet {
-        let frame = frame_json(&self.key, &taken.data, taken.stamps);
-        let message = encode(from_server::STREAM_DATA, &frame, &taken.data);
         Arc::new(Parcel {
-            message,
+            message: frame(&self.key, &taken.data, taken.stamps),
             content: taken.content,
         })
     }

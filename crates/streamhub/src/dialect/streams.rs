@@ -341,7 +341,7 @@ impl Turn<'_> {
         {
             return;
         }
-        let data = Data::take(sent.data, event.attachments());
+        let data = Data::take(event, sent.data);
         let stamps = Stamps {
             received: Timestamp::now(),
             captured: sent.captured_at.and_then(millis),
@@ -439,7 +439,7 @@ impl Turn<'_> {
         if self.session.poster_at.is_some_and(too_soon) {
             return refuse("como mucho una cada dos segundos");
         }
-        let data = Data::take(sent.data, event.attachments());
+        let data = Data::take(event, sent.data);
         let Some(bytes) = data.form().and_then(|form| data.bytes(&form)) else {
             return refuse("se espera una imagen: binaria, data URL o base64");
         };

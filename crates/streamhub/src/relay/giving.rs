@@ -2,9 +2,8 @@
 //!
 //! Nothing changes here but what is kept encoded for the next who asks.
 
-use super::encoding::{encode, frame_json, joined};
+use super::encoding::{buffer, frame, joined};
 use super::{Hold, Media, Newest, Recording, Relay, Resume};
-use crate::names::from_server;
 use crate::payload::Data;
 use abanico_media::sniff::Kind;
 use abanico_socketio::Message;
@@ -30,9 +29,7 @@ impl Relay {
                     )
                 }
             };
-            let (key, frame) = (self.key.as_str(), frame_json(&self.key, &data, stamps));
-            let arguments = format!(r#"{{"streamKey":"{key}","frames":[{frame}]}}"#);
-            self.encoded = Some(encode(from_server::STREAM_BUFFER, &arguments, &data));
+            self.encoded = Some(buffer(&self.key, &data, stamps));
         }
         self.encoded.clone()
     }
@@ -151,11 +148,7 @@ impl Relay {
 
     fn piece(&self, recording: &Recording, bytes: Bytes) -> Message {
         let data = Data::in_form(&recording.form, bytes);
-        encode(
-            from_server::STREAM_DATA,
-            &frame_json(&self.key, &data, recording.stamps),
-            &data,
-        )
+        frame(&self.key, &data, recording.stamps)
     }
 }
 
