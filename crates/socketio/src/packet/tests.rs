@@ -199,3 +199,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn most_of_a_text_is_shared_and_a_little_of_it_is_copied() {
+    let list = format!(r#"["name",{{"data":"{}","n":17}}]"#, "x".repeat(100));
+    let args = Args::parse(ByteString::from(list)).unwrap();
+    let range = args.text.as_bytes().as_ptr_range();
+    for (part, is_shared) in [("x".repeat(100), true), ("17".to_owned(), false)] {
+        let at = args.text.find(&part).unwrap();
+        let shared = args.share(&args.text[at..at + part.len()]);
+        assert_eq!(shared, part);
+        assert_eq!(
+            range.contains(&shared.as_bytes().as_ptr()),
+            is_shared,
+            "{part}"
+        );
+    }
+}
