@@ -5,6 +5,7 @@
 
 use crate::group::{Group, Placed};
 use crate::keyframes::Wishes;
+use crate::layer::Layer;
 use crate::packager::{Format, Packager, Unsuitable};
 use crate::pool::Pool;
 use crate::source::{Encoder, Source};
@@ -38,6 +39,7 @@ struct Shared {
     tracks: watch::Sender<Arc<[Track]>>,
     /// Counts how often the publisher was asked for a keyframe.
     asked: watch::Sender<u64>,
+    layers: Mutex<Arc<[Layer]>>,
 }
 
 /// What the feeds' own counts do not know of.
@@ -106,7 +108,25 @@ impl Channel {
             aside: Aside::default(),
             tracks: watch::Sender::new(Arc::default()),
             asked: watch::Sender::new(0),
+            layers: Mutex::default(),
         }))
+    }
+
+    /// A channel for one layer of this stream's picture.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let pool = Arc::clone(&self.lock().pool);
+        Self::named(&pool, self.key())
+    }
+
+    /// The layers of its picture that flow; none without simulcast.
+    pub fn layers(&self) -> Arc<[Layer]> {
+        Arc::clone(&self.0.layers.lock())
+    }
+
+    /// Its picture has these layers from now on.
+    pub fn set_layers(&self, layers: Arc<[Layer]>) {
+        *self.0.layers.lock() = layers;
     }
 
     /// Names this stream's count of frames: another stream under the same key has another.

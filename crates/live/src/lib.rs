@@ -11,6 +11,7 @@
 mod channel;
 mod group;
 mod keyframes;
+mod layer;
 mod packager;
 mod packet;
 mod pool;
@@ -21,6 +22,7 @@ pub mod source;
 pub mod watching;
 
 pub use channel::Channel;
+pub use layer::Layer;
 pub use packager::{Format, MJPEG_BOUNDARY, Unsuitable};
 pub use packet::{Content, Packet};
 pub use pool::{Bounds, Pool};

@@ -305,12 +305,17 @@ pub(crate) struct Packager {
     tracks: Arc<[Track]>,
     init: Option<Packet>,
     group: Vec<Packet>,
+    /// Bytes of the group that the stream's own group does not share, and that are charged to the pool.
+    copied: usize,
+    /// There was no room for the copies of the newest group.
+    let_go: bool,
+    pool: Arc<Pool>,
     /// What came right before the group. Of the native format alone: other players cannot say where they were.
     lead: VecDeque<Packet>,
 }
 
 impl Packager {
-    pub(crate) fn new(id: u64, format: Format, pool: &Pool) -> Self {
+    pub(crate) fn new(id: u64, format: Format, pool: &Arc<Pool>) -> Self {
         Self {
             id,
             watching: 0,
@@ -320,6 +325,9 @@ impl Packager {
             tracks: Arc::default(),
             init: None,
             group: Vec::new(),
+            copied: 0,
+            let_go: false,
+            pool: Arc::clone(pool),
             lead: VecDeque::new(),
         }
     }
@@ -351,8 +359,9 @@ impl Packager {
 
     /// A new group begins. What came before it is kept from the frame of the number `held_from` on.
     pub(crate) fn begin_group(&mut self, held_from: u64) {
+        self.let_go = false;
         if self.format != Format::Native {
-            return self.group.clear();
+            return self.forget_group();
         }
         self.lead.extend(self.group.drain(..));
         while self
@@ -366,6 +375,7 @@ impl Packager {
 
     /// Nothing that came before is a beginning for what comes.
     pub(crate) fn forget_group(&mut self) {
+        self.pool.give_back(std::mem::take(&mut self.copied));
         self.group.clear();
         self.lead.clear();
     }
@@ -376,7 +386,7 @@ impl Packager {
             return;
         };
         if held {
-            self.group.push(packet.clone());
+            self.hold(placed, packet.clone());
         } else {
             self.forget_group();
         }
@@ -386,8 +396,28 @@ impl Packager {
 
     /// Packages a frame of the newest group for those who come.
     pub(crate) fn catch_up(&mut self, placed: &Placed) {
-        let packet = self.package(placed);
-        self.group.extend(packet);
+        if let Some(packet) = self.package(placed) {
+            self.hold(placed, packet);
+        }
+    }
+
+    /// Keeps a packet of the newest group. Without room for what of it is a copy the group is let go of: who joins waits for
+    /// the next keyframe.
+    fn hold(&mut self, placed: &Placed, packet: Packet) {
+        if self.let_go {
+            return;
+        }
+        let is_copy = packet.payload.as_ptr() != placed.frame.payload.as_ptr();
+        // The door of RTP makes one more of its own.
+        let copies = usize::from(is_copy) + usize::from(self.format == Format::Rtp);
+        let bytes = copies * packet.payload.len();
+        if self.pool.take(bytes) {
+            self.copied += bytes;
+            self.group.push(packet);
+        } else {
+            self.forget_group();
+            self.let_go = true;
+        }
     }
 
     /// Packages a frame of the newest group's lead for those who come back.
@@ -413,6 +443,12 @@ impl Packager {
 
     fn package(&mut self, placed: &Placed) -> Option<Packet> {
         self.form.as_mut()?.write(placed, &self.tracks)
+    }
+}
+
+impl Drop for Packager {
+    fn drop(&mut self) {
+        self.forget_group();
     }
 }
 

@@ -443,6 +443,57 @@ async fn the_publisher_is_asked_for_keyframes_twice_a_second() {
     assert_eq!(*asked.borrow_and_update(), 2);
 }
 
+#[tokio::test]
+async fn what_a_format_copies_is_charged_while_somebody_watches_it() {
+    let pool = Pool::new(Bounds::default());
+    let channel = Channel::new(&pool);
+    let mut publisher = Publisher::new(&channel);
+    publisher.video(0, true);
+    publisher.video(33, false);
+    let alone = pool.held_bytes();
+    let watching = channel.watch(Format::Rtp).unwrap();
+    let watched = pool.held_bytes();
+    assert!(watched > alone);
+    publisher.video(66, true);
+    publisher.video(99, false);
+    drop(watching);
+    let native = channel.watch(Format::Native).unwrap();
+    let before = pool.held_bytes();
+    drop((native, publisher, channel));
+    assert!(before > 0);
+    assert_eq!(pool.held_bytes(), 0);
+}
+
+#[tokio::test]
+async fn who_joins_where_there_is_no_room_for_copies_waits_for_the_next_keyframe() {
+    let publish = |pool| {
+        let channel = Channel::new(pool);
+        let mut publisher = Publisher::new(&channel);
+        publisher.video(0, true);
+        publisher.video(33, false);
+        (channel, publisher)
+    };
+    let roomy = Pool::new(Bounds::default());
+    let _held = publish(&roomy);
+    let groups_bytes_max = roomy.held_bytes();
+    let pool = Pool::new(Bounds {
+        groups_bytes_max,
+        ..Bounds::default()
+    });
+    let (channel, mut publisher) = publish(&pool);
+    let mut watching = channel.watch(Format::Rtp).unwrap();
+    let mut next = || match watching.poll_next(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(Item::Packet(packet))) => Some(packet),
+        _ => None,
+    };
+    assert!(next().unwrap().is_init());
+    assert!(next().is_none(), "there was no room");
+    publisher.video(66, false);
+    assert!(next().is_none(), "nothing without a keyframe");
+    publisher.video(99, true);
+    assert!(next().unwrap().begins_group());
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_all_channels_hold_has_a_bound() {
     let pool = Pool::new(Bounds {

@@ -190,6 +190,11 @@ impl Watching {
         }
     }
 
+    /// Whether it has had what was held for those who come: the next packet is given as it comes.
+    pub fn is_live(&self) -> bool {
+        self.place == Place::Live
+    }
+
     /// Goes to the newest group and gives all of it again, because the player lost its way or comes back from a pause.
     pub fn rejoin(&mut self) {
         self.place = Place::Entering;
