@@ -1,13 +1,14 @@
 // How long a person waits for the first picture, in Chromium. Not part of the tests: it measures.
 //
-//   node web/measure/first-picture.mjs [--joins 20] [--publishers frames,recording,pictures] [--ways webcodecs,mse,socketio]
+//   node web/measure/first-picture.mjs [--joins 20] [--publishers frames,recording,pictures] [--ways webcodecs,mse,socketio,whep]
 //     [--keyframes 60] [--codec vp9|vp8] [--seed 1]
 //
 // Three publishers of 640×480 at 30 pictures a second: `frames` is our own page, which encodes and answers requests for
 // keyframes; `recording` PUTs a WebM (a keyframe every `--keyframes` pictures) and cannot be asked; `pictures` sends
 // JPEG over the native door. To each come viewers, one after the other, at random moments, in a page that has the script
 // already; nobody else watches. Each wait goes from the birth of an `<abanico-player>` (before any connection) to its first
-// picture on the surface: a canvas that was drawn on, or the video's frame callback.
+// picture on the surface: a canvas that was drawn on, or the video's frame callback. `whep` is a bare page, from before its
+// offer is made to the video's frame callback; the worst of its joins is told step by step.
 //
 // Prints a line of JSON for each publisher and way. ABANICO_BIN names the server's binary, ABANICO_CHROMIUM the browser.
 
@@ -96,6 +97,40 @@ async function joinOnce({ streamKey, transport }) {
   return { firstPictureMs, path };
 }
 
+/** Runs in the viewer's page: the same over WHEP, and how far it was when. */
+async function joinWhep({ streamKey }) {
+  const begun = performance.now();
+  const steps = {};
+  const step = (name) => (steps[name] ??= Math.round(performance.now() - begun));
+  const peer = new RTCPeerConnection();
+  const { receiver } = peer.addTransceiver('video', { direction: 'recvonly' });
+  const video = Object.assign(document.createElement('video'), { muted: true, autoplay: true });
+  document.body.append(video);
+  peer.ontrack = ({ track }) => (video.srcObject = new MediaStream([track]));
+  peer.oniceconnectionstatechange = () => step(`ice ${peer.iceConnectionState}`);
+  peer.onconnectionstatechange = () => step(peer.connectionState);
+  const shown = new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+  await peer.setLocalDescription();
+  step('offered');
+  const headers = { 'Content-Type': 'application/sdp' };
+  const answer = await fetch(`/whep/${streamKey}`, { method: 'POST', headers, body: peer.localDescription.sdp });
+  await peer.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
+  step('answered');
+  receiver.track.onunmute = () => step('first packet');
+  await shown;
+  const firstPictureMs = step('shown');
+  const inbound = [...(await receiver.getStats()).values()].find(({ type }) => type === 'inbound-rtp');
+  const { packetsLost, pliCount, keyFramesDecoded, framesReceived, framesDropped } = inbound;
+  peer.close();
+  video.remove();
+  await fetch(answer.headers.get('location'), { method: 'DELETE' });
+  return {
+    firstPictureMs,
+    path: 'whep',
+    steps: { ...steps, packetsLost, pliCount, keyFramesDecoded, framesReceived, framesDropped },
+  };
+}
+
 function told(times) {
   const sorted = times.toSorted((a, b) => a - b);
   return { p50: Math.round(sorted[Math.floor((sorted.length - 1) / 2)]), max: Math.round(sorted.at(-1)) };
@@ -115,12 +150,14 @@ async function measure(publisher) {
       // Pictures are played by nothing that is called MediaSource.
       if (publisher === 'pictures' && transport === 'mse') continue;
       // The first one waits until there is a stream, and loads what is loaded once.
-      await viewer.evaluate(joinOnce, { streamKey, transport });
+      const join = transport === 'whep' ? joinWhep : joinOnce;
+      if (publisher === 'pictures' && transport === 'whep') continue;
+      await viewer.evaluate(join, { streamKey, transport });
       const others = watchOthers();
       const joins = [];
       for (let n = 0; n < Number(values.joins); n++) {
         await viewer.waitForTimeout(random() * PAUSE_MS);
-        joins.push(await viewer.evaluate(joinOnce, { streamKey, transport }));
+        joins.push(await viewer.evaluate(join, { streamKey, transport }));
       }
       const ms = told(joins.map(({ firstPictureMs }) => firstPictureMs));
       console.log(
@@ -129,6 +166,7 @@ async function measure(publisher) {
           way: joins[0].path,
           joins: joins.length,
           ms,
+          worst: joins.toSorted((a, b) => b.firstPictureMs - a.firstPictureMs)[0].steps,
           others: others(),
           load: os.loadavg()[0],
         }),

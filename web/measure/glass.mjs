@@ -1,15 +1,18 @@
 // From glass to glass: how old a picture is when the viewer's page shows it. Not part of the tests: it needs a quiet
 // machine and the better part of a minute for each path.
 //
-//   node web/measure/glass.mjs [--path webcodecs|mse|socketio|p2p|document-1|document-2[,…]] [--painter page|worker] [--size 640x480] [--fps 30]
-//     [--mode live|low-delay|production|demo|jpeg] [--seconds 20] [--jitter 0-80] [--steal] [--server http://…]
+//   node web/measure/glass.mjs [--path webcodecs|mse|socketio|p2p|whip|whip-native|whep|document-1|document-2[,…]]
+//     [--painter page|worker] [--size 640x480] [--fps 30] [--mode live|low-delay|production|demo|jpeg] [--seconds 20]
+//     [--jitter 0-80] [--steal] [--loss 2] [--delay 25] [--server http://…]
 //
 // A publisher's page and a viewer's page of one browser, in two processes with one clock. The camera paints the time into
 // the picture as blocks; an eye in the viewer's page reads it back at each animation frame from the element that is shown.
 // What is not in it: camera, monitor, network. ABANICO_BIN names the server's binary, ABANICO_CHROMIUM the browser.
 //
-// `--path p2p` is WebRTC between two bare pages, to compare with; `document-1` and `document-2` are the design document's own
-// clients (document.mjs), option 1 with the document's viewer, option 2 with our player as it comes. Several paths are measured one after the other. `--mode
+// `--path p2p` is WebRTC between two bare pages, to compare with; `whip` is WHIP in and WHEP out, `whip-native` WHIP in and our
+// player, `whep` our publisher and WHEP out; `document-1` and `document-2` are the design document's own clients
+// (document.mjs), option 1 with the document's viewer, option 2 with our player as it comes. `--loss` of a hundred datagrams
+// of WebRTC are lost each way, and the others take `--delay` milliseconds. Several paths are measured one after the other. `--mode
 // jpeg` is pictures at the full rate over the native door. `--jitter` holds back what the viewer is sent, each lot for so
 // many milliseconds, in order. `--steal` keeps one core busy. How busy everything else on the machine was is told as
 // `others`, in per cent of one core.
@@ -23,6 +26,7 @@ import { call, publishPictures } from './bare.mjs';
 import { publishDocument, watchDocument } from './document.mjs';
 import { watchOthers } from './others.mjs';
 import { eye, paintedCamera } from './probe.mjs';
+import { publishWhip, startNetwork, watchWhep } from './whip.mjs';
 
 const WARM_UP_MS = 5_000;
 const QUALITIES = { '640x480': '480p', '1280x720': '720p' };
@@ -44,6 +48,8 @@ const { values } = parseArgs({
     painter: { type: 'string', default: 'page' },
     jitter: { type: 'string' },
     steal: { type: 'boolean', default: false },
+    loss: { type: 'string' },
+    delay: { type: 'string' },
     server: { type: 'string' },
   },
 });
@@ -62,9 +68,10 @@ async function measure(path) {
     const viewer = await openPage(browser, { bypassCSP: path === 'document-1' });
     await publisher.addInitScript(paintedCamera, { width, height, framesPerSecond });
     await viewer.addInitScript(eye);
-    const { port, origin } = values.server ? { origin: values.server } : await startServer(house);
+    const { port, origin } = values.server ? { origin: values.server } : await start(house);
     const near = values.jitter ? await unevenWire(house, port ?? new URL(origin).port, values.jitter) : origin;
-    const way = { p2p: showCall, 'document-1': showPictures, 'document-2': showRecording }[path] ?? show;
+    const ways = { p2p: showCall, whip: showWhip, 'whip-native': showWhip, whep: showWhip };
+    const way = { ...ways, 'document-1': showPictures, 'document-2': showRecording }[path] ?? show;
     const told = await way({ publisher, viewer, path, origin, near });
     await viewer.waitForTimeout(WARM_UP_MS);
     await viewer.evaluate(() => {
@@ -109,6 +116,27 @@ async function sendPictures(page, origin) {
   await page.goto(`${origin}/health`);
   await publishPictures(page, origin, 'glass');
   return 'glass';
+}
+
+/** A server, reached by WebRTC over a network that is as bad as was asked for. */
+async function start(house) {
+  if (!values.loss && !values.delay) return startServer(house);
+  const network = await startNetwork(house, { loss: Number(values.loss ?? 0), delay: Number(values.delay ?? 0) });
+  const server = await startServer(house, ['--rtc-address', `127.0.0.1:${network.port}`]);
+  network.serverIs(server.port);
+  return server;
+}
+
+/** WebRTC into the server, out of it, or both. */
+async function showWhip({ publisher, viewer, path, origin, near }) {
+  let key = 'glass';
+  if (path === 'whep') key = await goLive(publisher, origin);
+  else await publishWhip(publisher, origin, key, BITS_PER_SECOND[values.size] ?? 5_000_000);
+  if (path !== 'whip-native') return watchWhep(viewer, origin, key);
+  await prefer(viewer, { native: 'on' });
+  await viewer.goto(`${near}/watch/${key}?transport=webcodecs&painter=${values.painter}`);
+  await untilState(viewer, 'playing');
+  return () => ({});
 }
 
 async function showCall({ publisher, viewer, origin }) {
