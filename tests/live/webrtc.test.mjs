@@ -32,15 +32,16 @@ function clients() {
     const rest = all.filter((one) => /rtx|red|ulpfec/i.test(one.mimeType));
     transceiver.setCodecPreferences([...first, ...rest]);
   };
-  const post = async (url, connection, token) => {
+  const post = async (url, connection, token, over) => {
     await connection.setLocalDescription();
     const headers = { 'Content-Type': 'application/sdp', ...(token && { Authorization: `Bearer ${token}` }) };
     const answer = await fetch(url, { method: 'POST', headers, body: connection.localDescription.sdp });
     const text = await answer.text();
     if (answer.status !== 201) return { status: answer.status, text };
-    await connection.setRemoteDescription({ type: 'answer', sdp: text });
+    const is = (line) => !over || !line.startsWith('a=candidate:') || line.split(' ')[2].toLowerCase() === over;
+    await connection.setRemoteDescription({ type: 'answer', sdp: text.split('\r\n').filter(is).join('\r\n') });
     const location = answer.headers.get('location');
-    return { status: 201, text, location, etag: answer.headers.get('etag') };
+    return { status: 201, text, location, etag: answer.headers.get('etag'), link: answer.headers.get('link') };
   };
   window.whip = async (url, { codec, token, sound = true } = {}) => {
     const media = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240 }, audio: sound });
@@ -51,7 +52,7 @@ function clients() {
     }
     return post(url, connection, token);
   };
-  window.whep = async (url, { codec, sound = true } = {}) => {
+  window.whep = async (url, { codec, sound = true, over } = {}) => {
     const connection = (window.viewer = new RTCPeerConnection());
     const transceiver = connection.addTransceiver('video', { direction: 'recvonly' });
     if (codec) prefer(transceiver, 'video', codec);
@@ -65,14 +66,15 @@ function clients() {
       video.requestVideoFrameCallback(() => resolve(performance.now() - window.begun));
     });
     window.video = video;
-    return post(url, connection);
+    return post(url, connection, undefined, over);
   };
   /** The credentials of the pair that media flows through. */
   window.pair = async () => {
     const report = [...(await window.viewer.getStats()).values()];
     const transport = report.find((one) => one.type === 'transport');
     const pair = report.find((one) => one.id === transport.selectedCandidatePairId);
-    return { remote: report.find((one) => one.id === pair.remoteCandidateId).usernameFragment, state: pair.state };
+    const { usernameFragment, protocol } = report.find((one) => one.id === pair.remoteCandidateId);
+    return { remote: usernameFragment, protocol };
   };
   /** What a client does whose network has changed. */
   window.restart = async (url) => {
@@ -228,6 +230,21 @@ test('aiortc watches what Chromium publishes', LONG, async (t) => {
   assert.ok(seen.sound > 0);
 });
 
+test('a viewer whose network lets no UDP through watches over TCP, at the port of HTTP', LONG, async (t) => {
+  await publish(t, 'WebM VP8', 'tcp');
+  const viewer = await page(t);
+  const joined = await viewer.evaluate((url) => window.whep(url, { over: 'tcp' }), `${server.url}/whep/tcp`);
+  assert.equal(joined.status, 201, joined.text);
+  assert.match(joined.text, new RegExp(`typ host .*tcptype passive`));
+  const seen = await viewer.evaluate(() => window.shown(30));
+  assert.equal(seen.packetsLost, 0);
+  assert.ok(seen.sound > 0);
+  assert.deepEqual(await viewer.evaluate(() => window.pair().then(({ protocol }) => protocol)), 'tcp');
+  t.diagnostic(`first picture after ${Math.round(seen.first)} ms`);
+  await fetch(server.url + joined.location, { method: 'DELETE' });
+  await server.until(async () => (await viewers('tcp')) === 0);
+});
+
 test('a WHIP publisher needs the token of a stream that exists', LONG, async (t) => {
   const url = `${server.url}/whip/whip-token`;
   const first = await page(t);
@@ -328,11 +345,13 @@ test('a stream that WebRTC cannot carry is refused with its codec', LONG, async 
 
 test('garbage at the UDP port and offers that nobody follows disturb no viewer', LONG, async (t) => {
   const ROOM = 40;
-  const server = await Server.start({ args: ['--rtc-sessions-max', `${ROOM}`] });
+  const servers = ['--ice-servers', 'stun:stun.example.org:3478,turn:who:what@turn.example.org:3478'];
+  const server = await Server.start({ args: ['--rtc-sessions-max', `${ROOM}`, ...servers] });
   t.after(() => server.stop());
   await publish(t, 'WebM VP8', 'hostile', server);
   const viewer = await page(t, server);
-  await viewer.evaluate((url) => window.whep(url), `${server.url}/whep/hostile`);
+  const { link } = await viewer.evaluate((url) => window.whep(url), `${server.url}/whep/hostile`);
+  assert.match(link, /^<stun:stun\.example\.org:3478>; rel="ice-server", <turn:turn\.example\.org:3478>; rel="ice-server"; username="who"; credential="what"/);
   await viewer.evaluate(() => window.shown(3));
   const offer = await viewer.evaluate(receiving);
 

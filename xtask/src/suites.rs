@@ -105,7 +105,7 @@ pub(crate) fn fuzz(run: &mut Run) -> anyhow::Result<()> {
     if !answers("cargo", &["fuzz", "--version"]) {
         bail!("cargo-fuzz is not here: type `cargo install --locked cargo-fuzz`");
     }
-    for krate in ["media", "socketio"] {
+    for krate in ["media", "rtc", "socketio"] {
         let folder = root().join("crates").join(krate);
         let targets = cargo(&["fuzz", "list"]).current_dir(&folder).output()?;
         ensure!(

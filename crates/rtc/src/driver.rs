@@ -5,8 +5,9 @@
 
 use crate::ingress::Ended;
 use crate::registry::random_name;
-use crate::session::{Role, Session};
+use crate::session::{Role, Session, Way};
 use crate::socket::{Datagram, Received, Socket};
+use crate::streams::Arrival;
 use crate::wakeups::Wakeups;
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -40,12 +41,13 @@ pub(crate) enum Command {
 pub(crate) struct Driver {
     socket: Socket,
     commands: mpsc::UnboundedReceiver<Command>,
+    arrivals: mpsc::Receiver<Arrival>,
     /// Where peers are told that we are.
-    candidates: Vec<SocketAddr>,
+    candidates: Vec<Way>,
     wakeups: Arc<Wakeups>,
     sessions: HashMap<u64, Session>,
     by_fragment: HashMap<String, u64>,
-    by_address: HashMap<SocketAddr, u64>,
+    by_address: HashMap<Way, u64>,
     deadlines: BTreeSet<(Instant, u64)>,
 }
 
@@ -53,6 +55,7 @@ pub(crate) struct Driver {
 enum Woken {
     Datagrams,
     Told(Option<Command>),
+    Arrived(Arrival),
     Sessions,
     Time,
 }
@@ -61,12 +64,14 @@ impl Driver {
     pub(crate) fn new(
         socket: Socket,
         commands: mpsc::UnboundedReceiver<Command>,
-        candidates: Vec<SocketAddr>,
+        arrivals: mpsc::Receiver<Arrival>,
+        candidates: Vec<Way>,
         wakeups: Arc<Wakeups>,
     ) -> Self {
         Self {
             socket,
             commands,
+            arrivals,
             candidates,
             wakeups,
             sessions: HashMap::new(),
@@ -85,6 +90,7 @@ impl Driver {
                 Woken::Datagrams => self.read(&mut received),
                 Woken::Told(Some(Command::Stop) | None) => break,
                 Woken::Told(Some(command)) => self.obey(command),
+                Woken::Arrived(arrival) => self.arrive(arrival),
                 Woken::Sessions => {
                     for id in self.wakeups.take() {
                         self.drive(id);
@@ -121,6 +127,7 @@ impl Driver {
         };
         tokio::select! {
             command = self.commands.recv() => Woken::Told(command),
+            Some(arrival) = self.arrivals.recv() => Woken::Arrived(arrival),
             _ = self.socket.readable() => Woken::Datagrams,
             () = self.wakeups.any() => Woken::Sessions,
             () = time => Woken::Time,
@@ -181,12 +188,34 @@ impl Driver {
         }
     }
 
+    /// Something comes over TCP.
+    fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Opened(peer, takes) => self.socket.streams.opened(peer, takes),
+            Arrival::Datagram(source, here, bytes) => self.take(&Datagram {
+                proto: Protocol::Tcp,
+                source,
+                destination: Some(here),
+                bytes: &bytes,
+            }),
+            Arrival::Closed(peer) => {
+                self.socket.streams.close(&peer);
+                let way = (Protocol::Tcp, peer);
+                let session = self.by_address.remove(&way);
+                if let Some(session) = session.and_then(|id| self.sessions.get_mut(&id)) {
+                    session.addresses.retain(|known| *known != way);
+                }
+            }
+        }
+    }
+
     /// Gives a datagram to the session that it is for, if there is one.
-    fn take(&mut self, datagram: &Datagram<'_>) {
+    pub(crate) fn take(&mut self, datagram: &Datagram<'_>) {
         let Ok(contents) = DatagramRecv::try_from(datagram.bytes) else {
             return;
         };
-        let known = self.by_address.get(&datagram.source).copied();
+        let way = (datagram.proto, datagram.source);
+        let known = self.by_address.get(&way).copied();
         let named =
             local_fragment(datagram.bytes).map(|fragment| self.by_fragment.get(&fragment).copied());
         let id = match named {
@@ -203,7 +232,7 @@ impl Driver {
         let input = Input::Receive(
             now,
             Receive {
-                proto: Protocol::Udp,
+                proto: datagram.proto,
                 source: datagram.source,
                 destination,
                 contents,
@@ -221,16 +250,45 @@ impl Driver {
             Ok(None) => return,
             Ok(Some(Ok(()))) => {
                 session.heard = now;
-                session.local = datagram.destination;
+                if datagram.proto == Protocol::Udp {
+                    session.local = datagram.destination;
+                }
                 if is_new {
-                    session.addresses.push(datagram.source);
-                    self.by_address.insert(datagram.source, id);
+                    session.addresses.push(way);
+                    self.by_address.insert(way, id);
                 }
             }
             Ok(Some(Err(error))) => session.fail(&error),
             Err(_) => return self.remove(id),
         }
         self.drive(id);
+    }
+
+    /// Does all that it was told so far.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn obey_all(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            self.obey(command);
+        }
+    }
+
+    /// Takes an address for one that has shown the password of the only session.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn believe(&mut self, address: SocketAddr) {
+        for (id, session) in &mut self.sessions {
+            let way = (Protocol::Udp, address);
+            session.addresses.push(way);
+            self.by_address.insert(way, *id);
+        }
+    }
+
+    /// Whether nothing of any session is held.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+            && self.by_fragment.is_empty()
+            && self.by_address.is_empty()
+            && self.deadlines.is_empty()
     }
 
     fn drive(&mut self, id: u64) {
@@ -257,9 +315,12 @@ impl Driver {
         };
         self.deadlines.remove(&(session.deadline, id));
         self.by_fragment.remove(&session.fragment);
-        for address in &session.addresses {
-            if self.by_address.get(address) == Some(&id) {
-                self.by_address.remove(address);
+        for way in &session.addresses {
+            if self.by_address.get(way) == Some(&id) {
+                self.by_address.remove(way);
+                if way.0 == Protocol::Tcp {
+                    self.socket.streams.close(&way.1);
+                }
             }
         }
     }
@@ -277,20 +338,20 @@ fn local_fragment(datagram: &[u8]) -> Option<String> {
 }
 
 /// Which of our candidates a datagram was sent to. Behind a router that maps addresses it is none by its own.
-fn here(candidates: &[SocketAddr], datagram: &Datagram<'_>, port: u16) -> SocketAddr {
-    let reached = datagram
-        .destination
-        .map(|destination| SocketAddr::new(destination, port));
-    let exact = reached.filter(|reached| candidates.contains(reached));
-    let of_its_kind = || {
-        candidates
+fn here(candidates: &[Way], datagram: &Datagram<'_>, port: u16) -> SocketAddr {
+    let fitting = || {
+        let same = candidates
             .iter()
-            .find(|candidate| candidate.is_ipv4() == datagram.source.is_ipv4())
-            .copied()
+            .filter(|(proto, _)| *proto == datagram.proto);
+        same.map(|(_, address)| *address)
     };
+    let exact = fitting().find(|candidate| {
+        Some(candidate.ip()) == datagram.destination
+            && (datagram.proto == Protocol::Tcp || candidate.port() == port)
+    });
     exact
-        .or_else(of_its_kind)
-        .or_else(|| candidates.first().copied())
+        .or_else(|| fitting().find(|candidate| candidate.is_ipv4() == datagram.source.is_ipv4()))
+        .or_else(|| fitting().next())
         .unwrap_or(datagram.source)
 }
 

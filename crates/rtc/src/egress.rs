@@ -1,9 +1,12 @@
 //! A viewer's session: the stream's packets, put on RTP as they come.
 //!
-//! The payload is made once and shared by all viewers; what is made for each is its packets and their encryption.
+//! The payload is made once and shared by all viewers; what is made for each is its packets and their encryption. Which
+//! layer of the picture it is given, and what is left out where the network is too narrow, `crate::narrow` decides: sound
+//! comes first, then whole groups of pictures.
 
+use crate::narrow::{Gate, Narrow};
 use abanico_live::native::{Header, parse_tracks};
-use abanico_live::{Content, Item, Packet, Watching};
+use abanico_live::{Channel, Content, Format, Item, Packet, Watching};
 use abanico_media::frame::Codec;
 use bytes::Bytes;
 use std::any::Any;
@@ -11,14 +14,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use str0m::Rtc;
+use str0m::bwe::{Bitrate, BweKind};
 use str0m::format;
 use str0m::media::{Frequency, MediaTime, Mid, Pt};
-
-/// How fast a group that is given at once goes out, in bytes a second. More would overrun the peer's receive buffer.
-const PACE: f64 = 12e6;
-
-/// What may go out at once.
-const BURST_BYTES: f64 = 96e3;
 
 /// The newest group is given to one viewer again at most this often.
 const AGAIN_EVERY: Duration = Duration::from_secs(1);
@@ -28,17 +26,36 @@ const PLAYOUT_MAX: Duration = Duration::from_millis(400);
 
 /// A viewer's session inside.
 pub(crate) struct Egress {
+    /// The stream itself: its sound, and the best layer of its picture.
     watching: Watching,
     /// Counted as a viewer as long as this lives.
     _guest: Box<dyn Any + Send>,
     picture: Option<Route>,
     sound: Option<Route>,
+    /// Another layer of the picture, which is given in place of the stream's own.
+    lower: Option<Lower>,
+    /// What is given from its next keyframe on.
+    turning: Option<Turn>,
+    narrow: Narrow,
     /// A moment of the stream's time, and when that was.
     anchor: Option<(Instant, i64)>,
-    allowance: f64,
-    refilled: Instant,
+    /// The newest picture of the stream's own channel: when it came, and its time.
+    newest: Option<(Instant, i64)>,
     /// When the player was last given the newest group again.
     given_again: Option<Instant>,
+}
+
+/// Another layer.
+struct Lower {
+    watching: Watching,
+    /// What to add to its time to have the stream's.
+    offset: i64,
+}
+
+/// Where the picture comes from next.
+enum Turn {
+    Main,
+    Lower(Box<Watching>),
 }
 
 /// Where the frames of one track go.
@@ -80,33 +97,65 @@ impl Egress {
             _guest: guest,
             picture: picture.map(route),
             sound: sound.map(route),
+            lower: None,
+            turning: None,
+            narrow: Narrow::new(now),
             anchor: None,
-            allowance: BURST_BYTES,
-            refilled: now,
+            newest: None,
             given_again: None,
         }
+    }
+
+    /// The session is connected.
+    pub(crate) fn connected(&mut self, now: Instant) {
+        self.narrow.connected(now);
     }
 
     /// The player has lost its picture. The publisher is asked for a keyframe; if it cannot be asked, the newest group is
     /// given again.
     pub(crate) fn want_keyframe(&mut self, now: Instant) {
-        if self.watching.channel().want_keyframe() {
+        let given = self.lower.as_mut().map(|lower| &mut lower.watching);
+        let given = given.unwrap_or(&mut self.watching);
+        if given.channel().want_keyframe() {
             return;
         }
         let is_due = |at| now.saturating_duration_since(at) >= AGAIN_EVERY;
         if self.given_again.is_none_or(is_due) {
             self.given_again = Some(now);
-            self.watching.rejoin();
+            given.rejoin();
         }
+    }
+
+    /// What the network carries, as the player's reports say.
+    pub(crate) fn estimated(&mut self, estimate: &BweKind) {
+        match estimate {
+            BweKind::Twcc { estimate, .. } | BweKind::Remb { estimate, .. } => {
+                self.narrow.estimated(estimate.as_u64());
+            }
+            _ => {}
+        }
+    }
+
+    /// What of the picture the player lost lately, and how far away it is, as it reports.
+    pub(crate) fn reported(&mut self, loss: Option<f32>, rtt: Option<Duration>, now: Instant) {
+        self.narrow.reported(loss, rtt, now);
     }
 
     /// Writes the next packet, if there is one and it is time for it.
     pub(crate) fn feed(&mut self, rtc: &mut Rtc, now: Instant, cx: &mut Context<'_>) -> Fed {
-        let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
-        self.refilled = now;
-        self.allowance = (self.allowance + passed * PACE).min(BURST_BYTES);
-        if self.allowance < 0.0 {
-            return Fed::At(now + Duration::from_secs_f64(-self.allowance / PACE));
+        if let Some(wanted) = self.narrow.wanted(self.watching.channel(), now) {
+            self.turn_to(wanted.layer);
+            if let Some(desired) = wanted.desired {
+                rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(desired));
+                return Fed::Wrote;
+            }
+        }
+        let is_live = self.watching.is_live();
+        if let Some(at) = self.narrow.waits(is_live, now) {
+            return Fed::At(at);
+        }
+        if self.poll_turning(rtc, now, cx) || self.poll_lower(rtc, now, cx) {
+            return Fed::Wrote;
         }
         loop {
             let packet = match self.watching.poll_next(cx) {
@@ -115,19 +164,137 @@ impl Egress {
                 Poll::Ready(Some(Item::Skipped { .. })) => continue,
                 Poll::Ready(None | Some(Item::Unsuitable(_))) => return Fed::Over,
             };
-            match packet.content {
+            let wrote = match packet.content {
                 Content::Init { .. } => {
                     if !self.route(rtc, &packet) {
                         return Fed::Over;
                     }
+                    false
                 }
-                Content::Frame { video, .. } => {
-                    if self.write(rtc, &packet, video, now) {
-                        return Fed::Wrote;
+                Content::Frame { video: false, .. } => self.write(rtc, &packet, false, 0, now),
+                Content::Frame { .. } => self.main_picture(rtc, &packet, now),
+            };
+            if wrote {
+                return Fed::Wrote;
+            }
+        }
+    }
+
+    /// A picture of the stream's own channel came.
+    fn main_picture(&mut self, rtc: &mut Rtc, packet: &Packet, now: Instant) -> bool {
+        if let Ok(Some((header, _))) = Header::split(&packet.head) {
+            self.newest = Some((now, header.timestamp));
+        }
+        self.narrow.came(packet.len(), now);
+        let returns = matches!(self.turning, Some(Turn::Main)) && packet.begins_group();
+        if returns {
+            self.turning = None;
+            self.lower = None;
+        }
+        self.lower.is_none() && self.give_picture(rtc, packet, 0, now)
+    }
+
+    /// Writes a picture, unless the network is too narrow for it.
+    fn give_picture(&mut self, rtc: &mut Rtc, packet: &Packet, offset: i64, now: Instant) -> bool {
+        match self.narrow.passes(packet.begins_group(), now) {
+            Gate::Open => self.write(rtc, packet, true, offset, now),
+            Gate::Closes => {
+                let given = self.lower.as_ref().map(|lower| &lower.watching);
+                let given = given.unwrap_or(&self.watching);
+                given.channel().want_keyframe();
+                false
+            }
+            Gate::Closed => false,
+        }
+    }
+
+    /// Makes for a layer, which is given from its next keyframe on. `None` is the stream's own.
+    fn turn_to(&mut self, layer: Option<Channel>) {
+        let Some(channel) = layer else {
+            if self.lower.is_some() && !matches!(self.turning, Some(Turn::Main)) {
+                self.watching.channel().want_keyframe();
+                self.turning = Some(Turn::Main);
+            } else if self.lower.is_none() {
+                self.turning = None;
+            }
+            return;
+        };
+        let is = |watching: &Watching| watching.channel().epoch() == channel.epoch();
+        let turns = matches!(&self.turning, Some(Turn::Lower(turning)) if is(turning));
+        if self.lower.as_ref().is_some_and(|lower| is(&lower.watching)) {
+            self.turning = None;
+        } else if !turns && let Ok(watching) = channel.watch(Format::Rtp) {
+            channel.want_keyframe();
+            self.turning = Some(Turn::Lower(Box::new(watching.uncounted())));
+        }
+    }
+
+    /// Goes over to the layer that is made for, if its keyframe has come. True if that was written.
+    fn poll_turning(&mut self, rtc: &mut Rtc, now: Instant, cx: &mut Context<'_>) -> bool {
+        loop {
+            let Some(Turn::Lower(turning)) = &mut self.turning else {
+                return false;
+            };
+            let packet = match turning.poll_next(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Some(Item::Packet(packet))) => packet,
+                Poll::Ready(Some(Item::Skipped { .. })) => continue,
+                Poll::Ready(None | Some(Item::Unsuitable(_))) => {
+                    self.turning = None;
+                    return false;
+                }
+            };
+            if !(packet.begins_group() && turning.is_live()) {
+                continue;
+            }
+            let Some(Turn::Lower(watching)) = self.turning.take() else {
+                return false;
+            };
+            let offset = self.offset(&packet, now);
+            self.lower = Some(Lower {
+                watching: *watching,
+                offset,
+            });
+            if self.give_picture(rtc, &packet, offset, now) {
+                return true;
+            }
+        }
+    }
+
+    /// Writes the next picture of the lower layer, if that is what is given.
+    fn poll_lower(&mut self, rtc: &mut Rtc, now: Instant, cx: &mut Context<'_>) -> bool {
+        loop {
+            let Some(lower) = &mut self.lower else {
+                return false;
+            };
+            let offset = lower.offset;
+            match lower.watching.poll_next(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Some(Item::Packet(packet))) => {
+                    if !packet.is_init() && self.give_picture(rtc, &packet, offset, now) {
+                        return true;
                     }
+                }
+                Poll::Ready(Some(Item::Skipped { .. })) => {}
+                Poll::Ready(None | Some(Item::Unsuitable(_))) => {
+                    // Its publisher has gone, or sends it no more.
+                    self.turning = Some(Turn::Main);
+                    self.watching.channel().want_keyframe();
+                    return false;
                 }
             }
         }
+    }
+
+    /// What to add to a layer's time to have the stream's, going by when its frame came.
+    fn offset(&self, packet: &Packet, now: Instant) -> i64 {
+        let Ok(Some((header, _))) = Header::split(&packet.head) else {
+            return 0;
+        };
+        self.newest.map_or(0, |(came, timestamp)| {
+            let since = now.saturating_duration_since(came).as_micros();
+            timestamp + i64::try_from(since).unwrap_or(0) - header.timestamp
+        })
     }
 
     /// Chooses the payload types for the tracks that follow. False if the picture has none.
@@ -155,11 +322,19 @@ impl Egress {
     }
 
     /// Writes a frame. False if it has no place.
-    fn write(&mut self, rtc: &mut Rtc, packet: &Packet, video: bool, now: Instant) -> bool {
+    fn write(
+        &mut self,
+        rtc: &mut Rtc,
+        packet: &Packet,
+        video: bool,
+        offset: i64,
+        now: Instant,
+    ) -> bool {
         let Ok(Some((header, _))) = Header::split(&packet.head) else {
             return false;
         };
-        let shown = self.shown_at(header.timestamp, now);
+        let timestamp = header.timestamp + offset;
+        let shown = self.shown_at(timestamp, now);
         let route = if video {
             &mut self.picture
         } else {
@@ -173,14 +348,13 @@ impl Egress {
             return false;
         };
         let rate = if video { 90_000 } else { 48_000 };
-        let ticks = u64::try_from(header.timestamp).unwrap_or(0) * rate / 1_000_000;
+        let ticks = u64::try_from(timestamp).unwrap_or(0) * rate / 1_000_000;
         if !video && route.newest >= Some(ticks) {
             // It was heard before.
             return false;
         }
         // Pictures that are given again pass at once: time on the wire only goes forward.
         let ticks = route.newest.map_or(ticks, |newest| ticks.max(newest + 1));
-        route.newest = Some(ticks);
         let frequency = if video {
             Frequency::NINETY_KHZ
         } else {
@@ -204,12 +378,8 @@ impl Egress {
             tracing::debug!(%error, "a frame was not put on RTP");
             return false;
         }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a frame has fewer bytes than a double has digits"
-        )]
-        let bytes = shared.len() as f64;
-        self.allowance -= bytes;
+        route.newest = Some(ticks);
+        self.narrow.wrote(shared.len(), now);
         true
     }
 

@@ -3,10 +3,12 @@
 use crate::driver::{Command, Driver, new_credentials};
 use crate::egress::{Egress, payload_type};
 use crate::ingress::{Ingress, Publishing};
+use crate::narrow::ASSUMED;
 use crate::offer::{self, Refused};
 use crate::registry::{Listed, Listing, Registry, Side, Unlisted, random_name};
-use crate::session::{Lines, Role, Session};
+use crate::session::{Lines, Role, Session, Way};
 use crate::socket::Socket;
+use crate::streams::{self, ARRIVALS_MAX, Arrival};
 use crate::trickle::{self, Asked, Patched, TrickleRefused};
 use crate::wakeups::Wakeups;
 use abanico_live::{Channel, Watching};
@@ -19,10 +21,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use str0m::bwe::Bitrate;
 use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, DtlsCert};
+use str0m::net::{Protocol, TcpType};
 use str0m::rtp::Extension;
 use str0m::{Candidate, IceCreds, Output, Rtc, RtcConfig};
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// Sessions that are not connected yet; they have seconds to be.
@@ -34,6 +39,9 @@ const SOON: Duration = Duration::from_secs(1);
 /// When to come again if there are as many sessions as may be.
 const LATER: Duration = Duration::from_secs(5);
 
+/// How often a viewer's reports of what it lost are looked at, where nothing better is known of its network.
+const REPORTS_EVERY: Duration = Duration::from_secs(1);
+
 /// The number under which the playout delay travels, unless the peer has another.
 const PLAYOUT_DELAY: u8 = 12;
 
@@ -44,6 +52,8 @@ pub struct Config {
     pub sessions_max: usize,
     /// Where peers are told that the socket is reached.
     pub candidates: Vec<SocketAddr>,
+    /// Where peers are told that connections are accepted that [`Endpoint::connection`] is given.
+    pub tcp_candidates: Vec<SocketAddr>,
 }
 
 /// The WebRTC sessions of one UDP socket. Clones are the same.
@@ -52,7 +62,8 @@ pub struct Endpoint(Arc<Shared>);
 
 struct Shared {
     commands: mpsc::UnboundedSender<Command>,
-    candidates: Vec<SocketAddr>,
+    arrivals: mpsc::Sender<Arrival>,
+    candidates: Vec<Way>,
     crypto: Arc<CryptoProvider>,
     certificate: DtlsCert,
     registry: Registry,
@@ -69,6 +80,7 @@ pub struct Negotiated {
     lines: Lines,
     fragment: String,
     remote_fragment: String,
+    layered: bool,
     place: OwnedSemaphorePermit,
     half_open: OwnedSemaphorePermit,
 }
@@ -93,6 +105,13 @@ impl Endpoint {
     /// # Panics
     /// Without a tokio runtime.
     pub fn open(socket: std::net::UdpSocket, config: Config) -> io::Result<Self> {
+        let (endpoint, driver) = Self::make(socket, config)?;
+        tokio::spawn(driver.run());
+        Ok(endpoint)
+    }
+
+    /// The door, and what has to be driven behind it.
+    pub(crate) fn make(socket: std::net::UdpSocket, config: Config) -> io::Result<(Self, Driver)> {
         let crypto = Arc::new(str0m::crypto::from_feature_flags());
         let certificate = crypto
             .dtls_provider
@@ -100,17 +119,28 @@ impl Endpoint {
             .ok_or_else(|| io::Error::other("no certificate can be made"))?;
         let (commands, told) = mpsc::unbounded_channel();
         let wakeups = Arc::new(Wakeups::default());
+        let (arrivals, arrived) = mpsc::channel(ARRIVALS_MAX);
+        let udp = config
+            .candidates
+            .into_iter()
+            .map(|address| (Protocol::Udp, address));
+        let tcp = config
+            .tcp_candidates
+            .into_iter()
+            .map(|address| (Protocol::Tcp, address));
+        let candidates: Vec<Way> = udp.chain(tcp).collect();
         let driver = Driver::new(
             Socket::new(socket)?,
             told,
-            config.candidates.clone(),
+            arrived,
+            candidates.clone(),
             Arc::clone(&wakeups),
         );
-        tokio::spawn(driver.run());
         let places = config.sessions_max.min(Semaphore::MAX_PERMITS);
-        Ok(Self(Arc::new(Shared {
+        let endpoint = Self(Arc::new(Shared {
             commands,
-            candidates: config.candidates,
+            arrivals,
+            candidates,
             crypto,
             certificate,
             registry: Registry::default(),
@@ -118,14 +148,15 @@ impl Endpoint {
             half_open: Arc::new(Semaphore::new(HALF_OPEN_MAX)),
             wakeups,
             next: AtomicU64::new(0),
-        })))
+        }));
+        Ok((endpoint, driver))
     }
 
-    /// Answers an offer of somebody who wants to be on that side.
+    /// Answers an offer of somebody who wants to be on that side of the stream `key`.
     ///
     /// # Errors
     /// When there is no room, or the offer is none that can be answered.
-    pub fn answer(&self, text: &str, side: Side) -> Result<Negotiated, Refused> {
+    pub fn answer(&self, text: &str, side: Side, key: &str) -> Result<Negotiated, Refused> {
         let full = |retry_after| move |_| Refused::Full { retry_after };
         let place = Arc::clone(&self.0.places)
             .try_acquire_owned()
@@ -137,7 +168,11 @@ impl Endpoint {
             .unwrap_or_else(|_| Err(Refused::Unreadable("it is malformed".to_owned())))?;
         let credentials = new_credentials();
         let fragment = credentials.ufrag.clone();
-        let negotiated = catch_unwind(AssertUnwindSafe(|| self.negotiate(offer.sdp, credentials)))
+        // It costs as much again as all the rest, and chooses between layers.
+        let estimates = side == Side::Viewer && offer.reports && self.0.registry.is_layered(key);
+        let layered = offer.layered;
+        let negotiate = || self.negotiate(offer.sdp, credentials, side, estimates);
+        let negotiated = catch_unwind(AssertUnwindSafe(negotiate))
             .unwrap_or_else(|_| Err("it is malformed".to_owned()));
         let (rtc, answer) =
             negotiated.map_err(|error| Refused::Unreadable(offer::shortened(&error)))?;
@@ -147,6 +182,7 @@ impl Endpoint {
             lines: offer.lines,
             fragment,
             remote_fragment: offer.remote_fragment,
+            layered,
             place,
             half_open,
         };
@@ -156,12 +192,20 @@ impl Endpoint {
         Ok(negotiated)
     }
 
-    fn negotiate(&self, offer: SdpOffer, ours: IceCreds) -> Result<(Rtc, String), String> {
+    fn negotiate(
+        &self,
+        offer: SdpOffer,
+        ours: IceCreds,
+        side: Side,
+        estimates: bool,
+    ) -> Result<(Rtc, String), String> {
         let mut rtc = RtcConfig::new()
             .set_crypto_provider(Arc::clone(&self.0.crypto))
             .set_dtls_cert(self.0.certificate.clone())
             .set_local_ice_credentials(ours)
             .set_ice_lite(true)
+            .set_stats_interval((side == Side::Viewer && !estimates).then_some(REPORTS_EVERY))
+            .enable_bwe(estimates.then_some(Bitrate::bps(ASSUMED)))
             .clear_codecs()
             .enable_opus(true, false)
             .enable_vp8(true)
@@ -201,7 +245,7 @@ impl Endpoint {
             self.0.commands.clone(),
             Instant::now(),
         );
-        let role = Role::Publishing(ingress);
+        let role = Role::Publishing(Box::new(ingress));
         (
             self.begin(id, negotiated, Side::Publisher, key, role),
             publishing,
@@ -218,14 +262,24 @@ impl Endpoint {
     ) -> Accepted {
         let Lines { picture, sound } = negotiated.lines;
         let egress = Egress::new(watching, Box::new(guest), picture, sound, Instant::now());
-        let role = Role::Watching(egress);
+        let role = Role::Watching(Box::new(egress));
         self.begin(self.next(), negotiated, Side::Viewer, key, role)
     }
 
     /// Where peers are told that we are. An address that ICE has no use for is none.
     fn candidates(&self) -> impl Iterator<Item = Candidate> {
-        let addresses = self.0.candidates.iter();
-        addresses.filter_map(|address| Candidate::host(*address, "udp").ok())
+        self.0.candidates.iter().filter_map(|(proto, address)| {
+            if *proto == Protocol::Udp {
+                return Candidate::host(*address, Protocol::Udp).ok();
+            }
+            let tcp = Candidate::builder().tcp().host(*address);
+            tcp.tcptype(TcpType::Passive).build().ok()
+        })
+    }
+
+    /// Serves a connection that begins with a framed datagram, RFC 4571, until it is over.
+    pub async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
+        streams::serve(stream, peer, self.0.arrivals.clone()).await;
     }
 
     /// Takes candidates that come late, or restarts ICE. `if_match` is the header of that name.
@@ -307,6 +361,7 @@ impl Endpoint {
             key: key.to_owned(),
             etag: etag.clone(),
             remote_fragment: negotiated.remote_fragment,
+            layered: negotiated.layered,
         });
         let name = listing.name().to_owned();
         let now = Instant::now();
@@ -387,7 +442,7 @@ impl fmt::Debug for Negotiated {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::offer::tests::offer;
+    use crate::offer::example as offer;
     use abanico_live::{Bounds, Pool};
     use std::net::{Ipv4Addr, UdpSocket};
 
@@ -397,6 +452,7 @@ mod tests {
         let config = Config {
             sessions_max,
             candidates,
+            tcp_candidates: Vec::new(),
         };
         Endpoint::open(socket, config).unwrap()
     }
@@ -405,25 +461,25 @@ mod tests {
     async fn there_are_as_many_sessions_as_there_are_places() {
         let endpoint = endpoint(1);
         let sends = offer("a=sendonly\r\n");
-        let first = endpoint.answer(&sends, Side::Publisher).unwrap();
+        let first = endpoint.answer(&sends, Side::Publisher, "demo").unwrap();
         assert!(first.answer.contains("a=ice-lite"), "{}", first.answer);
         assert!(first.answer.contains("typ host"), "{}", first.answer);
         assert!(first.answer.contains("a=recvonly"), "{}", first.answer);
         assert!(matches!(
-            endpoint.answer(&sends, Side::Publisher),
+            endpoint.answer(&sends, Side::Publisher, "demo"),
             Err(Refused::Full { .. })
         ));
         drop(first);
         // What cannot be answered takes no place.
-        assert!(endpoint.answer("v=0", Side::Publisher).is_err());
-        assert!(endpoint.answer(&sends, Side::Publisher).is_ok());
+        assert!(endpoint.answer("v=0", Side::Publisher, "demo").is_err());
+        assert!(endpoint.answer(&sends, Side::Publisher, "demo").is_ok());
     }
 
     #[tokio::test]
     async fn a_session_that_is_ended_is_told_so_and_leaves_its_place() {
         let endpoint = endpoint(1);
         let sends = offer("a=sendonly\r\n");
-        let negotiated = endpoint.answer(&sends, Side::Publisher).unwrap();
+        let negotiated = endpoint.answer(&sends, Side::Publisher, "demo").unwrap();
         let channel = Channel::new(&Pool::new(Bounds::default()));
         let (accepted, publishing) = endpoint.publish(negotiated, "demo", &channel);
         let end = |key| endpoint.end(Side::Publisher, key, &accepted.name);
@@ -439,7 +495,7 @@ mod tests {
     async fn an_offer_without_the_codec_of_the_stream_is_told_which() {
         let endpoint = endpoint(1);
         let receives = offer("a=recvonly\r\n");
-        let negotiated = endpoint.answer(&receives, Side::Viewer).unwrap();
+        let negotiated = endpoint.answer(&receives, Side::Viewer, "demo").unwrap();
         assert_eq!(negotiated.suits(&Codec::Vp8), Ok(()));
         let codec = "H.264";
         assert_eq!(

@@ -2,6 +2,7 @@
 
 use crate::clock::{RtpTime, TrackClock};
 use crate::driver::Command;
+use crate::pictures::{Came, Pictures};
 use abanico_live::native::Header;
 use abanico_live::{Channel, Encoder, SourceError};
 use abanico_media::frame::{Codec, Track, TrackKind};
@@ -11,17 +12,11 @@ use str0m::format;
 use str0m::media::{MediaData, MediaKind, Rid};
 use tokio::sync::{mpsc, watch};
 
-/// A publisher is asked for a keyframe at most this often.
-const ASK_EVERY: Duration = Duration::from_millis(500);
-
-/// A publisher is asked for a keyframe when the newest is so old: who joins is given all that came since.
-const GROUP_FOR: Duration = Duration::from_secs(2);
-
 /// Sound alone is a stream when no picture came for so long.
 const PICTURE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The numbers of the tracks.
-const PICTURE: u8 = 0;
+pub(crate) const PICTURE: u8 = 0;
 const SOUND: u8 = 1;
 
 /// How a publisher's session ended.
@@ -101,14 +96,8 @@ pub(crate) struct Ingress {
     has_sound_line: bool,
     /// What the channel was told that it gets: the codec of the picture, and whether there is sound.
     announced: Option<(Option<Codec>, bool)>,
-    picture: TrackClock,
+    pictures: Pictures,
     sound: TrackClock,
-    /// Of several layers of the picture, the one that is taken.
-    layer: Option<Option<Rid>>,
-    wants_keyframe: bool,
-    asked: Option<Instant>,
-    /// When the newest keyframe came.
-    keyframe: Option<Instant>,
     sequence: u32,
 }
 
@@ -129,12 +118,8 @@ impl Ingress {
             has_picture_line: lines.0,
             has_sound_line: lines.1,
             announced: None,
-            picture: TrackClock::default(),
+            pictures: Pictures::new(channel.clone()),
             sound: TrackClock::default(),
-            layer: None,
-            wants_keyframe: false,
-            asked: None,
-            keyframe: None,
             sequence: 0,
         };
         let publishing = Publishing {
@@ -147,23 +132,17 @@ impl Ingress {
 
     /// Somebody would like a keyframe.
     pub(crate) fn want_keyframe(&mut self) {
-        self.wants_keyframe = true;
+        self.pictures.want_keyframe();
     }
 
     /// When the publisher is to be asked for a keyframe.
     pub(crate) fn ask_at(&self, now: Instant) -> Option<Instant> {
-        if self.wants_keyframe {
-            return Some(self.asked.map_or(now, |asked| asked + ASK_EVERY));
-        }
-        let newest = self.keyframe?;
-        Some(newest.max(self.asked.unwrap_or(newest)) + GROUP_FOR)
+        self.pictures.ask_at(now)
     }
 
-    /// The publisher is asked now, for the layer that is taken.
-    pub(crate) fn asking(&mut self, now: Instant) -> Option<Rid> {
-        self.wants_keyframe = false;
-        self.asked = Some(now);
-        self.layer.flatten()
+    /// The layer that the publisher is asked for a keyframe of now, if one is due.
+    pub(crate) fn asking(&mut self, now: Instant) -> Option<Option<Rid>> {
+        self.pictures.asking(now)
     }
 
     /// Takes a frame. `Err` when the channel takes no more.
@@ -172,53 +151,55 @@ impl Ingress {
             return Ok(());
         };
         let is_picture = data.params.spec().codec.kind() == MediaKind::Video;
-        if is_picture && *self.layer.get_or_insert(data.rid) != data.rid {
+        let time = RtpTime {
+            ticks: data.time.numer(),
+            rate: data.time.denom(),
+            arrived: data.network_time,
+            report: data
+                .last_sender_info
+                .map(|report| (report.ntp_time, report.rtp_time.numer())),
+        };
+        let payload = Bytes::from_owner(std::sync::Arc::clone(&data.data));
+        let sequence = self.sequence;
+        self.sequence = self.sequence.wrapping_add(1);
+        let header = if is_picture {
+            let came = Came {
+                rid: data.rid,
+                codec: &codec,
+                time,
+                keyframe: data.is_keyframe(),
+                gap: !data.contiguous,
+                sequence,
+                payload: &payload,
+            };
+            self.pictures.take(&came, self.began)
+        } else {
+            if let Some(picture) = self.pictures.clock() {
+                self.sound.follow(picture);
+            }
+            Some(Header {
+                track: SOUND,
+                keyframe: false,
+                gap: false,
+                sequence,
+                duration: 0,
+                timestamp: self.sound.place(time, self.began),
+                captured: 0,
+            })
+        };
+        let Some(header) = header else {
             return Ok(());
-        }
+        };
         if !self.announce(is_picture.then_some(codec), data.network_time)? {
             return Ok(());
         }
-        let clock = if is_picture {
-            &mut self.picture
-        } else {
-            self.sound.follow(&self.picture);
-            &mut self.sound
-        };
-        let timestamp = clock.place(
-            RtpTime {
-                ticks: data.time.numer(),
-                rate: data.time.denom(),
-                arrived: data.network_time,
-                report: data
-                    .last_sender_info
-                    .map(|report| (report.ntp_time, report.rtp_time.numer())),
-            },
-            self.began,
-        );
-        let keyframe = is_picture && data.is_keyframe();
-        let gap = is_picture && !data.contiguous;
-        // What is lost is lost until the next keyframe.
-        self.wants_keyframe |= gap && !keyframe;
-        self.wants_keyframe &= !keyframe;
-        if keyframe {
-            self.keyframe = Some(data.network_time);
-        }
-        let header = Header {
-            track: if is_picture { PICTURE } else { SOUND },
-            keyframe,
-            gap,
-            sequence: self.sequence,
-            duration: 0,
-            timestamp,
-            captured: 0,
-        };
-        self.sequence = self.sequence.wrapping_add(1);
-        let payload = Bytes::from_owner(std::sync::Arc::clone(&data.data));
         let taken = self.encoder.push(&header, payload)?;
         for fault in &taken.faults {
             tracing::debug!(%fault, "left out of what came by WebRTC");
         }
-        self.wants_keyframe |= is_picture && !taken.faults.is_empty();
+        if is_picture && !taken.faults.is_empty() {
+            self.pictures.want_keyframe();
+        }
         if taken.frames > 0 {
             self.stage.send_if_modified(|stage| {
                 let first = *stage == Stage::Waiting;
@@ -278,7 +259,7 @@ impl Ingress {
     }
 }
 
-fn track(number: u8, codec: Codec, kind: TrackKind) -> Track {
+pub(crate) fn track(number: u8, codec: Codec, kind: TrackKind) -> Track {
     Track {
         id: u64::from(number),
         codec,

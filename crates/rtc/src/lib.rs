@@ -1,6 +1,6 @@
 //! WebRTC through the server: WHIP publishes into a [`Channel`](abanico_live::Channel), WHEP watches one.
 //!
-//! An [`Endpoint`] is one UDP socket and one task that drives every session of it. The protocol is str0m's, which does no
+//! An [`Endpoint`] is one UDP socket, connections of ICE over TCP, and one task that drives every session of them. The protocol is str0m's, which does no
 //! I/O of its own; nothing of it shows outside. Who may publish or watch, and where HTTP leads, is for others to know.
 //!
 //! Invariants: a datagram reaches a session only from an address that showed the session's ICE password; what a peer
@@ -10,11 +10,17 @@ mod clock;
 mod driver;
 mod egress;
 mod endpoint;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 mod ingress;
+mod meter;
+mod narrow;
 mod offer;
+mod pictures;
 mod registry;
 mod session;
 mod socket;
+mod streams;
 mod trickle;
 mod wakeups;
 

@@ -57,6 +57,10 @@ pub(crate) struct Offer {
     pub(crate) remote_fragment: String,
     /// The lines of media that go the right way.
     pub(crate) lines: Lines,
+    /// Whether the peer reports when each packet reached it.
+    pub(crate) reports: bool,
+    /// Whether its picture comes in layers.
+    pub(crate) layered: bool,
 }
 
 /// One line of media while it is read.
@@ -146,10 +150,16 @@ pub(crate) fn read(text: &str, side: Side) -> Result<Offer, Refused> {
     if lines.picture.is_none() && lines.sound.is_none() {
         return Err(Refused::Direction { wanted });
     }
+    let has = |text: &str| kept.iter().any(|line| line.contains(text));
+    let reports = has("transport-wide-cc-extensions-01") && has("transport-cc");
+    let is_layered = |line: &&str| line.starts_with("a=simulcast:send ") && line.contains(';');
+    let layered = kept.iter().any(is_layered);
     Ok(Offer {
         sdp,
         remote_fragment,
         lines,
+        reports,
+        layered,
     })
 }
 
@@ -168,21 +178,23 @@ pub(crate) fn shortened(text: &str) -> String {
         .collect()
 }
 
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// An offer of VP8 with that line for its direction.
-    pub(crate) fn offer(direction: &str) -> String {
-        format!(
-            "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+/// An offer of VP8 with that line for its direction.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn example(direction: &str) -> String {
+    format!(
+        "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
              m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
              a=ice-pwd:0123456789012345678901\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n\
              a=fingerprint:sha-256 {}\r\na=setup:actpass\r\na=mid:0\r\n{direction}a=rtcp-mux\r\n\
              a=rtpmap:96 VP8/90000\r\n",
-            ["AB"; 32].join(":")
-        )
-    }
+        ["AB"; 32].join(":")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::example as offer;
+    use super::*;
 
     #[test]
     fn an_offer_must_go_the_right_way() {

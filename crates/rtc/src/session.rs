@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 use str0m::media::{KeyframeRequestKind, MediaKind, Mid};
+use str0m::net::Protocol;
 use str0m::{Event, IceCreds, Input, Output, Rtc, RtcError};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -21,13 +22,19 @@ const SILENT_MAX: Duration = Duration::from_secs(20);
 /// Addresses from which a session may have been reached in its life.
 const ADDRESSES_MAX: usize = 8;
 
+/// A time that is so near has come: the pacing of datagrams that go out together is a microsecond apart.
+const NEXT_TO_NOTHING: Duration = Duration::from_micros(20);
+
 /// Turns of the state machine at one time. What is left has its turn after the others.
 const TURNS_MAX: usize = 512;
 
+/// How a peer is reached, and where.
+pub(crate) type Way = (Protocol, SocketAddr);
+
 /// What a session is there for.
 pub(crate) enum Role {
-    Publishing(Ingress),
-    Watching(Egress),
+    Publishing(Box<Ingress>),
+    Watching(Box<Egress>),
 }
 
 /// The first line of each kind that goes the way we asked for.
@@ -62,7 +69,7 @@ pub(crate) struct Session {
     pub(crate) half_open: Option<OwnedSemaphorePermit>,
     pub(crate) born: Instant,
     pub(crate) heard: Instant,
-    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) addresses: Vec<Way>,
     /// The address of this machine that the peer reached.
     pub(crate) local: Option<IpAddr>,
     pub(crate) waker: Waker,
@@ -78,7 +85,7 @@ impl Session {
 
     /// The peer's ICE credentials are these from now on, and ours those. Media flows on where it did until the peer is
     /// found elsewhere. Returns the addresses that it has not used last: a peer that moves on and on stays bounded.
-    pub(crate) fn restart(&mut self, remote: IceCreds, ours: &IceCreds) -> Vec<SocketAddr> {
+    pub(crate) fn restart(&mut self, remote: IceCreds, ours: &IceCreds) -> Vec<Way> {
         let mut api = self.rtc.direct_api();
         api.set_local_ice_credentials(ours.clone());
         api.set_remote_ice_credentials(remote);
@@ -108,7 +115,7 @@ impl Session {
     }
 
     /// Does all that there is to do. Returns when it is to be driven again, `None` if it is over.
-    pub(crate) fn drive(&mut self, now: Instant, socket: &mut Socket) -> Option<Instant> {
+    pub(crate) fn drive(&mut self, mut now: Instant, socket: &mut Socket) -> Option<Instant> {
         let end = if self.half_open.is_some() {
             self.born + CONNECTED_WITHIN
         } else {
@@ -130,11 +137,19 @@ impl Session {
             }
             match self.rtc.poll_output() {
                 Ok(Output::Transmit(transmit)) => {
-                    let local = self.local.unwrap_or(transmit.source.ip());
-                    socket.send(local, transmit.destination, &transmit.contents);
+                    let to = transmit.destination;
+                    if transmit.proto == Protocol::Udp {
+                        let local = self.local.unwrap_or(transmit.source.ip());
+                        socket.send(local, to, &transmit.contents);
+                    } else {
+                        socket.streams.send(&to, &transmit.contents);
+                    }
                 }
                 Ok(Output::Event(event)) => self.hear(event, now),
-                Ok(Output::Timeout(at)) if at <= now => self.pass(now),
+                Ok(Output::Timeout(at)) if at <= now + NEXT_TO_NOTHING => {
+                    now = now.max(at);
+                    self.pass(now);
+                }
                 Ok(Output::Timeout(at)) => match self.act(now) {
                     Fed::Wrote => self.pass(now),
                     Fed::Idle => return Some(at.min(end)),
@@ -171,7 +186,9 @@ impl Session {
                 if at > now {
                     return Fed::At(at);
                 }
-                let layer = ingress.asking(now);
+                let Some(layer) = ingress.asking(now) else {
+                    return Fed::Idle;
+                };
                 let mut writer = self.lines.picture.and_then(|mid| self.rtc.writer(mid));
                 let asked = writer
                     .as_mut()
@@ -187,7 +204,20 @@ impl Session {
 
     fn hear(&mut self, event: Event, now: Instant) {
         match (event, &mut self.role) {
-            (Event::Connected, _) => self.half_open = None,
+            (Event::Connected, role) => {
+                self.half_open = None;
+                if let Role::Watching(egress) = role {
+                    egress.connected(now);
+                }
+            }
+            (Event::MediaEgressStats(stats), Role::Watching(egress))
+                if Some(stats.mid) == self.lines.picture =>
+            {
+                egress.reported(stats.loss, stats.rtt, now);
+            }
+            (Event::EgressBitrateEstimate(estimate), Role::Watching(egress)) => {
+                egress.estimated(&estimate);
+            }
             (Event::MediaData(data), Role::Publishing(ingress)) => {
                 if let Err(error) = ingress.take(&data) {
                     let ended = match error {

@@ -1,8 +1,10 @@
 //! The UDP socket that all sessions share: datagrams in with the address they were sent to, and out in batches.
 
+use crate::streams::Streams;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use str0m::net::Protocol;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -17,6 +19,7 @@ const SYSTEM_BYTES: usize = 4 << 20;
 
 /// One datagram that came.
 pub(crate) struct Datagram<'a> {
+    pub(crate) proto: Protocol,
     pub(crate) source: SocketAddr,
     /// The address of this machine that it was sent to, as far as the system says.
     pub(crate) destination: Option<IpAddr>,
@@ -31,6 +34,8 @@ pub(crate) struct Socket {
     port: u16,
     outgoing: Vec<u8>,
     batch: Option<Batch>,
+    /// The ways past this socket.
+    pub(crate) streams: Streams,
 }
 
 /// Datagrams of one size to one peer, the last of which may be shorter.
@@ -59,6 +64,7 @@ impl Socket {
             port: address.port(),
             outgoing: Vec::new(),
             batch: None,
+            streams: Streams::default(),
         })
     }
 
@@ -163,6 +169,7 @@ impl Received {
             buffer[..meta.len.min(BUFFER_BYTES)]
                 .chunks(meta.stride.max(1))
                 .map(move |bytes| Datagram {
+                    proto: Protocol::Udp,
                     source,
                     destination,
                     bytes,

@@ -43,6 +43,18 @@ pub(crate) async fn serve(
     limits: &Connections,
     stop: CancellationToken,
 ) {
+    if let Some(rtc) = doors.webrtc()
+        && matches!(
+            timeout(limits.header_timeout.0, is_framed(&stream)).await,
+            Ok(true)
+        )
+    {
+        tokio::select! {
+            () = rtc.connection(stream, peer) => {}
+            () = stop.cancelled() => {}
+        }
+        return;
+    }
     let begin = async {
         match timeout(limits.header_timeout.0, doors::look(&stream, peer)).await {
             Ok(Some(request)) => {
@@ -78,6 +90,13 @@ pub(crate) async fn serve(
         Ok(Err(error)) => tracing::debug!(%peer, %error, "connection ended before a request"),
         Err(_) => tracing::debug!(%peer, "connection ended: no request came in time"),
     }
+}
+
+/// Whether a connection begins with the length of a datagram, as ICE over TCP does: no request begins with a zero, and no
+/// TLS.
+async fn is_framed(stream: &TcpStream) -> bool {
+    let mut first = [0xff];
+    matches!(stream.peek(&mut first).await, Ok(1)) && first == [0]
 }
 
 async fn answer<I>(

@@ -17,8 +17,8 @@ use abanico_live::Format;
 use abanico_rtc::Endpoint;
 use abanico_socketio::Config;
 use abanico_socketio::engine::PlainSessions;
-use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::WatchRefusal;
+use abanico_streamhub::{IceServer, StreamHub};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -28,6 +28,7 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -42,6 +43,8 @@ pub(crate) struct Doors {
     texts: Rate,
     /// WebRTC, unless it is off.
     rtc: Option<Endpoint>,
+    /// The STUN and TURN servers that a WebRTC peer is told of.
+    ice_servers: Arc<[HeaderValue]>,
 }
 
 /// The largest message of a viewer at the native door, which has little to say.
@@ -58,6 +61,7 @@ impl Doors {
         frame_bytes_max: usize,
         texts: Rate,
         rtc: Option<Endpoint>,
+        ice_servers: &[IceServer],
     ) -> Self {
         let of_at_most = |max_payload| {
             PlainSessions::new(Config {
@@ -72,12 +76,18 @@ impl Doors {
             publishers: of_at_most(frame_bytes_max),
             texts,
             rtc,
+            ice_servers: ice_servers.iter().filter_map(webrtc::link).collect(),
         }
     }
 
     /// Answers a request to watch over plain HTTP, and carries the answer past hyper.
     pub(crate) async fn answer(&self, request: direct::Request, stream: TcpStream) {
         direct::answer(&self.viewers, &self.streamhub, request, stream).await;
+    }
+
+    /// WebRTC, unless it is off.
+    pub(crate) fn webrtc(&self) -> Option<&Endpoint> {
+        self.rtc.as_ref()
     }
 
     /// How many connections watch or publish here that hyper has let go of.

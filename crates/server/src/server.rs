@@ -93,7 +93,7 @@ impl Server {
             let (writer, journal) = Writer::new(store, config.history_for.0);
             let streamhub = StreamHub::new(config.dialect(), snapshot, journal);
             let rtc = udp
-                .map(|udp| webrtc::open(&config.webrtc, udp))
+                .map(|udp| webrtc::open(&config.webrtc, udp, address))
                 .transpose()?;
             let mut running = Running::start(&config, listener, streamhub, rtc, writer);
             announce(address, &config);
@@ -143,6 +143,7 @@ impl Running {
             config.clients.frame_bytes_max.0,
             config.dialect().rates.requests,
             rtc,
+            &config.dialect().peer_to_peer.ice_servers,
         );
         let accepting = tokio::spawn(accept::run(
             listener,

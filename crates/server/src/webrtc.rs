@@ -56,16 +56,35 @@ fn open_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Begins to serve WebRTC through a socket.
-pub(crate) fn open(config: &WebRtc, socket: UdpSocket) -> anyhow::Result<Endpoint> {
+/// Begins to serve WebRTC through a socket, and through the connections of HTTP's address.
+pub(crate) fn open(
+    config: &WebRtc,
+    socket: UdpSocket,
+    http: SocketAddr,
+) -> anyhow::Result<Endpoint> {
     let bound = socket.local_addr().context("the UDP port has no address")?;
     let candidates = candidates(config, bound, lan_addresses);
-    tracing::info!(address = %bound, ?candidates, "WebRTC");
+    let tcp_candidates = tcp_candidates(&candidates, http);
+    tracing::info!(address = %bound, ?candidates, ?tcp_candidates, "WebRTC");
     let config = Config {
         sessions_max: config.rtc_sessions_max.0,
         candidates,
+        tcp_candidates,
     };
     Endpoint::open(socket, config).context("the UDP port cannot be used")
+}
+
+/// Where peers are told that HTTP's port is, which takes ICE over TCP too: at the same addresses, as far as it listens there.
+fn tcp_candidates(candidates: &[SocketAddr], http: SocketAddr) -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> = candidates
+        .iter()
+        .map(|candidate| candidate.ip())
+        .filter(|ip| http.is_ipv6() || ip.is_ipv4())
+        .filter(|ip| http.ip().is_unspecified() || *ip == http.ip())
+        .map(|ip| SocketAddr::new(ip, http.port()))
+        .collect();
+    addresses.dedup();
+    addresses
 }
 
 /// Where peers are told that the port is.
@@ -148,5 +167,29 @@ mod tests {
             ..asked
         };
         assert!(bind(&off, address).unwrap().is_none());
+    }
+
+    #[test]
+    fn tcp_is_offered_where_http_listens() {
+        let at = |address: &str| -> SocketAddr { address.parse().unwrap() };
+        let known = [
+            at("192.0.2.1:5000"),
+            at("[2001:db8::1]:5000"),
+            at("127.0.0.1:5000"),
+        ];
+        let ports = |http| tcp_candidates(&known, at(http));
+        assert_eq!(
+            ports("[::]:80"),
+            [
+                at("192.0.2.1:80"),
+                at("[2001:db8::1]:80"),
+                at("127.0.0.1:80")
+            ]
+        );
+        assert_eq!(
+            ports("0.0.0.0:80"),
+            [at("192.0.2.1:80"), at("127.0.0.1:80")]
+        );
+        assert_eq!(ports("127.0.0.1:80"), [at("127.0.0.1:80")]);
     }
 }

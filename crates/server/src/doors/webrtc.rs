@@ -7,8 +7,8 @@ use abanico_live::Format;
 use abanico_rtc::{
     Accepted, Ended, Endpoint, OFFER_BYTES_MAX, Patched, Publishing, Refused, Side, TrickleRefused,
 };
-use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::Publisher;
+use abanico_streamhub::{IceServer, StreamHub};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -16,7 +16,7 @@ use axum::response::IntoResponse;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
-    IF_MATCH, LOCATION, X_CONTENT_TYPE_OPTIONS,
+    IF_MATCH, LINK, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -100,7 +100,7 @@ async fn offer(
         Side::Viewer => view(streamhub, rtc, key, &offer).await,
     };
     match accepted {
-        Ok(accepted) => created(side, key, &accepted),
+        Ok(accepted) => created(side, key, &accepted, &doors.ice_servers),
         Err(refusal) => refusal,
     }
 }
@@ -114,7 +114,9 @@ async fn publish(
 ) -> Result<Accepted, Response<Body>> {
     let token = token(headers).map_err(unauthorized)?;
     // What cannot be answered takes nobody's seat.
-    let negotiated = rtc.answer(offer, Side::Publisher).map_err(refuse_offer)?;
+    let negotiated = rtc
+        .answer(offer, Side::Publisher, key)
+        .map_err(refuse_offer)?;
     let publisher = streamhub
         .publish(key, token.as_deref(), None)
         .await
@@ -159,7 +161,7 @@ async fn view(
     key: &str,
     offer: &str,
 ) -> Result<Accepted, Response<Body>> {
-    let negotiated = rtc.answer(offer, Side::Viewer).map_err(refuse_offer)?;
+    let negotiated = rtc.answer(offer, Side::Viewer, key).map_err(refuse_offer)?;
     let (viewer, watching) = watch::join(streamhub, key, Format::Rtp).await?;
     let tracks = viewer.channel().tracks();
     if let Some(picture) = tracks.iter().find(|track| track.is_video()) {
@@ -246,7 +248,12 @@ async fn text(headers: &HeaderMap, media_type: &str, body: Body) -> Result<Strin
         .map_err(|_| say(StatusCode::BAD_REQUEST, "the body is not UTF-8 text"))
 }
 
-fn created(side: Side, key: &str, accepted: &Accepted) -> Response<Body> {
+fn created(
+    side: Side,
+    key: &str,
+    accepted: &Accepted,
+    ice_servers: &[HeaderValue],
+) -> Response<Body> {
     let door = match side {
         Side::Publisher => "whip",
         Side::Viewer => "whep",
@@ -260,7 +267,25 @@ fn created(side: Side, key: &str, accepted: &Accepted) -> Response<Body> {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     put(headers, LOCATION, &location);
     put(headers, ETAG, &format!("\"{}\"", accepted.etag));
+    for server in ice_servers {
+        headers.append(LINK, server.clone());
+    }
     with_cors(response)
+}
+
+/// How a STUN or TURN server is told of in the answer to an offer. `None` if it has what no header may have.
+pub(super) fn link(server: &IceServer) -> Option<HeaderValue> {
+    let mut value = format!("<{}>; rel=\"ice-server\"", server.urls);
+    let mut put = |name: &str, text: &str| {
+        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+        value.extend(["; ", name, "=\"", &quoted, "\""]);
+    };
+    if let (Some(username), Some(credential)) = (&server.username, &server.credential) {
+        put("username", username);
+        put("credential", credential);
+        put("credential-type", "password");
+    }
+    HeaderValue::from_str(&value).ok()
 }
 
 /// Inserts a header whose value was made here, of what can stand in one.
@@ -321,7 +346,31 @@ fn with_cors(mut response: Response<Body>) -> Response<Body> {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("Location, ETag, Retry-After"),
+        HeaderValue::from_static("Location, ETag, Link, Retry-After"),
     );
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ice_server_is_told_of_as_a_link() {
+        let mut server = IceServer {
+            urls: "turn:turn.example.org:3478?transport=udp".to_owned(),
+            username: None,
+            credential: None,
+        };
+        let link =
+            |server: &IceServer| link(server).map(|value| value.to_str().unwrap().to_owned());
+        let alone = "<turn:turn.example.org:3478?transport=udp>; rel=\"ice-server\"";
+        assert_eq!(link(&server).as_deref(), Some(alone));
+        server.username = Some("who".to_owned());
+        server.credential = Some("a\"b\\".to_owned());
+        let secret = "; username=\"who\"; credential=\"a\\\"b\\\\\"; credential-type=\"password\"";
+        assert_eq!(link(&server), Some(format!("{alone}{secret}")));
+        server.username = Some("line\nbreak".to_owned());
+        assert_eq!(link(&server), None);
+    }
 }

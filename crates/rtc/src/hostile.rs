@@ -1,0 +1,206 @@
+//! What anybody may send, tried without a network: offers, fragments and datagrams. The properties below and the fuzz
+//! targets use it, and nobody else.
+//!
+//! What is tried may be refused, and may end its session. It may not panic, and it may leave nothing behind.
+
+#![allow(missing_docs, reason = "it is there for tests alone")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
+use crate::driver::Driver;
+use crate::endpoint::{Config, Endpoint};
+use crate::registry::{Listed, Side};
+use crate::socket::Datagram;
+use crate::trickle;
+use abanico_live::{Bounds, Channel, Pool};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use str0m::net::Protocol;
+use tokio::runtime::Runtime;
+
+/// An endpoint that nobody drives but its caller.
+pub struct Hostile {
+    runtime: Runtime,
+    endpoint: Endpoint,
+    driver: Driver,
+}
+
+/// Where what is tried comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// An address that has shown nothing.
+    Anywhere,
+    /// One that has shown the ICE password of the session.
+    ThePeer,
+}
+
+impl Default for Hostile {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Hostile {
+    pub fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let _inside = runtime.enter();
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let config = Config {
+            sessions_max: 8,
+            candidates: vec![socket.local_addr().unwrap()],
+            tcp_candidates: Vec::new(),
+        };
+        let (endpoint, driver) = Endpoint::make(socket, config).unwrap();
+        drop(_inside);
+        Self {
+            runtime,
+            endpoint,
+            driver,
+        }
+    }
+
+    /// An offer, to either side.
+    pub fn offer(&self, text: &str) {
+        for side in [Side::Publisher, Side::Viewer] {
+            if let Ok(negotiated) = self.endpoint.answer(text, side, "demo") {
+                drop(negotiated);
+            }
+        }
+    }
+
+    /// The body of a `PATCH`, and its `If-Match`.
+    pub fn fragment(&self, if_match: Option<&str>, text: &str) {
+        let listed = Listed {
+            id: 1,
+            side: Side::Viewer,
+            key: "demo".to_owned(),
+            etag: "tag".to_owned(),
+            remote_fragment: "frag".to_owned(),
+            layered: false,
+        };
+        let _ = trickle::judge(&listed, if_match, text);
+    }
+
+    /// Datagrams for a publisher's session that waits for its peer.
+    pub fn datagrams<'a>(&mut self, datagrams: impl IntoIterator<Item = (From, &'a [u8])>) {
+        let _inside = self.runtime.enter();
+        let offer = crate::offer::example("a=sendonly\r\n");
+        let negotiated = self
+            .endpoint
+            .answer(&offer, Side::Publisher, "demo")
+            .unwrap();
+        let channel = Channel::new(&Pool::new(Bounds::default()));
+        let (_, publishing) = self.endpoint.publish(negotiated, "demo", &channel);
+        self.driver.obey_all();
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 4));
+        self.driver.believe(peer);
+        for (from, bytes) in datagrams {
+            let source = match from {
+                From::Anywhere => SocketAddr::from((Ipv4Addr::LOCALHOST, 5)),
+                From::ThePeer => peer,
+            };
+            self.driver.take(&Datagram {
+                proto: Protocol::Udp,
+                source,
+                destination: Some(Ipv4Addr::LOCALHOST.into()),
+                bytes,
+            });
+        }
+        drop(publishing);
+        self.driver.obey_all();
+        assert!(self.driver.is_empty(), "nothing is left behind");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Lines that mean something in an offer.
+    const LINES: [&str; 24] = [
+        "v=0",
+        "o=- 1 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE 0 1 2",
+        "m=video 9 UDP/TLS/RTP/SAVPF 96 97",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        "m=video 0 UDP/TLS/RTP/SAVPF",
+        "c=IN IP4 0.0.0.0",
+        "a=ice-ufrag:abcd",
+        "a=ice-pwd:0123456789012345678901",
+        "a=mid:0",
+        "a=mid:1",
+        "a=sendrecv",
+        "a=inactive",
+        "a=rtpmap:96 VP8/90000",
+        "a=rtpmap:96 H264/90000",
+        "a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=9;profile-level-id=zz",
+        "a=rtpmap:97 rtx/90000",
+        "a=fmtp:97 apt=97",
+        "a=ssrc-group:FID 1 1",
+        "a=simulcast:send a;b,~c;",
+        "a=rid:a send pt=96;max-width=99999999999999999999",
+        "a=extmap:15/sendonly urn:ietf:params:rtp-hdrext:sdes:mid",
+    ];
+
+    /// An offer with something done to it.
+    fn offers() -> impl Strategy<Value = String> {
+        let line = prop_oneof![
+            3 => prop::sample::select(&LINES[..]).prop_map(str::to_owned),
+            1 => "[a-z]=[ -~]{0,40}",
+            1 => "\\PC{0,40}",
+        ];
+        let changes = prop::collection::vec((0_usize..40, any::<bool>(), line), 0..12);
+        changes.prop_map(|changes| {
+            let whole = crate::offer::example("a=sendonly\r\n");
+            let mut lines: Vec<String> = whole.lines().map(str::to_owned).collect();
+            for (at, replaces, line) in changes {
+                let at = at % (lines.len() + 1);
+                if replaces && at < lines.len() {
+                    lines[at] = line;
+                } else {
+                    lines.insert(at, line);
+                }
+            }
+            lines.join("\r\n") + "\r\n"
+        })
+    }
+
+    /// Datagrams whose first byte names a protocol.
+    fn datagram() -> impl Strategy<Value = (From, Vec<u8>)> {
+        let from = prop_oneof![Just(From::Anywhere), Just(From::ThePeer)];
+        let first = prop_oneof![0_u8..4, 20_u8..64, 128_u8..192, any::<u8>()];
+        (from, first, prop::collection::vec(any::<u8>(), 0..300)).prop_map(
+            |(from, first, mut rest)| {
+                rest.insert(0, first);
+                (from, rest)
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn no_offer_panics(offers in prop::collection::vec(offers(), 1..4)) {
+            let hostile = Hostile::new();
+            for offer in &offers {
+                hostile.offer(offer);
+            }
+        }
+
+        #[test]
+        fn no_fragment_panics(tag in prop::option::of("\\PC{0,20}"), text in "(a=ice-(ufrag|pwd):[ -~]{0,30}\r\n|\\PC{0,30}\n){0,6}") {
+            Hostile::new().fragment(tag.as_deref(), &text);
+        }
+
+        #[test]
+        fn no_datagram_panics_or_leaves_anything_behind(datagrams in prop::collection::vec(datagram(), 0..12)) {
+            let mut hostile = Hostile::new();
+            hostile.datagrams(datagrams.iter().map(|(from, bytes)| (*from, &bytes[..])));
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! What a viewer is given where the network is narrow: which layer, how fast, and whether pictures at all.
+//!
+//! Pure: rates and time come in, decisions go out. Sound is never held up. A viewer that is up to date is never held up
+//! either: what the network would not carry soon is left out, a whole group at a time, so that what is shown is recent.
+
+use crate::meter::Meter;
+use abanico_live::{Channel, Layer};
+use std::time::{Duration, Instant};
+
+/// What a network is taken for before anything is known of it, in bits a second.
+pub(crate) const ASSUMED: u64 = 10_000_000;
+
+/// How fast a group that is given at once goes out without an estimate. More would overrun the peer's receive buffer.
+const UNESTIMATED: u64 = 96_000_000;
+
+/// What may go out at once.
+const BURST_BYTES: f64 = 64e3;
+
+/// Pictures that would be late by more than this are left out.
+const LATE_MAX: Duration = Duration::from_millis(250);
+
+/// A viewer that comes is given what is held for it as fast as the network carries it, for so long. Then it goes on with
+/// what is new.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// A viewer that was given less stays there for so long at least.
+const STAYS: Duration = Duration::from_secs(3);
+
+/// Layers are chosen anew so often.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// A player that loses more than this of all packets has a network that carries no more.
+const LOSS_MAX: f32 = 0.1;
+
+/// Packets that take so much longer than the fastest did wait somewhere on the way.
+const WAITS_MAX: Duration = Duration::from_millis(200);
+
+/// No network is taken to carry less.
+const LEAST: u64 = 100_000;
+
+/// Left for sound and for what is sent again.
+const RESERVE: u64 = 80_000;
+
+/// One viewer's share of the network.
+pub(crate) struct Narrow {
+    /// Bits a second.
+    estimate: Option<u64>,
+    allowance: f64,
+    refilled: Instant,
+    connected: Option<Instant>,
+    /// Pictures are left out until a keyframe.
+    closed: bool,
+    /// What the stream's own picture takes.
+    meter: Meter,
+    /// What was written.
+    written: Meter,
+    /// The least that the way to the player and back took.
+    nearest: Option<Duration>,
+    looked: Option<Instant>,
+    desired: u64,
+    /// The rate of the layer that was chosen last, and when it was gone down to.
+    chosen: Option<(u64, Instant)>,
+}
+
+/// What is to be done.
+pub(crate) struct Wanted {
+    /// The layer to be given; `None` is the stream's own.
+    pub(crate) layer: Option<Channel>,
+    /// What the estimation should look for, in bits a second, if that has changed.
+    pub(crate) desired: Option<u64>,
+}
+
+/// Whether a picture passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Open,
+    /// This one does not, and none before the next keyframe.
+    Closes,
+    Closed,
+}
+
+impl Narrow {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            estimate: None,
+            allowance: BURST_BYTES,
+            refilled: now,
+            connected: None,
+            closed: false,
+            meter: Meter::new(now),
+            written: Meter::new(now),
+            nearest: None,
+            looked: None,
+            desired: 0,
+            chosen: None,
+        }
+    }
+
+    /// The session is connected.
+    pub(crate) fn connected(&mut self, now: Instant) {
+        self.connected = Some(now);
+    }
+
+    /// The network carries so many bits a second.
+    pub(crate) fn estimated(&mut self, bits_per_second: u64) {
+        self.estimate = Some(bits_per_second);
+    }
+
+    /// A player whose network nothing better is known of lost so much, and is so far away. What it lost, or what waits on
+    /// the way to it, says that the network carries less than was written; as long as neither does, more is tried.
+    pub(crate) fn reported(&mut self, loss: Option<f32>, rtt: Option<Duration>, now: Instant) {
+        let written = self.written.bits_per_second();
+        let nearest = rtt.map(|rtt| self.nearest.map_or(rtt, |nearest| nearest.min(rtt)));
+        self.nearest = nearest.or(self.nearest);
+        let waits = rtt
+            .zip(self.nearest)
+            .is_some_and(|(rtt, nearest)| rtt > nearest + WAITS_MAX);
+        let has_caught_up = |at| now.saturating_duration_since(at) >= CATCH_UP;
+        let lost = loss.filter(|loss| *loss > LOSS_MAX);
+        if waits || lost.is_some() {
+            if self.connected.is_some_and(has_caught_up) {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "what is left of a hundred is no more than that"
+                )]
+                let arrived = 100 - (lost.unwrap_or(0.1).min(0.9) * 100.0) as u64;
+                let carried = written / 100 * arrived / 10 * 9;
+                let known = self.estimate.unwrap_or(u64::MAX);
+                self.estimate = Some(carried.min(known).max(LEAST));
+            }
+        } else if let Some(estimate) = self.estimate {
+            let more = estimate + estimate / 10;
+            let plenty = self.meter.bits_per_second().saturating_mul(2) + RESERVE;
+            self.estimate = (more < plenty).then_some(more);
+        }
+    }
+
+    /// A picture of the stream came.
+    pub(crate) fn came(&mut self, bytes: usize, now: Instant) {
+        self.meter.count(bytes, now);
+    }
+
+    /// So many bytes were written.
+    pub(crate) fn wrote(&mut self, bytes: usize, now: Instant) {
+        self.written.count(bytes, now);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a frame has fewer bytes than a double has digits"
+        )]
+        let bytes = bytes as f64;
+        self.allowance -= bytes;
+    }
+
+    /// Until when a viewer that is still given what is held has to wait.
+    pub(crate) fn waits(&mut self, is_live: bool, now: Instant) -> Option<Instant> {
+        let late = self.late(now);
+        let may_catch_up = |at| now.saturating_duration_since(at) < CATCH_UP;
+        let catches_up = !is_live && self.connected.is_none_or(may_catch_up);
+        (catches_up && !late.is_zero()).then(|| now + late)
+    }
+
+    /// Whether a picture passes.
+    pub(crate) fn passes(&mut self, keyframe: bool, now: Instant) -> Gate {
+        let late = self.late(now);
+        if self.closed {
+            self.closed = !(keyframe && late < LATE_MAX / 2);
+            return if self.closed {
+                Gate::Closed
+            } else {
+                Gate::Open
+            };
+        }
+        self.closed = late > LATE_MAX;
+        if self.closed {
+            Gate::Closes
+        } else {
+            Gate::Open
+        }
+    }
+
+    /// Which layer is to be given. `None` while that is as it was.
+    pub(crate) fn wanted(&mut self, channel: &Channel, now: Instant) -> Option<Wanted> {
+        let is_soon = |at| now.saturating_duration_since(at) < LOOK_EVERY;
+        if self.looked.is_some_and(is_soon) {
+            return None;
+        }
+        self.looked = Some(now);
+        let layers = channel.layers();
+        let best = layers.iter().map(|layer| layer.bits_per_second).max();
+        let best = best.unwrap_or_default().max(self.meter.bits_per_second());
+        let layer = self.choose(&layers, now).filter(|layer| !layer.is_main);
+        let desired = (best + best / 2 + RESERVE).next_multiple_of(250_000);
+        let is_new = desired.abs_diff(self.desired) > self.desired / 5;
+        if is_new {
+            self.desired = desired;
+        }
+        Some(Wanted {
+            layer: layer.map(|layer| layer.channel.clone()),
+            desired: is_new.then_some(desired),
+        })
+    }
+
+    /// The best layer that the network carries, or the least; one that is better than the last only with room to spare.
+    fn choose<'a>(&mut self, layers: &'a [Layer], now: Instant) -> Option<&'a Layer> {
+        let room = self.estimate?.saturating_sub(RESERVE);
+        let (last, since) = self.chosen.unwrap_or((u64::MAX, now));
+        let stays = now.saturating_duration_since(since) < STAYS && self.chosen.is_some();
+        let fits = |layer: &&Layer| {
+            let rate = layer.bits_per_second;
+            // The rate of a layer is not the same at all times.
+            let is_better = rate > last.saturating_add(last / 4);
+            if is_better {
+                !stays && rate + rate / 4 <= room
+            } else {
+                rate + rate / 10 <= room
+            }
+        };
+        let rate = |layer: &&Layer| layer.bits_per_second;
+        let chosen = layers
+            .iter()
+            .filter(fits)
+            .max_by_key(rate)
+            .or_else(|| layers.iter().min_by_key(rate))?;
+        let is_less = chosen.bits_per_second < last - last / 4;
+        let since = if is_less { now } else { since };
+        self.chosen = Some((chosen.bits_per_second, since));
+        Some(chosen)
+    }
+
+    /// How long it takes until what was written has gone out.
+    fn late(&mut self, now: Instant) -> Duration {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "rates have fewer digits than a double"
+        )]
+        let pace = self.estimate.unwrap_or(UNESTIMATED).max(50_000) as f64 * 1.1 / 8.0;
+        let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
+        self.refilled = now;
+        self.allowance = (self.allowance + passed * pace).min(BURST_BYTES);
+        Duration::from_secs_f64((-self.allowance / pace).max(0.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abanico_live::{Bounds, Pool};
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// A stream with three layers, the best of them its own.
+    fn simulcast() -> Channel {
+        let channel = Channel::new(&Pool::new(Bounds::default()));
+        let layer = |bits_per_second, is_main| Layer {
+            channel: channel.beside(),
+            bits_per_second,
+            is_main,
+        };
+        let layers = [
+            layer(150_000, false),
+            layer(500_000, false),
+            layer(2_500_000, true),
+        ];
+        channel.set_layers(layers.into());
+        channel
+    }
+
+    #[test]
+    fn a_viewer_is_given_the_best_layer_that_its_network_carries() {
+        let begun = Instant::now();
+        let channel = simulcast();
+        let mut narrow = Narrow::new(begun);
+        let mut at = |millis, estimate| {
+            narrow.estimated(estimate);
+            let wanted = narrow.wanted(&channel, begun + ms(millis)).unwrap();
+            let epoch = wanted.layer.map(|layer| layer.epoch().to_owned());
+            channel.layers().iter().rev().position(|layer| {
+                Some(layer.channel.epoch()) == epoch.as_deref() || epoch.is_none() && layer.is_main
+            })
+        };
+        assert_eq!(at(0, ASSUMED), Some(0), "the best");
+        assert_eq!(at(1000, 900_000), Some(1));
+        assert_eq!(
+            at(2000, 100_000),
+            Some(2),
+            "the least, also if that is too much"
+        );
+        assert_eq!(at(3000, 5_000_000), Some(2), "not at once");
+        assert_eq!(at(6000, 700_000), Some(2), "not without room to spare");
+        assert_eq!(at(7000, 900_000), Some(1));
+        assert_eq!(at(8000, 5_000_000), Some(0));
+    }
+
+    #[test]
+    fn pictures_that_would_be_late_are_left_out_up_to_a_keyframe() {
+        let begun = Instant::now();
+        let mut narrow = Narrow::new(begun);
+        narrow.connected(begun);
+        narrow.estimated(800_000);
+        // 110 kB a second: the burst has room for three of these, a quarter of a second for one more.
+        let mut given = Vec::new();
+        for n in 0..60_u64 {
+            let now = begun + ms(n * 33);
+            let gate = narrow.passes(n % 30 == 0, now);
+            if gate == Gate::Open {
+                narrow.wrote(20_000, now);
+            }
+            given.push(gate);
+        }
+        assert_eq!(given[0], Gate::Open);
+        let closes = given.iter().position(|gate| *gate == Gate::Closes).unwrap();
+        assert!((3..10).contains(&closes), "{closes}");
+        assert!(
+            given[closes + 1..30]
+                .iter()
+                .all(|gate| *gate == Gate::Closed)
+        );
+        assert_eq!(given[30], Gate::Open, "with the keyframe");
+    }
+
+    #[test]
+    fn who_comes_waits_for_its_network_and_who_is_up_to_date_does_not() {
+        let begun = Instant::now();
+        let mut narrow = Narrow::new(begun);
+        narrow.connected(begun);
+        narrow.estimated(800_000);
+        assert_eq!(narrow.waits(false, begun), None);
+        narrow.wrote(64_000 + 11_000, begun);
+        let until = narrow.waits(false, begun).unwrap();
+        assert!((99..=100).contains(&(until - begun).as_millis()));
+        assert_eq!(narrow.waits(true, begun), None);
+        narrow.wrote(1_000_000, begun);
+        assert!(narrow.waits(false, begun + ms(1900)).is_some());
+        assert_eq!(narrow.waits(false, begun + ms(2100)), None, "long enough");
+    }
+
+    #[test]
+    fn what_a_player_lost_says_what_its_network_carries() {
+        let begun = Instant::now();
+        let mut narrow = Narrow::new(begun);
+        narrow.connected(begun);
+        let at = |n: u64| begun + ms(n * 33);
+        for n in 1..200 {
+            narrow.came(10_000, at(n));
+            narrow.wrote(10_000, at(n));
+        }
+        narrow.reported(Some(0.02), Some(ms(50)), at(200));
+        assert_eq!(narrow.estimate, None, "that much is lost anywhere");
+        narrow.reported(Some(0.3), Some(ms(60)), at(200));
+        let narrowest = narrow.estimate.unwrap();
+        assert!((1_400_000..1_700_000).contains(&narrowest), "{narrowest}");
+        narrow.reported(Some(0.0), Some(ms(400)), at(200));
+        assert!(narrow.estimate.unwrap() <= narrowest, "it waits on the way");
+        for _ in 0..40 {
+            narrow.reported(Some(0.0), Some(ms(60)), at(200));
+        }
+        assert_eq!(narrow.estimate, None, "as wide as ever");
+    }
+}

@@ -1,0 +1,97 @@
+//! A network between two ports of this machine: so wide, so far, and some of it is lost.
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// What a datagram may wait for the ones before it. Then it is lost.
+const QUEUE: Duration = Duration::from_millis(300);
+
+pub(crate) struct Network {
+    /// Where the client finds the server.
+    pub(crate) address: SocketAddr,
+    bits_per_second: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+    carries: Option<JoinHandle<()>>,
+}
+
+impl Network {
+    /// A network to the server at that address, for one client.
+    pub(crate) fn new(server: SocketAddr, bits_per_second: u64, delay: Duration) -> Self {
+        let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let back = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = front.local_addr().unwrap();
+        let rate = Arc::new(AtomicU64::new(bits_per_second));
+        let over = Arc::new(AtomicBool::new(false));
+        let (theirs, ended) = (Arc::clone(&rate), Arc::clone(&over));
+        let carries =
+            std::thread::spawn(move || carry(&front, &back, server, &theirs, delay, &ended));
+        Self {
+            address,
+            bits_per_second: rate,
+            over,
+            carries: Some(carries),
+        }
+    }
+
+    /// It is so wide from now on.
+    pub(crate) fn set_rate(&self, bits_per_second: u64) {
+        self.bits_per_second
+            .store(bits_per_second, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        let _ = self.carries.take().map(JoinHandle::join);
+    }
+}
+
+fn carry(
+    front: &UdpSocket,
+    back: &UdpSocket,
+    server: SocketAddr,
+    rate: &AtomicU64,
+    delay: Duration,
+    over: &AtomicBool,
+) {
+    front.set_nonblocking(true).unwrap();
+    back.set_nonblocking(true).unwrap();
+    let mut client = None;
+    let mut under_way: VecDeque<(Instant, bool, Vec<u8>)> = VecDeque::new();
+    let mut free_at = Instant::now();
+    let mut buffer = [0; 2000];
+    while !over.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        while let Ok((length, source)) = front.recv_from(&mut buffer) {
+            client = Some(source);
+            under_way.push_back((now + delay, true, buffer[..length].to_vec()));
+        }
+        // Only the way to the client is narrow.
+        while let Ok(length) = back.recv(&mut buffer) {
+            free_at = free_at.max(now);
+            if free_at - now > QUEUE {
+                continue;
+            }
+            let bits = length as u64 * 8;
+            free_at += Duration::from_nanos(bits * 1_000_000_000 / rate.load(Ordering::Relaxed));
+            under_way.push_back((free_at + delay, false, buffer[..length].to_vec()));
+        }
+        under_way.retain(|(at, to_server, datagram)| {
+            if *at > now {
+                return true;
+            }
+            let _ = match (to_server, client) {
+                (true, _) => back.send_to(datagram, server),
+                (false, Some(client)) => front.send_to(datagram, client),
+                (false, None) => Ok(0),
+            };
+            false
+        });
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
