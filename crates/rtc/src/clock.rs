@@ -1,12 +1,15 @@
 //! From the time of RTP, which each track counts for itself, to one timeline for all tracks of a session.
 //!
-//! A track begins where it arrived. As soon as the sender's reports tell when sound and picture were taken, sound is moved
+//! A track begins where it arrived, and earlier if what follows shows that its first frame was held up. As soon as the sender's reports tell when sound and picture were taken, sound is moved
 //! to where it belongs.
 
 use std::time::{Duration, Instant, SystemTime};
 
 /// A track whose time is further than this from its arrival has begun anew.
 const ASTRAY: Duration = Duration::from_secs(10);
+
+/// A frame that comes so much before its time shows that the track was placed too late: nothing comes before it was taken.
+const EARLY_MICROS: i64 = 3_000;
 
 /// Sound that is off by less than this stays where it is.
 const NOTICEABLE_MICROS: i64 = 15_000;
@@ -51,6 +54,14 @@ impl TrackClock {
                 self.offset = None;
                 arrived
             }
+        };
+        let early = placed - arrived;
+        let placed = match &mut self.anchor {
+            Some((_, session0)) if early > EARLY_MICROS => {
+                *session0 -= early;
+                arrived
+            }
+            _ => placed,
         };
         if let Some(taken) = taken_at(time) {
             self.offset = Some(taken - placed);
@@ -126,6 +137,21 @@ mod tests {
     }
 
     #[test]
+    fn a_track_whose_first_frame_was_held_up_catches_up_with_those_that_were_not() {
+        let began = Instant::now();
+        let ms = Duration::from_millis;
+        let mut clock = TrackClock::default();
+        // It was under way for 300 ms, as long as its publisher knew nothing of its network.
+        assert_eq!(clock.place(at(0, 90_000, began + ms(300)), began), 300_000);
+        let mut last = 0;
+        for n in 1..=20 {
+            last = clock.place(at(n * 9000, 90_000, began + ms(10 + n * 100)), began);
+            assert!(last >= 300_000, "never before the one before it");
+        }
+        assert_eq!(last, 2_010_000, "when it came");
+    }
+
+    #[test]
     fn reports_of_the_sender_move_sound_to_its_picture() {
         let began = Instant::now();
         let ms = Duration::from_millis;
@@ -140,6 +166,7 @@ mod tests {
         assert_eq!(sound.place(time, began), 100_000);
         sound.follow(&picture);
         time.ticks += 48_000;
+        time.arrived += ms(1000);
         assert_eq!(sound.place(time, began), 1_020_000);
     }
 }
