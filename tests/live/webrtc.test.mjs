@@ -43,11 +43,13 @@ function clients() {
     const location = answer.headers.get('location');
     return { status: 201, text, location, etag: answer.headers.get('etag'), link: answer.headers.get('link') };
   };
-  window.whip = async (url, { codec, token, sound = true } = {}) => {
-    const media = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240 }, audio: sound });
+  window.whip = async (url, { codec, token, sound = true, layers } = {}) => {
+    const size = layers ? { width: 640, height: 480 } : { width: 320, height: 240 };
+    const media = await navigator.mediaDevices.getUserMedia({ video: size, audio: sound });
     const connection = (window.publisher = new RTCPeerConnection());
     for (const track of media.getTracks()) {
-      const transceiver = connection.addTransceiver(track, { direction: 'sendonly', streams: [media] });
+      const sendEncodings = track.kind === 'video' ? layers : undefined;
+      const transceiver = connection.addTransceiver(track, { direction: 'sendonly', streams: [media], sendEncodings });
       if (track.kind === 'video' && codec) prefer(transceiver, 'video', codec);
     }
     return post(url, connection, token);
@@ -191,6 +193,29 @@ for (const [kind, codec] of [
     await server.until(async () => (await viewers(key)) === 0);
   });
 }
+
+test('of what Chromium publishes in layers everybody is given the best that there is room for', LONG, async (t) => {
+  const publisher = await page(t);
+  const layers = [
+    { rid: 'l', scaleResolutionDownBy: 4, maxBitrate: 100_000 },
+    { rid: 'h', maxBitrate: 1_000_000 },
+  ];
+  const made = await publisher.evaluate((args) => window.whip(...args), [`${server.url}/whip/layers`, { layers }]);
+  assert.equal(made.status, 201, made.text);
+  await live(server, 'layers');
+  const viewer = await page(t);
+  await viewer.evaluate((url) => window.whep(url), `${server.url}/whep/layers`);
+  await viewer.waitForFunction(() => window.video.videoWidth === 640);
+  const seen = await viewer.evaluate(() => window.shown(20));
+  assert.equal(seen.packetsLost, 0);
+  assert.ok(seen.sound > 0);
+  const get = await Get.open(server, '/live/layers.webm');
+  await get.received(60_000);
+  await fetch(server.url + made.location, { method: 'DELETE' });
+  const played = await probe(await get.ended);
+  assert.deepEqual(played.codecs, ['opus', 'vp8']);
+  assert.equal(played.first, 'K');
+});
 
 const python = process.env.ABANICO_PYTHON ?? 'python3';
 const script = fileURLToPath(new URL('rtc_peer.py', import.meta.url));

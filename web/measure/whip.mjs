@@ -83,8 +83,9 @@ export async function startNetwork(house, { loss, delay }) {
   await once(front, 'listening');
   const backs = new Map();
   let server;
+  let isOver = false;
   const carry = (send) => {
-    if (Math.random() * 100 >= loss) setTimeout(send, delay);
+    if (Math.random() * 100 >= loss) setTimeout(() => isOver || send(), delay);
   };
   front.on('message', (datagram, { port, address }) => {
     const client = `${address}:${port}`;
@@ -97,6 +98,7 @@ export async function startNetwork(house, { loss, delay }) {
     carry(() => back.send(datagram, server, '127.0.0.1'));
   });
   house.after(() => {
+    isOver = true;
     front.close();
     for (const back of backs.values()) back.close();
   });

@@ -282,6 +282,12 @@ impl Driver {
         }
     }
 
+    /// When something last reached the only session, if it is still there.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn heard(&self) -> Option<Instant> {
+        self.sessions.values().next().map(|session| session.heard)
+    }
+
     /// Whether nothing of any session is held.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn is_empty(&self) -> bool {

@@ -100,12 +100,17 @@ impl Hostile {
                 From::Anywhere => SocketAddr::from((Ipv4Addr::LOCALHOST, 5)),
                 From::ThePeer => peer,
             };
+            let heard = self.driver.heard();
             self.driver.take(&Datagram {
                 proto: Protocol::Udp,
                 source,
                 destination: Some(Ipv4Addr::LOCALHOST.into()),
                 bytes,
             });
+            assert!(
+                from == From::ThePeer || self.driver.heard() == heard,
+                "what has shown no password reaches no session"
+            );
         }
         drop(publishing);
         self.driver.obey_all();
