@@ -15,7 +15,7 @@ import {
   TEST_MAX,
   untilState,
 } from './house.mjs';
-import { streamHubStreamer, streamHubViewer } from './streamhub-pages.mjs';
+import { barePage, streamHubStreamer, streamHubViewer } from './streamhub-pages.mjs';
 
 let server;
 let browser;
@@ -59,6 +59,29 @@ test(
     assert.ok(!heard.some((name) => name.startsWith('stream:data')), 'a frame went through the server');
     await hub.close();
     await untilState(viewer, 'ended');
+  },
+);
+
+test(
+  'a player in anybody’s page finds the publisher, too, when nothing comes through the server',
+  TEST_MAX,
+  async (t) => {
+    const { page: hub, streamKey } = await streamHubStreamer(t, browser, server.origin);
+    await hub.evaluate(() => window.allowCamera());
+    const page = await barePage(t, browser, server.origin, '/abanico.js');
+    const events = await page.evaluate(async (key) => {
+      const player = document.createElement('abanico-player');
+      const heard = [];
+      player.addEventListener('peer', ({ detail }) => heard.push(detail));
+      Object.assign(player, { streamKey: key, muted: true });
+      document.body.append(player);
+      await player.play();
+      return heard;
+    }, streamKey);
+    assert.deepEqual(events.slice(0, 2), ['asking', 'connecting']);
+    await untilPath(page, 'p2p');
+    assert.ok(await isMoving(page), 'the picture stands still');
+    assert.deepEqual(page.complaints, []);
   },
 );
 

@@ -4,12 +4,12 @@
 import http from 'node:http';
 import { openPage } from './house.mjs';
 
-/** A page with the server's Socket.IO client in it and nothing else. */
-async function barePage(t, browser, origin) {
+/** A page of another origin, with one script of the server's in it and nothing else. */
+export async function barePage(t, browser, origin, script = '/socket.io/socket.io.js') {
   const site = http.createServer((_request, response) => {
     response.setHeader('content-type', 'text/html; charset=utf-8');
     response.end(`<!doctype html><video autoplay muted playsinline></video>
-      <script src="${origin}/socket.io/socket.io.js"></script>`);
+      <script src="${origin}${script}"></script>`);
   });
   await new Promise((ready) => site.listen(0, '127.0.0.1', ready));
   t.after(() => site.close());
