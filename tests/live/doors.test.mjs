@@ -367,8 +367,8 @@ test('the operator sees what each viewer of every door was given, and nobody els
   assert.ok(answer.viewers.every(({ receiving, skipped, lags }) => receiving === 'all' && skipped === 0 && lags === 0), JSON.stringify(answer));
   for (const headers of [{ 'X-Forwarded-For': '192.0.2.7' }, { Forwarded: 'for=192.0.2.7' }]) {
     const refused = await list(headers);
-    assert.equal(refused.status, 403);
-    assert.match(await refused.text(), /^viewers are listed for who asks on the server itself/);
+    assert.equal(refused.status, 401);
+    assert.match(await refused.text(), /^this server asks for the operator's key/);
   }
   assert.equal((await fetch(`${server.url}/streams/nothing/viewers`)).status, 404);
   bob.emit('stream:leave', { streamKey: 'listed' });

@@ -3,6 +3,7 @@
 //
 // ABANICO_BIN names the server's binary, ABANICO_CHROMIUM the browser.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -48,13 +49,20 @@ export function browserPath() {
 export async function startServer(t, flags = [], listen = '127.0.0.1:0') {
   const data = await mkdtemp(join(tmpdir(), 'abanico-e2e-'));
   const args = ['--listen', listen, '--data', data, '--log-format', 'json', ...flags];
-  const child = spawn(binary(), args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(binary(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
   t.after(async () => {
     if (child.exitCode === null) {
       child.kill('SIGTERM');
       await once(child, 'exit');
     }
     await rm(data, { recursive: true, force: true });
+  });
+  // The greeting tells the operator's key, after the log tells the port.
+  const key = new Promise((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const found = /abk-[0-9a-z-]+/.exec(line);
+      if (found) resolve(found[0]);
+    });
   });
   const lines = createInterface({ input: child.stderr });
   const port = await new Promise((resolve, reject) => {
@@ -64,7 +72,7 @@ export async function startServer(t, flags = [], listen = '127.0.0.1:0') {
       if (found) resolve(Number(found[1]));
     });
   });
-  return { origin: `http://127.0.0.1:${port}`, port, child };
+  return { origin: `http://127.0.0.1:${port}`, port, child, key };
 }
 
 /** A wire between browser and server that can be cut and mended. */
@@ -121,10 +129,21 @@ export async function startWire(t, port) {
   };
 }
 
-/** A browser of its own; it ends with the test. */
+/** What browsers say when a page does what its policies forbid. */
+const VIOLATION = /Content Security Policy|Content-Security-Policy|Permissions-Policy|ERR_BLOCKED_BY_/;
+const violationsOf = new WeakMap();
+
+/** What the pages of a browser did against their policies; a test that leaves any there has failed. */
+export const violations = (browser) => violationsOf.get(browser);
+
+/** A browser of its own; it ends with the test, whose pages may not have violated a policy. */
 export async function startBrowser(t, flags = []) {
   const browser = await chromium.launch({ executablePath: browserPath(), args: [...BROWSER_FLAGS, ...flags] });
-  t.after(() => browser.close());
+  violationsOf.set(browser, []);
+  t.after(async () => {
+    await browser.close();
+    assert.deepEqual(violations(browser), []);
+  });
   return browser;
 }
 
@@ -140,6 +159,7 @@ export async function openPage(browser, options = {}) {
   page.on('pageerror', (error) => page.complaints.push(`${error}`));
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) page.complaints.push(message.text());
+    if (VIOLATION.test(message.text())) violations(browser).push(message.text());
   });
   return page;
 }

@@ -2,7 +2,17 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEMO, goLive, openPage, startBrowser, startServer, TEST_MAX, untilState, VIDEO } from './house.mjs';
+import {
+  DEMO,
+  goLive,
+  openPage,
+  startBrowser,
+  startServer,
+  TEST_MAX,
+  untilState,
+  VIDEO,
+  violations,
+} from './house.mjs';
 
 test('no page violates its policy or complains, in either language and theme', TEST_MAX, async (t) => {
   const server = await startServer(t);
@@ -29,6 +39,34 @@ test('no page violates its policy or complains, in either language and theme', T
     assert.deepEqual(page.complaints, []);
   }
   assert.deepEqual(publisher.complaints, []);
+});
+
+test('a script that comes into a page does not run, and is noticed here', TEST_MAX, async (t) => {
+  const server = await startServer(t);
+  const browser = await startBrowser(t);
+  const page = await openPage(browser);
+  await page.goto(`${server.origin}/streamer.html`);
+  const [blocked, isIsolated] = await page.evaluate(async () => {
+    const blocked = [];
+    const counted = new Promise((resolve) => {
+      document.addEventListener('securitypolicyviolation', ({ effectiveDirective }) => {
+        if (blocked.push(effectiveDirective) === 4) resolve();
+      });
+    });
+    const script = document.createElement('script');
+    script.textContent = 'window.ran = true';
+    const foreign = document.createElement('script');
+    foreign.src = 'https://example.org/script.js';
+    document.body.append(script, foreign);
+    document.body.insertAdjacentHTML('beforeend', '<i style="color: red"></i>');
+    fetch('http://127.0.0.1:9/').catch(() => {});
+    await counted;
+    return [blocked.sort(), window.crossOriginIsolated];
+  });
+  assert.deepEqual(blocked, ['connect-src', 'script-src-elem', 'script-src-elem', 'style-src-attr']);
+  assert.equal(await page.evaluate(() => window.ran), undefined);
+  assert.ok(isIsolated, 'no other page shares its memory');
+  assert.ok(violations(browser).splice(0).length >= 4);
 });
 
 test('on a phone’s width no page scrolls sideways', TEST_MAX, async (t) => {
@@ -67,7 +105,7 @@ test('language and theme change in place and are remembered', TEST_MAX, async (t
 });
 
 test(
-  'without a safe address the streamer page says what to do, and the test picture still goes live',
+  'without a safe address the streamer page says what to do, and with the key the test picture goes live',
   TEST_MAX,
   async (t) => {
     const server = await startServer(t, [], '0.0.0.0:0');
@@ -78,11 +116,34 @@ test(
     await page.getByRole('alert').filter({ hasText: 'http://localhost' }).waitFor();
     await page.locator('source-settings label', { hasText: 'Test picture' }).click();
     await page.locator('source-settings label', { hasText: 'Demo' }).click();
-    await page.locator('#start').click();
+    // Under that name the machine is not this one: the page asks for the key, and again when it is wrong.
+    const start = () => page.locator('#start').click();
+    const alert = (text) => page.getByRole('alert').filter({ hasText: text }).waitFor();
+    const field = page.getByLabel('Operator’s key');
+    assert.ok(!(await field.isVisible()));
+    await start();
+    await alert('asks for the key');
+    await field.fill('abk-00000-00000-00000-00000-00000');
+    await start();
+    await alert('not the operator’s key');
+    await field.fill(` ${(await server.key).toUpperCase()} `);
+    await field.press('Enter');
     await page.locator('.desk[data-state="live"]').waitFor();
+    assert.ok(!(await field.isVisible()));
+    const linked = await openPage(browser);
+    await linked.goto(`http://lan.test:${server.port}/streamer.html#key=${await server.key}`);
+    await linked.locator('#start').waitFor();
+    assert.equal(new URL(linked.url()).hash, '');
+    assert.equal(await linked.evaluate(() => sessionStorage.getItem('abanico.key')), await server.key);
     const viewer = await openPage(browser);
     await viewer.goto(await page.locator('share-card').getAttribute('data-url'));
     await untilState(viewer, 'playing');
+    // The tab knows the key from now on.
+    await page.locator('#stop').click();
+    await page.locator('#stop').click();
+    await page.locator('.desk[data-state="ended"]').waitFor();
+    await start();
+    await page.locator('.desk[data-state="live"]').waitFor();
   },
 );
 

@@ -8,5 +8,6 @@ pub mod ladder;
 pub mod pace;
 pub mod presence;
 pub mod rate;
+pub mod rights;
 pub mod ring;
 pub mod stream;

@@ -40,7 +40,7 @@ pub enum Right {
     Seat,
     /// The stream's secret.
     Token(PublishToken),
-    /// The caller has made sure that this is the person who created the stream.
+    /// The caller has made sure that this is the person who created the stream, or the server's operator.
     Owner,
 }
 
@@ -63,6 +63,8 @@ pub enum Event {
     Leave(SessionId),
     /// A session is gone without a word of this stream, as publisher, viewer or both.
     Lost(SessionId, Parting),
+    /// The server's operator ends it.
+    Stop,
     /// The server goes down.
     Shutdown,
 }
@@ -131,6 +133,8 @@ pub enum EndReason {
     Finished,
     /// Its publisher went and did not come back.
     PublisherGone,
+    /// The server's operator ended it.
+    Stopped,
     /// The server went down.
     Shutdown,
 }
@@ -233,6 +237,7 @@ impl Stream {
                 self.remove(session, Parting::Abrupt, now, &mut notices);
                 self.lose_publisher(session, parting, now, &mut notices);
             }
+            Event::Stop => self.end(EndReason::Stopped, &mut notices),
             Event::Shutdown => self.end(EndReason::Shutdown, &mut notices),
         }
         Ok(notices)

@@ -1,16 +1,19 @@
 //! What a person sees who starts the server: which addresses to open, and which page does what.
 
+use crate::config::{Config, Publishing};
+use crate::rights::Key;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 /// The text that the server greets with.
-pub(crate) fn banner(bound: SocketAddr, data: &std::path::Path) -> String {
+pub(crate) fn banner(bound: SocketAddr, config: &Config, first_key: Option<&Key>) -> String {
     let neighbours = if bound.ip().is_unspecified() {
         lan_addresses()
     } else {
         Vec::new()
     };
-    compose(bound, &neighbours, data)
+    let keys = keys(config.rights.publishing, first_key);
+    compose(bound, &neighbours, &keys, &config.data)
 }
 
 /// The addresses under which others in the local network reach this machine, IPv4 first.
@@ -28,7 +31,23 @@ pub(crate) fn lan_addresses() -> Vec<IpAddr> {
     addresses
 }
 
-fn compose(bound: SocketAddr, neighbours: &[IpAddr], data: &std::path::Path) -> String {
+/// Who may go live, and with what.
+fn keys(publishing: Publishing, first_key: Option<&Key>) -> String {
+    let asked = match publishing {
+        Publishing::Key => "Who goes live is asked for the operator's key.",
+        Publishing::Local => "Who goes live from another machine is asked for the operator's key.",
+        Publishing::Open => "Anybody who reaches this server may go live (publishing = open).",
+    };
+    match first_key {
+        Some(key) => format!(
+            "\n  The operator's key, shown this once:   {}\n  {asked} `abanico key` makes another.\n",
+            key.reveal()
+        ),
+        None => format!("\n  {asked}\n"),
+    }
+}
+
+fn compose(bound: SocketAddr, neighbours: &[IpAddr], keys: &str, data: &std::path::Path) -> String {
     let port = bound.port();
     let here = if bound.ip().is_unspecified() {
         format!("localhost:{port}")
@@ -62,6 +81,7 @@ fn compose(bound: SocketAddr, neighbours: &[IpAddr], data: &std::path::Path) -> 
              \n  live from a phone, put an HTTPS proxy in front (docs/deploy.md).\n"
         );
     }
+    text.push_str(keys);
     let _ = writeln!(
         text,
         "\n  Data is kept in {}. Ctrl-C stops.\n",
@@ -82,7 +102,7 @@ mod tests {
     #[test]
     fn the_banner_names_the_addresses_to_open() {
         let lan = ["192.168.1.20".parse().unwrap(), "fd00::7".parse().unwrap()];
-        let text = compose("[::]:3000".parse().unwrap(), &lan, Path::new("data"));
+        let text = compose("[::]:3000".parse().unwrap(), &lan, "", Path::new("data"));
         for address in [
             "http://localhost:3000/",
             "http://192.168.1.20:3000/",
@@ -95,7 +115,12 @@ mod tests {
 
     #[test]
     fn a_server_for_this_machine_only_speaks_of_no_other() {
-        let text = compose("127.0.0.1:4000".parse().unwrap(), &[], Path::new("data"));
+        let text = compose(
+            "127.0.0.1:4000".parse().unwrap(),
+            &[],
+            "",
+            Path::new("data"),
+        );
         assert!(text.contains("http://127.0.0.1:4000/"), "{text}");
         assert!(
             !text.contains("HTTPS") && !text.contains("your network"),

@@ -4,22 +4,26 @@
 //! from the field. Those of one matter are one file here, and the order of [`Config`]'s fields is that of the help.
 //! `docs/configuration.md` lists them all and is checked against them by a test.
 
+mod browsers;
 mod clients;
 mod command;
 mod connections;
 mod dialect;
 mod ice;
 mod layers;
+mod rights;
 mod socketio;
 mod streams;
 mod value;
 mod webrtc;
 
+pub use browsers::Browsers;
 pub use clients::Clients;
 pub use command::Wish;
 pub use connections::Connections;
 pub use ice::IceServers;
 pub use layers::LayerError;
+pub use rights::{Publishing, Rights};
 pub use socketio::SocketIo;
 pub use streams::Streams;
 pub use value::{Addresses, Count, Listen, Often, Size, Span, ValueError};
@@ -63,6 +67,14 @@ pub struct Config {
     /// Form of the log, which goes to standard error
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub log_format: LogFormat,
+
+    /// Who may do what.
+    #[command(flatten)]
+    pub rights: Rights,
+
+    /// What pages may do with this server.
+    #[command(flatten)]
+    pub browsers: Browsers,
 
     /// What a stream holds, and for how long.
     #[command(flatten)]
@@ -119,7 +131,9 @@ impl Config {
         let matches = command.try_get_matches_from(args)?;
         let line = CommandLine::from_arg_matches(&matches)?;
         let (mut config, matches) = match (line.command, matches.subcommand()) {
-            (Some(Wish::Serve(config)), Some((_, of_command))) => (*config, of_command),
+            (Some(Wish::Serve(config) | Wish::Key(config)), Some((_, of_command))) => {
+                (*config, of_command)
+            }
             _ => (line.config, &matches),
         };
 

@@ -1,7 +1,7 @@
 //! Serves one accepted connection: HTTP/1.1 through hyper, with upgrades, until it ends or the server stops.
 
 use crate::config::Connections;
-use crate::doors::{self, Doors};
+use crate::doors::Doors;
 use crate::icecast::{self, Opening, UntilClosed};
 use abanico_socketio::PeerAddr;
 use axum::Router;
@@ -56,7 +56,7 @@ pub(crate) async fn serve(
         return;
     }
     let begin = async {
-        match timeout(limits.header_timeout.0, doors::look(&stream, peer)).await {
+        match timeout(limits.header_timeout.0, doors.look(&stream, peer)).await {
             Ok(Some(request)) => {
                 doors.answer(request, stream).await;
                 None

@@ -6,19 +6,22 @@
 mod beginning;
 mod conversation;
 mod direct;
+mod end;
 mod native;
 mod outlet;
 mod publish;
 mod watch;
 mod webrtc;
 
+use crate::config::Config;
+use crate::rights::Keeper;
 use abanico_core::rate::Rate;
+use abanico_core::rights::Deed;
 use abanico_live::Format;
 use abanico_rtc::Endpoint;
-use abanico_socketio::Config;
 use abanico_socketio::engine::PlainSessions;
+use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::WatchRefusal;
-use abanico_streamhub::{IceServer, StreamHub};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -28,6 +31,7 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -36,6 +40,7 @@ use tokio::net::TcpStream;
 #[derive(Clone)]
 pub(crate) struct Doors {
     streamhub: StreamHub,
+    keeper: Keeper,
     /// Viewers, of WebSockets and of plain HTTP.
     viewers: PlainSessions,
     publishers: PlainSessions,
@@ -45,6 +50,8 @@ pub(crate) struct Doors {
     rtc: Option<Endpoint>,
     /// The STUN and TURN servers that a WebRTC peer is told of.
     ice_servers: Arc<[HeaderValue]>,
+    /// Pages of everywhere may ask, so that a page's request need not be looked at for that.
+    any_origin: bool,
 }
 
 /// The largest message of a viewer at the native door, which has little to say.
@@ -53,31 +60,45 @@ const VIEWER_MESSAGE_BYTES_MAX: usize = 4 << 10;
 impl Doors {
     /// No sessions yet.
     ///
-    /// Pings and queues are those of `transport`; as many sessions are let in as there may be connections.
+    /// Pings and queues are those of Socket.IO; as many sessions are let in as there may be connections.
     pub(crate) fn new(
         streamhub: StreamHub,
-        transport: &Config,
-        sessions_max: usize,
-        frame_bytes_max: usize,
-        texts: Rate,
+        keeper: Keeper,
+        config: &Config,
         rtc: Option<Endpoint>,
-        ice_servers: &[IceServer],
     ) -> Self {
+        let transport = config.transport();
+        let dialect = config.dialect();
         let of_at_most = |max_payload| {
-            PlainSessions::new(Config {
+            PlainSessions::new(abanico_socketio::Config {
                 max_payload,
-                sessions_max,
+                sessions_max: config.connections.connections_max.0,
                 ..transport.clone()
             })
         };
         Self {
             streamhub,
+            keeper,
             viewers: of_at_most(VIEWER_MESSAGE_BYTES_MAX),
-            publishers: of_at_most(frame_bytes_max),
-            texts,
+            publishers: of_at_most(config.clients.frame_bytes_max.0),
+            texts: dialect.rates.requests,
             rtc,
-            ice_servers: ice_servers.iter().filter_map(webrtc::link).collect(),
+            ice_servers: {
+                let servers = dialect.peer_to_peer.ice_servers.iter();
+                servers.filter_map(webrtc::link).collect()
+            },
+            any_origin: config.browsers.origins.are_any(),
         }
+    }
+
+    /// The request to watch over plain HTTP with which the connection begins, if it can be answered past hyper.
+    pub(crate) async fn look(
+        &self,
+        stream: &TcpStream,
+        peer: SocketAddr,
+    ) -> Option<direct::Request> {
+        let request = direct::look(stream, peer).await?;
+        (self.any_origin || !request.is_from_a_page()).then_some(request)
     }
 
     /// Answers a request to watch over plain HTTP, and carries the answer past hyper.
@@ -88,6 +109,22 @@ impl Doors {
     /// WebRTC, unless it is off.
     pub(crate) fn webrtc(&self) -> Option<&Endpoint> {
         self.rtc.as_ref()
+    }
+
+    /// Whether who makes a request may do the deed, or the answer that says why not.
+    pub(crate) fn may(
+        &self,
+        deed: Deed,
+        request: &Request,
+    ) -> impl Future<Output = Result<(), Response<Body>>> + Send {
+        // A request cannot be looked at while one waits.
+        let shown = publish::token(request.headers());
+        let asker = self.keeper.asker(request);
+        async move {
+            let shown = shown.map_err(publish::unauthorized)?;
+            let may = self.keeper.may(deed, asker, shown.as_deref()).await;
+            may.map_err(publish::refuse_key)
+        }
     }
 
     /// How many connections watch or publish here that hyper has let go of.
@@ -104,7 +141,7 @@ impl Doors {
     }
 }
 
-pub(crate) use direct::look;
+pub(crate) use end::end;
 pub(crate) use webrtc::{whep, whep_session, whip, whip_session};
 
 /// What stands behind the dot.
@@ -136,10 +173,8 @@ pub(crate) async fn live(
             "a stream is watched at its key followed by .webm, .mp4, .mjpeg or .jpg",
         ),
         (&Method::OPTIONS, _) => allowed(StatusCode::NO_CONTENT.into_response()),
-        (&Method::PUT | &Method::POST, _) => publish::publish(&streamhub, key, request).await,
-        (method, _) if method.as_str() == "SOURCE" => {
-            publish::publish(&streamhub, key, request).await
-        }
+        (&Method::PUT | &Method::POST, _) => publish::publish(&doors, key, request).await,
+        (method, _) if method.as_str() == "SOURCE" => publish::publish(&doors, key, request).await,
         _ => allowed(say(
             StatusCode::METHOD_NOT_ALLOWED,
             "GET watches a stream, PUT publishes one",
@@ -163,7 +198,7 @@ fn split(name: &str) -> (&str, Option<Ending>) {
 }
 
 /// An answer that is one sentence.
-fn say(status: StatusCode, sentence: &str) -> Response<Body> {
+pub(crate) fn say(status: StatusCode, sentence: &str) -> Response<Body> {
     let headers = [
         (CONTENT_TYPE, "text/plain; charset=utf-8"),
         (CACHE_CONTROL, "no-store"),

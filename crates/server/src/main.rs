@@ -7,6 +7,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match Wish::load() {
         Ok(Wish::Serve(config)) => server::exit(Server::load(*config).and_then(Server::run)),
+        Ok(Wish::Key(config)) => server::exit(server::make_key(&config)),
         #[cfg(target_os = "linux")]
         Ok(Wish::Bench(bench)) => bench.run().unwrap_or_else(|error| server::exit(Err(error))),
         Err(error) => server::exit(Err(error)),

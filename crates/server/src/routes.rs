@@ -2,15 +2,16 @@
 //!
 //! No logic lives here: the streams' words are `streamhub`'s, the sessions' `socketio`'s, the files' [`assets`]'s.
 
-use crate::assets;
+use crate::config::Browsers;
 use crate::doors::{self, Doors};
-use crate::operator::is_operator;
-use abanico_socketio::PeerAddr;
+use crate::{assets, headers, origins};
+use abanico_core::rights::Deed;
 use abanico_streamhub::StreamHub;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json};
-use axum::routing::{any, get};
+use axum::routing::{any, delete, get};
 use axum::{Extension, Router};
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
@@ -18,14 +19,17 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use serde_json::json;
+use std::sync::Arc;
 
 /// The routes of StreamHub and of our pages.
-pub(crate) fn router(streamhub: StreamHub, doors: Doors) -> Router {
+pub(crate) fn router(streamhub: StreamHub, doors: Doors, browsers: &Browsers) -> Router {
+    let ancestors = Arc::new(browsers.frame_ancestors.clone());
     Router::new()
         .route("/", get(home))
         .route("/watch/{key}", get(watch))
         .route("/health", get(health))
         .route("/streams", get(streams))
+        .route("/streams/{key}", delete(doors::end))
         .route("/streams/{key}/poster", get(poster))
         .route("/streams/{key}/viewers", get(viewers))
         .route("/live/{name}", any(doors::live))
@@ -38,6 +42,8 @@ pub(crate) fn router(streamhub: StreamHub, doors: Doors) -> Router {
         .fallback(file)
         .method_not_allowed_fallback(missing)
         .layer(Extension(doors))
+        .layer(from_fn_with_state(browsers.origins.clone(), origins::guard))
+        .layer(from_fn_with_state(ancestors, headers::dress))
         .with_state(streamhub)
 }
 
@@ -87,14 +93,13 @@ async fn poster(State(streamhub): State<StreamHub>, Path(key): Path<String>) -> 
 /// The viewers one by one, for the operator: who watches is nobody else's business.
 async fn viewers(
     State(streamhub): State<StreamHub>,
+    Extension(doors): Extension<Doors>,
     Path(key): Path<String>,
-    peer: Option<Extension<PeerAddr>>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response<Body> {
-    const FOR_THE_OPERATOR: &str = "viewers are listed for who asks on the server itself, at a loopback address and by no proxy\n";
     let uncached = [(CACHE_CONTROL, "no-store")];
-    if !is_operator(peer.map(|Extension(PeerAddr(peer))| peer), &headers) {
-        return (StatusCode::FORBIDDEN, uncached, FOR_THE_OPERATOR).into_response();
+    if let Err(refusal) = doors.may(Deed::Inspect, &request).await {
+        return refusal;
     }
     match streamhub.watchers(&key) {
         Some(watchers) => (uncached, Json(watchers)).into_response(),

@@ -3,6 +3,7 @@
 use crate::banner::banner;
 use crate::config::{Config, Count};
 use crate::doors::Doors;
+use crate::rights::{self, Keeper, Key};
 use crate::shutdown::Signals;
 use crate::store::{DataDirectory, Store, Writer};
 use crate::{accept, listener, logs, open_files, reserves, routes, webrtc};
@@ -12,6 +13,7 @@ use anyhow::{Context, bail};
 use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -36,6 +38,9 @@ pub struct Server {
     address: SocketAddr,
     udp: Option<UdpSocket>,
     store: Store,
+    keeper: Keeper,
+    /// Made just now, to be shown once.
+    first_key: Option<Key>,
 }
 
 impl Server {
@@ -52,14 +57,15 @@ impl Server {
             .build()
             .context("the runtime cannot start")?;
         // The port first: whoever starts a second server by mistake most likely starts the same one.
-        let (listener, address, udp, store) = runtime.block_on(async {
+        let (listener, address, udp, store, rights) = runtime.block_on(async {
             let listener = listener::open(config.listen)?;
             let address = listener
                 .local_addr()
                 .context("the listener has no address")?;
             let udp = webrtc::bind(&config.webrtc, address)?;
             let store = Store::open(DataDirectory::take(&config.data)?).await?;
-            anyhow::Ok((listener, address, udp, store))
+            let rights = Keeper::open(&config.rights, &config.data)?;
+            anyhow::Ok((listener, address, udp, store, rights))
         })?;
         Ok(Self {
             config,
@@ -68,6 +74,8 @@ impl Server {
             address,
             udp,
             store,
+            keeper: rights.0,
+            first_key: rights.1,
         })
     }
 
@@ -86,17 +94,20 @@ impl Server {
             address,
             udp,
             mut store,
+            keeper,
+            first_key,
         } = self;
         let outcome = runtime.block_on(async {
             let mut signals = Signals::catch().context("signals cannot be caught")?;
             let snapshot = store.load().await.context("the store cannot be read")?;
             let (writer, journal) = Writer::new(store, config.history_for.0);
-            let streamhub = StreamHub::new(config.dialect(), snapshot, journal);
+            let gate = Arc::new(keeper.clone());
+            let streamhub = StreamHub::new(config.dialect(), snapshot, journal, gate);
             let rtc = udp
                 .map(|udp| webrtc::open(&config.webrtc, udp, address))
                 .transpose()?;
-            let mut running = Running::start(&config, listener, streamhub, rtc, writer);
-            announce(address, &config);
+            let mut running = Running::start(&config, listener, streamhub, keeper, rtc, writer);
+            announce(address, &config, first_key.as_ref());
 
             let signal = tokio::select! {
                 signal = signals.next() => signal,
@@ -131,23 +142,16 @@ impl Running {
         config: &Config,
         listener: TcpListener,
         streamhub: StreamHub,
+        keeper: Keeper,
         rtc: Option<Endpoint>,
         writer: Writer,
     ) -> Self {
         let (stop_connections, stop_writing) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
-        let doors = Doors::new(
-            streamhub.clone(),
-            &config.transport(),
-            config.connections.connections_max.0,
-            config.clients.frame_bytes_max.0,
-            config.dialect().rates.requests,
-            rtc,
-            &config.dialect().peer_to_peer.ice_servers,
-        );
+        let doors = Doors::new(streamhub.clone(), keeper, config, rtc);
         let accepting = tokio::spawn(accept::run(
             listener,
-            routes::router(streamhub.clone(), doors.clone()),
+            routes::router(streamhub.clone(), doors.clone(), &config.browsers),
             doors.clone(),
             streamhub.socketio().clone(),
             config.connections.clone(),
@@ -195,14 +199,20 @@ impl Running {
 }
 
 /// Greets whoever started the server, and writes the address to the log for programs.
-fn announce(address: SocketAddr, config: &Config) {
+fn announce(address: SocketAddr, config: &Config, first_key: Option<&Key>) {
     let connections_max = config.connections.connections_max.0;
     tracing::info!(%address, connections_max, data = %config.data.display(), version = env!("CARGO_PKG_VERSION"), "listening");
     // A closed standard output is no reason not to serve.
     let mut out = std::io::stdout().lock();
     let _ = out
-        .write_all(banner(address, &config.data).as_bytes())
+        .write_all(banner(address, config, first_key).as_bytes())
         .and_then(|()| out.flush());
+}
+
+/// Makes another operator's key, and shows it.
+pub fn make_key(config: &Config) -> anyhow::Result<()> {
+    let key = rights::make_new_key(&config.data)?;
+    writeln!(std::io::stdout(), "{}", key.reveal()).context("the key cannot be shown")
 }
 
 /// Ends the process's main function: says in plain words what was wrong, if anything was.

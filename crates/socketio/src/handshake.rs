@@ -47,7 +47,7 @@ impl Handshake {
             .map(|(_, value)| value)
     }
 
-    /// All headers whose values are text, names in lower case.
+    /// All headers, names in lower case; a value that is no text is empty.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut lines = self.text.split_terminator('\n').skip(1);
         std::iter::from_fn(move || lines.next().zip(lines.next()))
@@ -86,9 +86,9 @@ fn pack(query: &str, headers: &HeaderMap) -> Box<str> {
     text.push_str(query);
     text.push('\n');
     for (name, value) in headers {
-        if let Ok(value) = value.to_str() {
-            text.extend([name.as_str(), "\n", value, "\n"]);
-        }
+        // That a header is there can matter even where its value cannot be read.
+        let value = value.to_str().unwrap_or_default();
+        text.extend([name.as_str(), "\n", value, "\n"]);
     }
     text.into()
 }
@@ -103,6 +103,7 @@ mod tests {
             .uri("/socket.io/?EIO=4&name=a%20b")
             .header("User-Agent", "tests")
             .header("X-Two", "1")
+            .header("X-Bytes", &b"\xff"[..])
             .body(())
             .unwrap();
         let handshake = Handshake::of(&request);
@@ -110,7 +111,8 @@ mod tests {
         assert_eq!(handshake.query_param("name").unwrap(), "a b");
         assert_eq!(handshake.query_param("none"), None);
         assert_eq!(handshake.header("user-agent"), Some("tests"));
-        assert_eq!(handshake.headers().count(), 2);
+        assert_eq!(handshake.header("x-bytes"), Some(""));
+        assert_eq!(handshake.headers().count(), 3);
         assert_eq!(handshake.peer_addr(), None);
     }
 }

@@ -192,7 +192,7 @@ impl Turn<'_> {
             from_client::USER_UNSUBSCRIBE => self.unsubscribe(event).await,
             from_client::USERS_GET => self.list_users(),
             from_client::SUBSCRIPTIONS_GET => self.list_subscriptions(),
-            from_client::STREAM_CREATE => self.create().await,
+            from_client::STREAM_CREATE => self.create(event).await,
             from_client::STREAM_START => self.start(event).await,
             from_client::STREAM_END => self.end(event).await,
             from_client::STREAM_JOIN => self.join(event).await,

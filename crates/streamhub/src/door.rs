@@ -8,6 +8,7 @@ use crate::relay::{Packet, Relay};
 use crate::room::{Room, SharedRoom};
 use crate::{Shared, StreamHub};
 use abanico_core::key::{PublishToken, SessionId, StreamKey};
+use abanico_core::rights::Refused;
 use abanico_core::stream::{Event, Parting, Phase, Refusal, Right};
 use abanico_hub::Stream;
 use abanico_hub::distributor::{JoinError, PublishError};
@@ -54,12 +55,61 @@ pub enum PublishRefusal {
     /// The stream is over, and its key is not one that is opened again.
     #[error("this stream has ended")]
     Ended,
+    /// The stream does not exist, and whoever asks may not open it.
+    #[error(transparent)]
+    MayNotOpen(Refused),
     /// The server has all the streams that it may have.
     #[error("this server carries {max} streams already")]
     Full {
         /// The limit.
         max: usize,
     },
+}
+
+/// Why somebody may not end a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum EndRefusal {
+    /// There is no such stream.
+    #[error("there is no such stream")]
+    Unknown,
+    /// The stream is over already.
+    #[error("this stream has ended")]
+    Ended,
+    /// Nothing was shown that could end it.
+    #[error("to end this stream, show its token or the operator's key")]
+    TokenMissing,
+    /// The token is another's.
+    #[error("the token is not this stream's")]
+    TokenWrong,
+}
+
+/// What somebody has who wants to publish.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The stream's token, as far as it was shown. A stream that is opened has it from then on.
+    pub token: Option<String>,
+    /// The streamer's name of a stream that is opened.
+    pub title: Option<String>,
+    /// Whether a stream may be opened, and why not.
+    pub opening: Result<(), Refused>,
+    /// The operator takes the seat of any stream.
+    pub is_operator: bool,
+}
+
+impl Claim {
+    /// Whether who was cut off can show as much again.
+    pub fn may_come_back(&self) -> bool {
+        self.token.is_some() || self.is_operator
+    }
+
+    /// What it has for a stream that exists.
+    fn right(&self) -> Result<Right, PublishRefusal> {
+        if self.is_operator {
+            return Ok(Right::Owner);
+        }
+        let token = self.token.as_deref().ok_or(PublishRefusal::TokenMissing)?;
+        Ok(Right::Token(PublishToken::new(token)))
+    }
 }
 
 /// Why somebody may not watch.
@@ -80,18 +130,17 @@ pub enum WatchRefusal {
 }
 
 impl StreamHub {
-    /// Whether publishing `key` with this token would take over a stream that exists. Nothing changes.
+    /// Whether publishing `key` with this claim would take over a stream that exists. Nothing changes.
     ///
     /// # Errors
-    /// When it exists and the token is not its.
-    pub async fn takes_over(&self, key: &str, token: Option<&str>) -> Result<bool, PublishRefusal> {
+    /// When it exists and the claim does not suffice.
+    pub async fn takes_over(&self, key: &str, claim: &Claim) -> Result<bool, PublishRefusal> {
         let room = self.shared.room(key);
         let Some(stream) = room.as_ref().and_then(|room| room.stream.get()) else {
             return Ok(false);
         };
-        let token = token.ok_or(PublishRefusal::TokenMissing)?;
+        let right = claim.right()?;
         let session = self.shared.next_door_session();
-        let right = Right::Token(PublishToken::new(token));
         match stream.handle(Event::Ask(session, right)).await {
             Ok(()) => Ok(true),
             // It ends just now: whoever publishes opens another.
@@ -100,18 +149,13 @@ impl StreamHub {
         }
     }
 
-    /// Takes the publisher's seat of the stream `key` with its `token`. A stream that does not exist is opened, with the
-    /// token that was shown, if one was, and under `title` as its streamer's name.
+    /// Takes the publisher's seat of the stream `key`. A stream that does not exist is opened, if that may be.
     ///
     /// # Errors
-    /// When the key or the token is wrong, or there is no room.
-    pub async fn publish(
-        &self,
-        key: &str,
-        token: Option<&str>,
-        title: Option<&str>,
-    ) -> Result<Publisher, PublishRefusal> {
-        if token.is_some_and(|token| token.is_empty() || token.len() > TOKEN_BYTES_MAX) {
+    /// When the key or the token is wrong, the stream may not be opened, or there is no room.
+    pub async fn publish(&self, key: &str, claim: &Claim) -> Result<Publisher, PublishRefusal> {
+        let unfit = |token: &String| token.is_empty() || token.len() > TOKEN_BYTES_MAX;
+        if claim.token.as_ref().is_some_and(unfit) {
             return Err(PublishRefusal::BadToken);
         }
         let shared = &self.shared;
@@ -121,9 +165,8 @@ impl StreamHub {
             if let Some(room) = shared.room(key)
                 && let Some(stream) = room.stream.get().cloned()
             {
-                let token = token.ok_or(PublishRefusal::TokenMissing)?;
+                let right = claim.right()?;
                 let publisher = Publisher::new(shared, room, stream, session, None);
-                let right = Right::Token(PublishToken::new(token));
                 match publisher.stream.handle(Event::Claim(session, right)).await {
                     Ok(()) => return Ok(publisher),
                     Err(Refusal::NotPublisher | Refusal::Full { .. }) => {
@@ -132,7 +175,8 @@ impl StreamHub {
                     Err(Refusal::Ended) => {}
                 }
             } else {
-                match self.open(key, token, title, session) {
+                claim.opening.map_err(PublishRefusal::MayNotOpen)?;
+                match self.open(key, claim, session) {
                     Ok(publisher) => return Ok(publisher),
                     Err(OpenError::Refused(refusal)) => return Err(refusal),
                     Err(OpenError::Taken) => {}
@@ -140,20 +184,35 @@ impl StreamHub {
             }
             tokio::time::sleep(ENDING_WAIT).await;
         }
-        Err(match token {
-            // It is not the token's fault that somebody else was quicker each time.
-            Some(_) => PublishRefusal::Ended,
-            None => PublishRefusal::TokenMissing,
+        // It is not the token's fault that somebody else was quicker each time.
+        Err(claim.right().err().unwrap_or(PublishRefusal::Ended))
+    }
+
+    /// Ends the stream `key` for everybody, if the claim suffices: its token does, and the operator's key.
+    ///
+    /// # Errors
+    /// When there is no such stream, or it is not the asker's to end.
+    pub async fn end(&self, key: &str, claim: &Claim) -> Result<(), EndRefusal> {
+        let over = |refusal| match refusal {
+            WatchRefusal::Ended => EndRefusal::Ended,
+            WatchRefusal::Unknown | WatchRefusal::Full { .. } => EndRefusal::Unknown,
+        };
+        let room = self.shared.room(key);
+        let stream = room.as_ref().and_then(|room| room.stream.get());
+        let stream = stream.ok_or_else(|| over(self.no_stream(key)))?;
+        let event = if claim.is_operator {
+            Event::Stop
+        } else {
+            let right = claim.right().map_err(|_| EndRefusal::TokenMissing)?;
+            Event::End(self.shared.next_door_session(), right)
+        };
+        stream.handle(event).await.map_err(|refusal| match refusal {
+            Refusal::Ended => EndRefusal::Ended,
+            Refusal::NotPublisher | Refusal::Full { .. } => EndRefusal::TokenWrong,
         })
     }
 
-    fn open(
-        &self,
-        key: &str,
-        token: Option<&str>,
-        title: Option<&str>,
-        session: SessionId,
-    ) -> Result<Publisher, OpenError> {
+    fn open(&self, key: &str, claim: &Claim, session: SessionId) -> Result<Publisher, OpenError> {
         let shared = &self.shared;
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(legal) {
@@ -163,8 +222,10 @@ impl StreamHub {
         if over == Some(false) {
             return Err(OpenError::Refused(PublishRefusal::Ended));
         }
-        let token = token.map_or_else(crate::dialect::random_hex, str::to_owned);
-        let title = title.map(str::trim).filter(|title| !title.is_empty());
+        let token = claim.token.clone();
+        let token = token.unwrap_or_else(crate::dialect::random_hex);
+        let title = claim.title.as_deref().map(str::trim);
+        let title = title.filter(|title| !title.is_empty());
         let name = title.unwrap_or(key);
         let name: String = name.chars().take(shared.limits.name_chars_max).collect();
         let key = StreamKey::new(key);

@@ -5,14 +5,15 @@
 //! routes tell. Only `names` spells the events, only `wire` the objects; what is said when is in `stage` (to a room) and
 //! `dialect` (to who asked).
 //!
-//! Invariants: to watch one needs a stream's key, to publish its seat or its token; a name gives no right at all; no event
-//! of one client is answered before the one before it.
+//! Invariants: to watch one needs a stream's key, to publish its seat or its token, to open one what the [`gate`] asks for;
+//! a name gives no right at all; no event of one client is answered before the one before it.
 
 mod bridge;
 mod config;
 mod dialect;
 mod directory;
 pub mod door;
+pub mod gate;
 mod hosting;
 mod joinable;
 mod mirror;
@@ -33,6 +34,7 @@ pub use wire::{Distribution, Health, ListedStream, StreamDetail, UserCounts};
 
 use crate::dialect::Dialect;
 use crate::directory::Directory;
+use crate::gate::Gate;
 use crate::relay::Packet;
 use crate::room::{Ended, EndedStream, SharedRoom};
 use crate::stage::{Peer, Stage};
@@ -76,6 +78,7 @@ pub(crate) struct Shared {
     pool: Arc<Pool>,
     /// The sessions of publishers at other doors.
     at_doors: Mutex<HashSet<SessionId>>,
+    gate: Arc<dyn Gate>,
 }
 
 /// Who is connected, by session and by socket.
@@ -87,8 +90,13 @@ struct Peers {
 
 impl StreamHub {
     /// Starts the dialect with what is known from before. Whatever must survive is sent to `journal`; while that is full,
-    /// clients whose changes must be recorded wait.
-    pub fn new(config: Config, snapshot: Snapshot, journal: mpsc::Sender<Record>) -> Self {
+    /// clients whose changes must be recorded wait. Who may open a stream is for `gate` to say.
+    pub fn new(
+        config: Config,
+        snapshot: Snapshot,
+        journal: mpsc::Sender<Record>,
+        gate: Arc<dyn Gate>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             directory: Mutex::new(Directory::new(config.limits.clone(), snapshot)),
             rooms: RwLock::default(),
@@ -96,6 +104,7 @@ impl StreamHub {
             named_max: config.distributor.stream.presence.named_max,
             pool: Pool::new(config.live),
             at_doors: Mutex::default(),
+            gate,
             distributor: Distributor::new(config.distributor),
             peers: RwLock::default(),
             namespace: OnceLock::new(),

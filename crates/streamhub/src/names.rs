@@ -56,18 +56,34 @@ pub(crate) mod from_server {
     pub(crate) const CLOCK_NOW: &str = "clock:now";
 }
 
+/// Why something was refused, in a word for programs.
+pub(crate) mod code {
+    pub(crate) const KEY_MISSING: &str = "key-missing";
+    pub(crate) const KEY_WRONG: &str = "key-wrong";
+    pub(crate) const KEY_LATER: &str = "key-later";
+}
+
 /// Texts as StreamHub sends them, and ours in the same language.
 pub(crate) mod text {
     pub(crate) const UNKNOWN_ERROR: &str = "Error desconocido";
     pub(crate) const REGISTER_FAILED: &str = "Error al registrar usuario";
     pub(crate) const NOT_REGISTERED: &str = "Usuario no registrado";
     pub(crate) const ONLY_STREAMERS: &str = "Solo los streamers pueden crear streams";
+    pub(crate) const MAY_NOT_CREATE: &str = "No tienes permiso para crear streams en este servidor";
+    pub(crate) const KEY_MISSING: &str =
+        "hace falta la clave del operador, que el servidor mostró al arrancar por primera vez";
+    pub(crate) const KEY_WRONG: &str = "esa no es la clave del operador";
+    pub(crate) const KEY_TOO_MANY: &str =
+        "han llegado demasiadas claves equivocadas desde esta dirección; prueba más tarde";
+    pub(crate) const KEY_BUSY: &str =
+        "se están comprobando demasiadas claves a la vez; prueba dentro de un momento";
     pub(crate) const CREATE_FAILED: &str = "Error al crear stream";
     pub(crate) const ALREADY_STREAMING: &str = "El streamer ya tiene un stream activo";
     pub(crate) const STREAM_NOT_FOUND: &str = "Stream no encontrado";
     pub(crate) const TARGET_NOT_FOUND: &str = "Usuario objetivo no encontrado";
     pub(crate) const SUBSCRIBE_FAILED: &str = "No se pudo completar la suscripción";
     pub(crate) const STREAMER_GONE: &str = "El streamer se desconectó";
+    pub(crate) const OPERATOR_ENDED: &str = "El operador del servidor terminó el stream";
     pub(crate) const SERVER_GONE: &str = "El servidor se está cerrando";
     pub(crate) const SYSTEM_NAME: &str = "Sistema";
     pub(crate) const NOT_YOURS: &str = "No tienes permiso para publicar en este stream";

@@ -302,6 +302,7 @@ impl Shared {
         let reason = match reason {
             EndReason::Finished => None,
             EndReason::PublisherGone => Some(text::STREAMER_GONE),
+            EndReason::Stopped => Some(text::OPERATOR_ENDED),
             EndReason::Shutdown => Some(text::SERVER_GONE),
         };
         let payload = match reason {

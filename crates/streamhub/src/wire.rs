@@ -21,6 +21,14 @@ pub(crate) struct Register<'a> {
     pub(crate) resume_token: Option<Cow<'a, str>>,
 }
 
+/// `stream:create`.
+#[derive(Deserialize)]
+pub(crate) struct Create<'a> {
+    /// The operator's, where one is asked for.
+    #[serde(borrow, default)]
+    pub(crate) key: Option<Cow<'a, str>>,
+}
+
 /// What names a stream, with the right to publish it where one is shown.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -219,6 +227,9 @@ pub(crate) struct ErrorObject<'a> {
     /// When it is worth to try again, in milliseconds. Different for each, so that not all return at once.
     #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_ms: Option<u64>,
+    /// The reason in a word, where programs act on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<&'static str>,
 }
 
 impl<'a> ErrorObject<'a> {
@@ -233,6 +244,7 @@ impl<'a> ErrorObject<'a> {
             message,
             error,
             retry_after_ms: None,
+            code: None,
         }
     }
 }

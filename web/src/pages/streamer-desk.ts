@@ -17,7 +17,7 @@ import { h, setText } from '../ui/markup.ts';
 import { messageBox } from '../ui/message-box.ts';
 import type { ShareCard } from '../ui/share-card.ts';
 import type { SourceSettings, WishChange } from '../ui/source-settings.ts';
-import { lastPublished, type PublishRight, preference, shortTag } from '../wire/identity.ts';
+import { lastPublished, operatorKey, type PublishRight, preference, shortTag } from '../wire/identity.ts';
 import '../ui/audience-card.ts';
 import '../ui/chat-panel.ts';
 import '../ui/live-numbers.ts';
@@ -62,6 +62,26 @@ export class StreamerDesk {
     h('span', { class: 'name', text: 'streamer.name' }),
     this.#name,
   );
+  readonly #key = h('input', {
+    class: 'input',
+    id: 'key',
+    attributes: { type: 'password', autocomplete: 'current-password', required: true, 'aria-describedby': 'key-hint' },
+  });
+  readonly #keyForm = h(
+    'form',
+    {
+      class: 'key-form',
+      attributes: { hidden: true },
+      on: {
+        submit: (event) => {
+          event.preventDefault();
+          void this.#goLive();
+        },
+      },
+    },
+    h('label', { class: 'field' }, h('span', { class: 'name', text: 'streamer.key' }), this.#key),
+    h('p', { class: 'small quiet', id: 'key-hint', text: 'streamer.key.hint' }),
+  );
   readonly #settingsCard = h('details', { class: 'card settings', attributes: { open: true } });
   readonly #side = h('aside', { class: 'side' });
   readonly root = h('div', { class: 'desk', attributes: { 'data-state': PUBLISHER.idle } });
@@ -90,6 +110,7 @@ export class StreamerDesk {
           this.#nameField,
           h('div', { class: 'buttons' }, this.#start, this.#pause, this.#stop),
         ),
+        this.#keyForm,
         this.#messages,
         this.#numbers,
         this.#audience,
@@ -101,6 +122,7 @@ export class StreamerDesk {
   }
 
   start(): void {
+    operatorKey.takeFrom(location, history);
     const publisher = this.#publisher;
     publisher.append(this.#badge);
     const listen = <E extends keyof PublisherEvents>(event: E, then: (detail: PublisherEvents[E]) => void) =>
@@ -214,6 +236,7 @@ export class StreamerDesk {
 
   async #goLive(right?: PublishRight): Promise<void> {
     if (!this.#name.reportValidity()) return;
+    if (!this.#keyForm.hidden && !this.#key.reportValidity()) return;
     const username = this.#name.value.trim();
     if (!username || this.#isOn) return;
     this.#start.disabled = true;
@@ -226,7 +249,8 @@ export class StreamerDesk {
     this.#offer.hidden = true;
     publisher.settings = this.#settings.settings;
     publisher.delivery = this.#settings.delivery;
-    await publisher.start({ username, right });
+    const key = this.#keyForm.hidden ? (operatorKey.get() ?? undefined) : this.#key.value.trim();
+    await publisher.start({ username, right, key });
     if (!publisher.session) return;
     const { connection } = publisher.session;
     connection.on('viewer:joined', ({ username: name }) => this.#audience.came(name));
@@ -241,6 +265,20 @@ export class StreamerDesk {
 
   get #isOn(): boolean {
     return this.#publisher.isOn;
+  }
+
+  #askForKey(): void {
+    operatorKey.set(null);
+    this.#keyForm.hidden = false;
+    this.#key.focus();
+    this.#key.select();
+  }
+
+  /** A key that opened a stream opens the next one too. */
+  #keepKey(): void {
+    if (this.#keyForm.hidden) return;
+    operatorKey.set(this.#key.value.trim());
+    this.#keyForm.hidden = true;
   }
 
   #offerToContinue(before: PublishRight & { username: string }): void {
@@ -287,24 +325,27 @@ export class StreamerDesk {
 
   #show(state: PublisherState): void {
     this.root.dataset.state = state;
-    this.#badge.setAttribute('state', BADGES[state]);
+    // What never began for want of a key has not ended.
+    const isOver = state === PUBLISHER.ended && this.#keyForm.hidden !== false;
+    this.#badge.setAttribute('state', BADGES[state === PUBLISHER.ended && !isOver ? PUBLISHER.idle : state]);
     const isOn = this.#isOn;
     const isLive = state === PUBLISHER.live || state === PUBLISHER.paused || state === PUBLISHER.reconnecting;
     this.#calm();
-    this.#label(this.#start, 'camera', state === PUBLISHER.ended ? 'streamer.again' : 'streamer.start');
+    this.#label(this.#start, 'camera', isOver ? 'streamer.again' : 'streamer.start');
     this.#label(
       this.#pause,
       state === PUBLISHER.paused ? 'play' : 'pause',
       state === PUBLISHER.paused ? 'streamer.resume' : 'streamer.pause',
     );
     this.#start.hidden = isOn;
+    if (isLive) this.#keepKey();
     this.#nameField.hidden = isOn;
     this.#pause.hidden = !isLive;
     this.#pause.disabled = state === PUBLISHER.reconnecting;
     this.#stop.hidden = !isOn;
     this.#share.hidden = !isLive;
-    this.#numbers.hidden = !isLive && state !== PUBLISHER.ended;
-    this.#numbers.isOver = state === PUBLISHER.ended;
+    this.#numbers.hidden = !isLive && !isOver;
+    this.#numbers.isOver = isOver;
     this.#audience.hidden = !isLive;
     this.#chat.hidden = !isLive;
     this.#settingsCard.open = !isLive;
@@ -336,6 +377,7 @@ export class StreamerDesk {
   }
 
   #sayProblem(problem: Problem): void {
+    if (problem.kind === 'key-missing' || problem.kind === 'key-wrong') this.#askForKey();
     this.#say('problem', () => t(`problem.${problem.kind}`, { detail: problem.detail }), problem.kind);
   }
 

@@ -14,6 +14,9 @@ export const PROBLEMS = [
   'taken-over',
   'already-live',
   'stream-gone',
+  'key-missing',
+  'key-wrong',
+  'key-later',
   'refused',
   'unknown',
 ] as const;

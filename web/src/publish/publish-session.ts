@@ -11,7 +11,7 @@ import { doorUrl } from '../native/messages.ts';
 import type { Delivery } from '../peer/delivery.ts';
 import { Connection } from '../wire/connection.ts';
 import { CONNECTION } from '../wire/connection-state.ts';
-import { REFUSAL, type WireStream } from '../wire/events.ts';
+import { KEY_REFUSALS, REFUSAL, type WireStream } from '../wire/events.ts';
 import { lastPublished, type PublishRight } from '../wire/identity.ts';
 import { FramesCapture, maySendFrames } from './frames/frames-capture.ts';
 import { PeerAudience } from './peer-audience.ts';
@@ -42,6 +42,8 @@ export interface PublishOptions {
   delivery?: Delivery;
   /** To come back to a stream; a new one is created without. */
   right?: PublishRight | undefined;
+  /** The operator's key, to create one where the server asks for it. */
+  key?: string | undefined;
 }
 
 export interface PublishHost {
@@ -62,6 +64,7 @@ export class PublishSession {
   #source: Source;
   #settings: Settings;
   #right: PublishRight | undefined;
+  readonly #key: string | undefined;
   #state: PublisherState = PUBLISHER.idle;
   #isPaused = false;
   /** A start was asked for and has not been answered. */
@@ -74,12 +77,16 @@ export class PublishSession {
   #framesBitrate: number | undefined;
   #statsTimer: number | undefined;
 
-  constructor({ username, server, source, settings, delivery = 'auto', right }: PublishOptions, host: PublishHost) {
+  constructor(
+    { username, server, source, settings, delivery = 'auto', right, key }: PublishOptions,
+    host: PublishHost,
+  ) {
     this.#host = host;
     this.#source = source;
     this.#settings = settings;
     this.#way = settings;
     this.#right = right;
+    this.#key = key || undefined;
     this.connection = new Connection(username, 'STREAMER', server);
     const { connection } = this;
     this.#socketCapture = new SocketCapture(connection, {
@@ -101,7 +108,7 @@ export class PublishSession {
     connection.on('stream:ended', ({ stream }) => {
       if (stream.streamKey === this.streamKey) this.#finish();
     });
-    connection.on('stream:error', ({ message, error }) => this.#refused(message, error ?? ''));
+    connection.on('stream:error', ({ message, error, code }) => this.#refused(message, error ?? '', code));
     connection.on('stream:warning', ({ code, message }) => host.notice({ kind: 'warning', code, message }));
     connection.on('viewer:count:update', ({ viewerCount }) => {
       this.#numbers.viewers = viewerCount;
@@ -182,6 +189,7 @@ export class PublishSession {
     const { connection } = this;
     this.#isClaiming = true;
     if (this.#right) this.#claimStart(this.#right);
+    else if (this.#key) connection.send('stream:create', { key: this.#key });
     else connection.send('stream:create');
   }
 
@@ -227,13 +235,15 @@ export class PublishSession {
     this.#set(this.#numbers.liveSince === undefined ? PUBLISHER.connecting : PUBLISHER.reconnecting);
   }
 
-  #refused(message: string, error: string): void {
+  #refused(message: string, error: string, code: string | undefined): void {
     // Chat limits and the like are refused while live; they end nothing.
     if (this.#state === PUBLISHER.live || this.#state === PUBLISHER.paused) {
       this.#host.problem(new Problem('refused', message));
       return;
     }
-    if (message === REFUSAL.streamNotFound) this.#give(new Problem('stream-gone', message));
+    const aboutKey = KEY_REFUSALS.find((refusal) => refusal === code);
+    if (aboutKey) this.#give(new Problem(aboutKey, error));
+    else if (message === REFUSAL.streamNotFound) this.#give(new Problem('stream-gone', message));
     else if (error === REFUSAL.alreadyStreaming) this.#give(new Problem('already-live', error));
     else this.#give(new Problem('refused', message));
   }

@@ -42,6 +42,8 @@ export interface PublisherEvents {
 export interface StartOptions {
   username?: string;
   right?: PublishRight | undefined;
+  /** The operator's key, where the server asks for it. */
+  key?: string | undefined;
 }
 
 export class AbanicoPublisher extends HTMLElement {
@@ -239,7 +241,15 @@ export class AbanicoPublisher extends HTMLElement {
     const username = options.username ?? this.getAttribute('name') ?? `Host-${shortTag()}`;
     const right = options.right ?? this.#right();
     const session = new PublishSession(
-      { username, server: serverOf(this), source, settings: this.settings, delivery: this.delivery, right },
+      {
+        username,
+        server: serverOf(this),
+        source,
+        settings: this.settings,
+        delivery: this.delivery,
+        right,
+        key: options.key,
+      },
       {
         state: (state) => {
           if (this.#session === session) this.#show(state);

@@ -88,7 +88,8 @@ export type CloseSignal = PeerSignal<'close', { reason: 'central' | 'full' | 'le
 
 export interface ClientToServer {
   'user:register': (payload: { username: string; role: Role; resumeToken?: string }) => void;
-  'stream:create': () => void;
+  /** `key`, added: the operator's, where the server asks for it. */
+  'stream:create': (payload?: { key: string }) => void;
   /** `media: false`, added: media come over the native door, this connection only controls. */
   'stream:start': (payload: { streamKey: string; publishToken?: string; media?: false }) => void;
   'stream:end': (payload: { streamKey: string; publishToken?: string }) => void;
@@ -135,7 +136,8 @@ export interface ServerToClient {
   'stream:publisher:back': (payload: { streamKey: string }) => void;
   'stream:next': (payload: { streamKey: string; next: string }) => void;
   'stream:warning': (payload: { streamKey: string; code: string; message: string }) => void;
-  'stream:error': (payload: { message: string; error?: string; retryAfterMs?: number }) => void;
+  /** `code`, added: the reason in a word, where a page acts on it. */
+  'stream:error': (payload: { message: string; error?: string; retryAfterMs?: number; code?: string }) => void;
   'viewer:joined': (payload: { username: string; viewerCount: number }) => void;
   'viewer:left': (payload: { username: string; viewerCount: number }) => void;
   'viewer:count:update': (payload: { viewerCount: number }) => void;
@@ -152,3 +154,6 @@ export const REFUSAL = {
   streamNotFound: 'Stream no encontrado',
   alreadyStreaming: 'El streamer ya tiene un stream activo',
 } as const;
+
+/** Why a stream may not be opened: the words of `code`. */
+export const KEY_REFUSALS = ['key-missing', 'key-wrong', 'key-later'] as const;

@@ -51,6 +51,19 @@ export const lastPublished = {
   clear: () => write(tab, 'abanico.publishing', null),
 };
 
+/** The operator's key, for as long as this tab is open. */
+export const operatorKey = {
+  get: () => read(tab, 'abanico.key'),
+  set: (key: string | null) => write(tab, 'abanico.key', key),
+  /** Takes the key out of a link that has it behind the `#`, where no server and no other page sees it. */
+  takeFrom(address: Location, history: History): void {
+    const key = new URLSearchParams(address.hash.slice(1)).get('key');
+    if (!key) return;
+    this.set(key);
+    history.replaceState(history.state, '', address.pathname + address.search);
+  },
+};
+
 /** Things a person chose, remembered by the browser. */
 export const preference = {
   get: (name: string) => read(browser, `abanico.${name}`),

@@ -25,6 +25,8 @@ pub enum Wish {
     /// Run the server. This is what happens without a command, too
     #[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_RULE)]
     Serve(Box<Config>),
+    /// Make a new operator's key and show it; the one before is no longer right
+    Key(Box<Config>),
     /// Load a server on this machine and measure it
     #[cfg(target_os = "linux")]
     Bench(Box<abanico_bench::Bench>),
@@ -44,7 +46,12 @@ impl Wish {
                 return Ok(wish);
             }
         }
-        Ok(Self::Serve(Box::new(Config::load()?)))
+        let config = Box::new(Config::load()?);
+        // Whatever stands first on a command line that can be read is the command.
+        if std::env::args_os().nth(1).is_some_and(|wish| wish == "key") {
+            return Ok(Self::Key(config));
+        }
+        Ok(Self::Serve(config))
     }
 }
 

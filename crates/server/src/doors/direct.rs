@@ -7,6 +7,7 @@
 use super::conversation::{Closing, Conversation};
 use super::outlet::Direct;
 use super::{Ending, say_later, split, watch};
+use crate::headers;
 use abanico_live::{Format, Item, Packet, Watching};
 use abanico_socketio::PeerAddr;
 use abanico_socketio::engine::{self, Outlet, Parcel, PlainSessions, Session};
@@ -15,6 +16,7 @@ use abanico_streamhub::door::Viewer;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::Response;
+use http::header::ORIGIN;
 use http_body_util::BodyExt;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -43,6 +45,13 @@ pub(crate) struct Request {
     request: http::Request<()>,
     /// Bytes of its head.
     len: usize,
+}
+
+impl Request {
+    /// Whether a page asks, which may not be one that is listed.
+    pub(super) fn is_from_a_page(&self) -> bool {
+        self.request.headers().contains_key(ORIGIN)
+    }
 }
 
 /// The request to watch with which the connection begins, if it is one that can be answered here. For plain TCP only.
@@ -85,7 +94,7 @@ pub(super) async fn answer(
     }
     let answered = match joined {
         Ok((viewer, watching)) => {
-            let head = written(&watch::answer(format, Body::empty()), None);
+            let head = written(watch::answer(format, Body::empty()), None);
             sessions.answer(&request, stream, head, |session| {
                 Conversation::new(session, |session, _| play(session, viewer, watching))
             })
@@ -113,7 +122,7 @@ async fn whole(refusal: Response<Body>) -> Bytes {
         .await
         .map(http_body_util::Collected::to_bytes);
     let body = body.unwrap_or_default();
-    written(&Response::from_parts(parts, Body::empty()), Some(&body))
+    written(Response::from_parts(parts, Body::empty()), Some(&body))
 }
 
 /// The name behind `/live/`, the request, and the bytes of its head. `None` if it is whatever hyper should see.
@@ -145,7 +154,8 @@ fn parse(bytes: &[u8], peer: SocketAddr) -> Option<(String, http::Request<()>, u
 }
 
 /// An answer's head in bytes, with its body if that is known.
-fn written(answer: &Response<Body>, body: Option<&Bytes>) -> Bytes {
+fn written(mut answer: Response<Body>, body: Option<&Bytes>) -> Bytes {
+    headers::other(answer.headers_mut());
     let mut head = format!("HTTP/1.1 {}\r\n", answer.status());
     for (name, value) in answer.headers() {
         let value = value.to_str().expect("our headers are text");

@@ -27,6 +27,7 @@ const FIRST_WORD_WITHIN: Duration = Duration::from_secs(10);
 /// Answers a request for a WebSocket at the stream `key`.
 pub(super) fn open(doors: &Doors, key: &str, request: Request) -> Response<Body> {
     let (streamhub, key) = (doors.streamhub.clone(), key.to_owned());
+    let (keeper, asker) = (doors.keeper.clone(), doors.keeper.asker(&request));
     let texts = Texts::new(doors.texts);
     let response = match PlainSessions::subprotocol(&request, &[WATCH, PUBLISH]) {
         Some(WATCH) => doors.viewers.accept(request, Some(WATCH), |session| {
@@ -36,7 +37,7 @@ pub(super) fn open(doors: &Doors, key: &str, request: Request) -> Response<Body>
         }),
         Some(_) => doors.publishers.accept(request, Some(PUBLISH), |session| {
             Conversation::new(session, |session, inbox| {
-                publish::converse(session, inbox, texts, streamhub, key)
+                publish::converse(session, inbox, texts, streamhub, (keeper, asker), key)
             })
         }),
         None => {

@@ -5,12 +5,13 @@
 //! that is none.
 
 use super::beginning::{Beginning, PROOF_BYTES_MAX, Proof, Shown};
-use super::{say, say_later};
+use super::{Doors, say, say_later};
 use crate::icecast::UntilClosed;
+use abanico_core::rights::Refused;
 use abanico_live::{Source, SourceError};
 use abanico_media::ingest::IngestError;
 use abanico_streamhub::StreamHub;
-use abanico_streamhub::door::{PublishRefusal, Publisher};
+use abanico_streamhub::door::{Claim, PublishRefusal, Publisher};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::IntoResponse;
@@ -24,7 +25,8 @@ use std::time::Duration;
 use tracing::{debug, info};
 
 /// Takes the seat of the stream `key` and its body for its media. Answers when the body ends.
-pub(super) async fn publish(streamhub: &StreamHub, key: &str, request: Request) -> Response<Body> {
+pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Response<Body> {
+    let asker = doors.keeper.asker(&request);
     let (head, body) = request.into_parts();
     let token = match token(&head.headers) {
         Ok(token) => token,
@@ -37,11 +39,17 @@ pub(super) async fn publish(streamhub: &StreamHub, key: &str, request: Request) 
         .headers
         .get("ice-name")
         .and_then(|name| name.to_str().ok());
+    let claim = match doors.keeper.claim(asker, token, title).await {
+        Ok(claim) => claim,
+        Err(refused) => {
+            hear_out(body);
+            return close(refuse_key(refused));
+        }
+    };
     let wish = Wish {
-        streamhub: streamhub.clone(),
+        streamhub: doors.streamhub.clone(),
         key: key.to_owned(),
-        token,
-        title: title.map(str::to_owned),
+        claim,
     };
     let seat = match wish.seat().await {
         Ok(seat) => seat,
@@ -86,8 +94,7 @@ fn hear_out(mut body: Body) {
 struct Wish {
     streamhub: StreamHub,
     key: String,
-    token: Option<String>,
-    title: Option<String>,
+    claim: Claim,
 }
 
 /// The publisher's seat, before anything of the body was read.
@@ -101,20 +108,14 @@ enum Seat {
 impl Wish {
     /// Takes the seat of a stream that does not exist yet.
     async fn seat(&self) -> Result<Seat, PublishRefusal> {
-        if self
-            .streamhub
-            .takes_over(&self.key, self.token.as_deref())
-            .await?
-        {
+        if self.streamhub.takes_over(&self.key, &self.claim).await? {
             return Ok(Seat::OfAnother);
         }
         Ok(Seat::Taken(Box::new(self.take().await?)))
     }
 
     async fn take(&self) -> Result<Publisher, PublishRefusal> {
-        self.streamhub
-            .publish(&self.key, self.token.as_deref(), self.title.as_deref())
-            .await
+        self.streamhub.publish(&self.key, &self.claim).await
     }
 }
 
@@ -169,7 +170,7 @@ impl Pushing {
         let (key, frames, bytes) = (publisher.key(), self.frames, self.bytes);
         info!(key, frames, bytes, ?ended, "body of a publisher ended");
         let is_lost = publisher.has_seat() && !matches!(ended, Ended::Whole);
-        if is_lost && wish.token.is_some() && frames > 0 {
+        if is_lost && wish.claim.may_come_back() && frames > 0 {
             // It can come back: the seat waits for it.
             drop(publisher);
         } else {
@@ -330,9 +331,24 @@ pub(super) fn refuse(refusal: PublishRefusal) -> Response<Body> {
             say(StatusCode::BAD_REQUEST, &sentence)
         }
         PublishRefusal::TokenMissing | PublishRefusal::TokenWrong => unauthorized(&sentence),
+        PublishRefusal::MayNotOpen(refused) => refuse_key(refused),
         PublishRefusal::Ended => say(StatusCode::GONE, &sentence),
         PublishRefusal::Full { .. } => say_later(&sentence, Duration::from_secs(5)),
     })
+}
+
+/// Why a key is not taken, or that one is missing.
+pub(super) fn refuse_key(refused: Refused) -> Response<Body> {
+    let sentence = refused.to_string();
+    match refused {
+        Refused::KeyMissing | Refused::KeyWrong => unauthorized(&sentence),
+        Refused::TooManyWrong { retry_after } => {
+            let mut response = say_later(&sentence, retry_after);
+            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            response
+        }
+        Refused::Busy { retry_after } => say_later(&sentence, retry_after),
+    }
 }
 
 /// Ends the connection with the answer: of the body nobody reads any more.

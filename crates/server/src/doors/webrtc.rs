@@ -1,8 +1,9 @@
 //! WebRTC: `POST` an offer to `/whip/{key}` to publish, to `/whep/{key}` to watch; `PATCH` and `DELETE` the session that
 //! the answer names.
 
-use super::publish::{refuse, token, unauthorized};
+use super::publish::{refuse, refuse_key, token, unauthorized};
 use super::{Doors, say, say_later, watch};
+use crate::rights::Asker;
 use abanico_live::Format;
 use abanico_rtc::{
     Accepted, Ended, Endpoint, OFFER_BYTES_MAX, Patched, Publishing, Refused, Side, TrickleRefused,
@@ -90,13 +91,14 @@ async fn offer(
     let Some(rtc) = &doors.rtc else {
         return no_webrtc();
     };
+    let asker = doors.keeper.asker(&request);
     let (head, body) = request.into_parts();
     let offer = match text(&head.headers, SDP, body).await {
         Ok(offer) => offer,
         Err(refusal) => return refusal,
     };
     let accepted = match side {
-        Side::Publisher => publish(streamhub, rtc, key, &head.headers, &offer).await,
+        Side::Publisher => publish(doors, rtc, key, (asker, &head.headers), &offer).await,
         Side::Viewer => view(streamhub, rtc, key, &offer).await,
     };
     match accepted {
@@ -106,28 +108,28 @@ async fn offer(
 }
 
 async fn publish(
-    streamhub: &StreamHub,
+    doors: &Doors,
     rtc: &Endpoint,
     key: &str,
-    headers: &HeaderMap,
+    (asker, headers): (Asker, &HeaderMap),
     offer: &str,
 ) -> Result<Accepted, Response<Body>> {
     let token = token(headers).map_err(unauthorized)?;
+    let claim = doors.keeper.claim(asker, token, None).await;
+    let claim = claim.map_err(refuse_key)?;
     // What cannot be answered takes nobody's seat.
     let negotiated = rtc
         .answer(offer, Side::Publisher, key)
         .map_err(refuse_offer)?;
-    let publisher = streamhub
-        .publish(key, token.as_deref(), None)
-        .await
-        .map_err(refuse)?;
+    let publisher = doors.streamhub.publish(key, &claim).await;
+    let publisher = publisher.map_err(refuse)?;
     let (accepted, publishing) = rtc.publish(negotiated, key, publisher.channel());
-    tokio::spawn(accompany(publisher, publishing, token.is_some()));
+    tokio::spawn(accompany(publisher, publishing, claim.may_come_back()));
     Ok(accepted)
 }
 
 /// Stays with a publisher's session to its end, and leaves the seat as that end asks for.
-async fn accompany(publisher: Publisher, publishing: Publishing, showed_token: bool) {
+async fn accompany(publisher: Publisher, publishing: Publishing, may_come_back: bool) {
     let mut wanted = publisher.channel().keyframes_wanted();
     let mut flows = false;
     let ended = loop {
@@ -147,8 +149,8 @@ async fn accompany(publisher: Publisher, publishing: Publishing, showed_token: b
         ?ended,
         "WebRTC of a publisher ended"
     );
-    let can_come_back = ended == Some(Ended::Lost) && showed_token && flows;
-    if can_come_back || !publisher.has_seat() {
+    let is_awaited = ended == Some(Ended::Lost) && may_come_back && flows;
+    if is_awaited || !publisher.has_seat() {
         drop(publisher);
     } else {
         publisher.end().await;

@@ -4,9 +4,12 @@ mod node;
 
 #[cfg(target_os = "linux")]
 mod bench;
+mod events;
 mod limits;
+mod matrix;
 mod pages;
 mod restart;
+mod rights;
 mod routes;
 mod shutdown;
 #[cfg(target_os = "linux")]

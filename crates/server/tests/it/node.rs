@@ -31,11 +31,22 @@ pub(crate) fn ran(command: &mut Command) -> Output {
         .expect("the binary can be started")
 }
 
+/// As much of a JPEG picture as tells its size, and noise.
+pub(crate) fn picture(bytes: usize) -> Vec<u8> {
+    let mut picture = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0".to_vec();
+    picture.extend(b"\xff\xda\0\x08\x01\x01\0\0\x3f\0");
+    picture.resize(bytes - 2, 7);
+    picture.extend(b"\xff\xd9");
+    picture
+}
+
 /// A running server. It is killed when the test is done with it.
 pub(crate) struct Node {
     child: Child,
     pub(crate) address: SocketAddr,
     pub(crate) data: TempDir,
+    /// What the server greeted with.
+    pub(crate) greeting: String,
 }
 
 impl Node {
@@ -75,10 +86,16 @@ impl Node {
             .stderr(log)
             .spawn()
             .expect("the binary can be started");
-        let greeting = BufReader::new(child.stdout.take().expect("it is piped"));
+        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let mut greeting = String::new();
+        for line in lines.map_while(Result::ok) {
+            greeting += &format!("{line}\n");
+            if line.ends_with("Ctrl-C stops.") {
+                break;
+            }
+        }
         let address = greeting
             .lines()
-            .map_while(Result::ok)
             .find_map(|line| {
                 line.trim()
                     .strip_prefix("http://")?
@@ -92,6 +109,7 @@ impl Node {
             child,
             address,
             data,
+            greeting,
         }
     }
 
@@ -193,7 +211,14 @@ impl Node {
     }
 
     /// Sends a request on a connection of its own. Headers are lines.
-    pub(crate) fn request(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
+        let body = body.as_ref();
         let mut stream = self.connect();
         let mut text = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
@@ -206,9 +231,24 @@ impl Node {
             text += &format!("Content-Length: {}\r\n", body.len());
         }
         text += "\r\n";
-        text += body;
-        stream.write_all(text.as_bytes()).expect("the server reads");
+        let request = [text.as_bytes(), body].concat();
+        stream.write_all(&request).expect("the server reads");
         Answer::read(&mut stream)
+    }
+
+    /// The status of a request whose answer may have no end.
+    pub(crate) fn status(&self, method: &str, path: &str, headers: &[&str]) -> u16 {
+        let mut stream = self.connect();
+        let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{lines}\r\n",
+            self.address
+        );
+        stream.write_all(head.as_bytes()).expect("the server reads");
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("the server answers");
+        let status = std::str::from_utf8(&status[9..]).expect("a head is text");
+        status.parse().expect("a status")
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
@@ -219,6 +259,14 @@ impl Node {
         let answer = self.get(path);
         assert_eq!(answer.status, 200, "{path}");
         serde_json::from_slice(&answer.body).expect("JSON")
+    }
+
+    /// The operator's key, which a server tells that starts for the first time.
+    pub(crate) fn key(&self) -> &str {
+        let mut words = self.greeting.split_whitespace();
+        words
+            .find(|word| word.starts_with("abk-"))
+            .expect("the greeting tells the key")
     }
 
     /// The file of the database.
@@ -280,13 +328,20 @@ impl Answer {
 pub(crate) struct Client<'a> {
     node: &'a Node,
     path: String,
+    /// Of the opening request.
+    headers: &'a [&'a str],
     waiting: Vec<Value>,
 }
 
 impl<'a> Client<'a> {
     /// Opens a session and connects to the main namespace.
     pub(crate) fn connect(node: &'a Node) -> Self {
-        let opened = node.get("/socket.io/?EIO=4&transport=polling");
+        Self::connect_with(node, &[])
+    }
+
+    /// The same, with headers that tell where it comes from.
+    pub(crate) fn connect_with(node: &'a Node, headers: &'a [&'a str]) -> Self {
+        let opened = node.request("GET", "/socket.io/?EIO=4&transport=polling", headers, "");
         assert_eq!(opened.status, 200, "{}", opened.text());
         let open: Value = serde_json::from_str(&opened.text()[1..]).expect("an open packet");
         let sid = open["sid"].as_str().expect("a session id");
@@ -294,6 +349,7 @@ impl<'a> Client<'a> {
         let client = Self {
             node,
             path,
+            headers,
             waiting: Vec::new(),
         };
         client.post("40");
@@ -304,7 +360,16 @@ impl<'a> Client<'a> {
 
     /// Connects and registers. Gives the client and the answer.
     pub(crate) fn register(node: &'a Node, user: &Value) -> (Self, Value) {
-        let mut client = Self::connect(node);
+        Self::register_with(node, &[], user)
+    }
+
+    /// The same, with headers that tell where it comes from.
+    pub(crate) fn register_with(
+        node: &'a Node,
+        headers: &'a [&'a str],
+        user: &Value,
+    ) -> (Self, Value) {
+        let mut client = Self::connect_with(node, headers);
         client.emit("user:register", user);
         let registered = client.heard("user:registered");
         (client, registered)
@@ -361,14 +426,14 @@ impl<'a> Client<'a> {
         let answer = self.node.request(
             "POST",
             &self.path,
-            &["Content-Type: text/plain;charset=UTF-8"],
+            &[&["Content-Type: text/plain;charset=UTF-8"], self.headers].concat(),
             packet,
         );
         assert_eq!((answer.status, answer.text()), (200, "ok"), "POST {packet}");
     }
 
     fn poll(&self) -> String {
-        let answer = self.node.get(&self.path);
+        let answer = self.node.request("GET", &self.path, self.headers, "");
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.text().to_owned()
     }

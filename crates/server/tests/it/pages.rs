@@ -34,7 +34,111 @@ fn every_page_is_there_under_a_strict_policy() {
                 .unwrap()
                 .contains("camera=(self)")
         );
-        assert_eq!(page.header("referrer-policy"), Some("same-origin"));
+        let own = format!("connect-src 'self' ws://{0} wss://{0};", node.address);
+        assert!(policy.contains(&own), "{policy}");
+        assert!(policy.ends_with("frame-ancestors 'self'"), "{policy}");
+        for (header, value) in [
+            ("referrer-policy", "same-origin"),
+            ("x-frame-options", "SAMEORIGIN"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-embedder-policy", "require-corp"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("x-permitted-cross-domain-policies", "none"),
+        ] {
+            assert_eq!(page.header(header), Some(value), "{path}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_page_is_never_taken_for_one() {
+    let node = Node::start();
+    for path in [
+        "/health",
+        "/streams",
+        "/none",
+        "/live/none.webm",
+        "/socket.io/none",
+    ] {
+        let answer = node.get(path);
+        for (header, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("x-frame-options", "DENY"),
+            ("cross-origin-resource-policy", "cross-origin"),
+        ] {
+            assert_eq!(answer.header(header), Some(value), "{path}");
+        }
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{path}: {policy}");
+        assert_eq!(answer.header("set-cookie"), None);
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
+    }
+}
+
+#[test]
+fn a_page_may_be_framed_by_whom_the_setting_names() {
+    let node = Node::start_with(&["--frame-ancestors", "https://example.org"]);
+    let page = node.get("/");
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.ends_with("frame-ancestors 'self' https://example.org"),
+        "{policy}"
+    );
+    assert_eq!(page.header("x-frame-options"), None);
+    assert_eq!(
+        page.header("cross-origin-resource-policy"),
+        Some("cross-origin")
+    );
+}
+
+#[test]
+fn only_pages_that_are_listed_may_ask_where_the_setting_lists_them() {
+    let node = Node::start_with(&["--origins", "https://example.org"]);
+    let own = format!("http://{}", node.address);
+    let stream = "/live/none.mjpeg";
+    let socketio = "/socket.io/?EIO=4&transport=polling";
+    for path in [
+        "/streams",
+        "/health",
+        stream,
+        socketio,
+        "/socket.io/none",
+        "/",
+    ] {
+        let asked = |origin: &str| {
+            let header = format!("Origin: {origin}");
+            let headers: &[&str] = if origin.is_empty() { &[] } else { &[&header] };
+            let answer = node.request("GET", path, headers, "");
+            let allowed = answer
+                .header("access-control-allow-origin")
+                .map(str::to_owned);
+            (answer.status == 403, allowed)
+        };
+        for foreign in ["https://example.com", "https://example.org:8443", "null"] {
+            assert_eq!(asked(foreign), (true, None), "{path} for {foreign}");
+        }
+        // Programs have no origin. What nobody else may read needs no leave.
+        assert!(!asked("").0, "{path}");
+        let nobody = ["/health", "/"].contains(&path);
+        for allowed in ["https://example.org", &own] {
+            let leave = (!nobody).then(|| allowed.to_owned());
+            assert_eq!(asked(allowed), (false, leave), "{path} for {allowed}");
+        }
+    }
+    for path in ["/live/none", "/socket.io/?EIO=4&transport=websocket"] {
+        for (origin, status) in [("https://example.com", 403), ("https://example.org", 101)] {
+            let headers = [
+                &*format!("Origin: {origin}"),
+                "Connection: Upgrade",
+                "Upgrade: websocket",
+                "Sec-WebSocket-Protocol: abanico.watch.v1",
+                "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            ];
+            let answer = node.status("GET", path, &headers);
+            assert_eq!(answer, status, "{path} for {origin}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
-use crate::node::{Node, PATIENCE};
+use crate::node::{Node, PATIENCE, picture};
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -45,7 +45,7 @@ struct Publisher {
 impl Publisher {
     fn start(node: &Node) -> Self {
         let mut stream = node.connect();
-        let head = "PUT /live/slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\
+        let head = "PUT /live/slow HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\
             Content-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n";
         stream.write_all(head.as_bytes()).unwrap();
         let picture = picture(20_000);
@@ -83,15 +83,6 @@ impl Drop for Publisher {
         self.stop.store(true, Ordering::Relaxed);
         let _ = self.thread.take().map(JoinHandle::join);
     }
-}
-
-/// As much of a JPEG picture as tells its size, and noise.
-fn picture(bytes: usize) -> Vec<u8> {
-    let mut picture = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0".to_vec();
-    picture.extend(b"\xff\xda\0\x08\x01\x01\0\0\x3f\0");
-    picture.resize(bytes - 2, 7);
-    picture.extend(b"\xff\xd9");
-    picture
 }
 
 /// A connection with next to no room of its own.

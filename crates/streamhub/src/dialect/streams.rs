@@ -2,15 +2,16 @@
 
 use super::{Turn, random_hex, random_share};
 use crate::directory::User;
-use crate::names::{from_server, text};
+use crate::names::{code, from_server, text};
 use crate::payload::Data;
 use crate::relay::{Relay, Stamps};
 use crate::room::{Room, SharedRoom};
 use crate::stage::event;
 use crate::store::{Record, Role};
 use crate::time::Timestamp;
-use crate::wire::{DataSend, ErrorObject, Joined, Pause, StreamRef};
+use crate::wire::{Create, DataSend, ErrorObject, Joined, Pause, StreamRef};
 use abanico_core::key::{PublishToken, StreamKey};
+use abanico_core::rights::Refused;
 use abanico_core::stream::{Event as StreamEvent, Parting, Phase, Refusal, Right};
 use abanico_hub::Stream;
 use abanico_hub::distributor::{JoinError, PublishError};
@@ -28,11 +29,17 @@ const POSTER_EVERY: Duration = Duration::from_secs(2);
 const FULL_RETRY: Duration = Duration::from_secs(5);
 
 impl Turn<'_> {
-    pub(super) async fn create(&mut self) {
+    pub(super) async fn create(&mut self, event: &Event) {
         let Some(user) = self.user().filter(|user| user.row.role == Role::Streamer) else {
             self.refuse(&ErrorObject::plain(text::ONLY_STREAMERS));
             return;
         };
+        let key = Self::payload::<Create<'_>>(event).and_then(|create| create.key);
+        let asked = (self.socket.handshake(), key.as_deref());
+        if let Err(refused) = self.shared.gate.may_open(asked.0, asked.1).await {
+            self.refuse_opening(refused);
+            return;
+        }
         if !self.end_abandoned(&user).await {
             let error = ErrorObject::new(text::CREATE_FAILED, text::ALREADY_STREAMING);
             self.refuse(&error);
@@ -54,6 +61,22 @@ impl Turn<'_> {
                 self.refuse(&ErrorObject::new(text::CREATE_FAILED, &error));
             }
         }
+    }
+
+    fn refuse_opening(&self, refused: Refused) {
+        let (code, error, after) = match refused {
+            Refused::KeyMissing => (code::KEY_MISSING, text::KEY_MISSING, None),
+            Refused::KeyWrong => (code::KEY_WRONG, text::KEY_WRONG, None),
+            Refused::TooManyWrong { retry_after } => {
+                (code::KEY_LATER, text::KEY_TOO_MANY, Some(retry_after))
+            }
+            Refused::Busy { retry_after } => (code::KEY_LATER, text::KEY_BUSY, Some(retry_after)),
+        };
+        self.refuse(&ErrorObject {
+            retry_after_ms: after.and_then(|after| u64::try_from(after.as_millis()).ok()),
+            code: Some(code),
+            ..ErrorObject::new(text::MAY_NOT_CREATE, error)
+        });
     }
 
     /// Ends the stream that the user left behind, if it has one without a publisher. False if it has one with.

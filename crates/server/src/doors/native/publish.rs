@@ -4,6 +4,7 @@ use super::FIRST_WORD_WITHIN;
 use super::count::Count;
 use super::words::{self, Texts, Word, code};
 use crate::doors::conversation::{Closing, Inbox};
+use crate::rights::{Asker, Keeper};
 use abanico_live::native::{Header, parse_tracks};
 use abanico_live::{Encoder, SourceError};
 use abanico_socketio::engine::{Inbound, Session};
@@ -19,6 +20,7 @@ pub(super) async fn converse(
     mut inbox: Inbox,
     mut texts: Texts,
     streamhub: StreamHub,
+    (keeper, asker): (Keeper, Asker),
     key: String,
 ) -> Closing {
     let (token, title) = match inbox.next_within(FIRST_WORD_WITHIN).await {
@@ -32,10 +34,11 @@ pub(super) async fn converse(
             return Closing::silent(r#"{"type":"publish"}"#);
         }
     };
-    let publisher = match streamhub
-        .publish(&key, token.as_deref(), title.as_deref())
-        .await
-    {
+    let claim = match keeper.claim(asker, token, title.as_deref()).await {
+        Ok(claim) => claim,
+        Err(refused) => return Closing::no_key(refused),
+    };
+    let publisher = match streamhub.publish(&key, &claim).await {
         Ok(publisher) => publisher,
         Err(refusal) => return Closing::no_publishing(refusal),
     };

@@ -2,6 +2,7 @@
 
 use crate::doors::conversation::Closing;
 use abanico_core::rate::{Bucket, Rate};
+use abanico_core::rights::Refused;
 use abanico_socketio::engine::{Parcel, Session};
 use abanico_streamhub::door::{PublishRefusal, WatchRefusal};
 use serde::Deserialize;
@@ -67,8 +68,20 @@ impl Closing {
             PublishRefusal::TokenMissing | PublishRefusal::TokenWrong => {
                 Self::error(code::TOKEN, "token", &message)
             }
+            PublishRefusal::MayNotOpen(refused) => Self::no_key(refused),
             PublishRefusal::Ended => Self::error(code::ENDED, "ended", &message),
             PublishRefusal::Full { .. } => Self::full(&message, Duration::from_secs(5)),
+        }
+    }
+
+    /// A key is missing, or is not taken.
+    pub(super) fn no_key(refused: Refused) -> Self {
+        let message = refused.to_string();
+        match refused {
+            Refused::KeyMissing | Refused::KeyWrong => Self::error(code::TOKEN, "key", &message),
+            Refused::TooManyWrong { retry_after } | Refused::Busy { retry_after } => {
+                Self::full(&message, retry_after)
+            }
         }
     }
 

@@ -1,0 +1,389 @@
+//! Who may do what at every route: a table with a row for each and a column for each who asks.
+//!
+//! A route that has no row fails the test. Who comes from elsewhere says so with a header that only a proxy
+//! would send, since every peer of a test is at this machine.
+
+#![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
+
+use crate::node::{Answer, Client, Node, picture};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+/// What a request from elsewhere has in a test.
+pub(crate) const ELSEWHERE: &str = "X-Forwarded-For: 203.0.113.9";
+
+/// Who asks over plain HTTP or the native door.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Asks {
+    /// At this machine, with nothing to show.
+    Local,
+    /// Anybody else; a viewer is no more than that here.
+    Stranger,
+    /// Who publishes another stream, and shows its token.
+    Other,
+    /// Who publishes this stream.
+    Publisher,
+    Operator,
+}
+
+const ASKS: [Asks; 5] = [
+    Asks::Local,
+    Asks::Stranger,
+    Asks::Other,
+    Asks::Publisher,
+    Asks::Operator,
+];
+
+/// A route as `routes.rs` has it, a method, the address that is asked, and the status for each of [`ASKS`]. `KEY` is a
+/// stream that exists, `NEW` one that does not; both are others in each cell.
+type Row = (&'static str, &'static str, &'static str, [u16; 5]);
+
+const ROUTES: &[Row] = &[
+    ("/", "GET", "/", [200; 5]),
+    ("/watch/{key}", "GET", "/watch/KEY", [200; 5]),
+    ("/health", "GET", "/health", [200; 5]),
+    ("/streams", "GET", "/streams", [200; 5]),
+    (
+        "/streams/{key}",
+        "DELETE",
+        "/streams/KEY",
+        [401, 401, 401, 200, 200],
+    ),
+    ("/streams/{key}", "DELETE", "/streams/NEW", [404; 5]),
+    ("/streams/{key}", "GET", "/streams/KEY", [404; 5]),
+    (
+        "/streams/{key}/poster",
+        "GET",
+        "/streams/KEY/poster",
+        [200; 5],
+    ),
+    (
+        "/streams/{key}/viewers",
+        "GET",
+        "/streams/KEY/viewers",
+        [200, 401, 401, 401, 200],
+    ),
+    ("/live/{name}", "GET", "/live/KEY.jpg", [200; 5]),
+    ("/live/{name}", "HEAD", "/live/KEY.mjpeg", [200; 5]),
+    (
+        "/live/{name}",
+        "PUT",
+        "/live/KEY",
+        [401, 401, 401, 200, 200],
+    ),
+    (
+        "/live/{name}",
+        "POST",
+        "/live/KEY",
+        [401, 401, 401, 200, 200],
+    ),
+    (
+        "/live/{name}",
+        "SOURCE",
+        "/live/KEY",
+        [401, 401, 401, 200, 200],
+    ),
+    (
+        "/live/{name}",
+        "PUT",
+        "/live/NEW",
+        [200, 401, 401, 401, 200],
+    ),
+    (
+        "/live/{name}",
+        "POST",
+        "/live/NEW",
+        [200, 401, 401, 401, 200],
+    ),
+    (
+        "/live/{name}",
+        "SOURCE",
+        "/live/NEW",
+        [200, 401, 401, 401, 200],
+    ),
+    ("/live/{name}", "OPTIONS", "/live/KEY", [204; 5]),
+    (
+        "/whip/{key}",
+        "POST",
+        "/whip/KEY",
+        [401, 401, 401, 201, 201],
+    ),
+    (
+        "/whip/{key}",
+        "POST",
+        "/whip/NEW",
+        [201, 401, 401, 401, 201],
+    ),
+    // It exists, and is one of pictures.
+    ("/whep/{key}", "POST", "/whep/KEY", [406; 5]),
+    ("/whep/{key}", "POST", "/whep/NEW", [404; 5]),
+    // Whoever knows the address of a session has it.
+    (
+        "/whip/{key}/{session}",
+        "DELETE",
+        "/whip/KEY/0123456789abcdef0123456789abcdef",
+        [404; 5],
+    ),
+    (
+        "/whip/{key}/{session}",
+        "PATCH",
+        "/whip/KEY/0123456789abcdef0123456789abcdef",
+        [404; 5],
+    ),
+    (
+        "/whep/{key}/{session}",
+        "DELETE",
+        "/whep/KEY/0123456789abcdef0123456789abcdef",
+        [404; 5],
+    ),
+    (
+        "/whep/{key}/{session}",
+        "PATCH",
+        "/whep/KEY/0123456789abcdef0123456789abcdef",
+        [404; 5],
+    ),
+    (
+        "/socket.io/",
+        "GET",
+        "/socket.io/?EIO=4&transport=polling",
+        [200; 5],
+    ),
+    ("/socket.io/{*name}", "GET", "/socket.io/none", [400; 5]),
+];
+
+/// The native door: what a WebSocket says first, and what it hears first, for each of [`ASKS`].
+const NATIVE: &[(&str, &str, [&str; 5])] = &[
+    ("/live/KEY", "watch", ["welcome"; 5]),
+    ("/live/NEW", "watch", ["no-stream"; 5]),
+    (
+        "/live/KEY",
+        "publish",
+        ["token", "token", "token", "ready", "ready"],
+    ),
+    (
+        "/live/NEW",
+        "publish",
+        ["ready", "key", "key", "key", "ready"],
+    ),
+];
+
+#[test]
+fn every_route_answers_each_who_asks_as_the_table_says() {
+    let listed = quoted(include_str!("../../src/routes.rs"), ".route(\"");
+    let in_table = ROUTES.iter().map(|(route, ..)| (*route).to_owned());
+    assert_eq!(
+        listed,
+        in_table.collect(),
+        "every route needs a row in ROUTES"
+    );
+
+    let node = Node::start();
+    for (at, (_, method, path, expected)) in ROUTES.iter().enumerate() {
+        for (asks, status) in ASKS.iter().zip(expected) {
+            let (stream, path) = (
+                Stream::open(&node),
+                path.replace("NEW", &format!("new{at}{asks:?}")),
+            );
+            let path = path.replace("KEY", &stream.key);
+            let (kind, body) = match *method {
+                "PATCH" => (
+                    "application/trickle-ice-sdpfrag",
+                    b"a=end-of-candidates\r\n".to_vec(),
+                ),
+                "POST" if path.starts_with("/whip") => {
+                    ("application/sdp", offer("sendonly").into_bytes())
+                }
+                "POST" if path.starts_with("/whep") => {
+                    ("application/sdp", offer("recvonly").into_bytes())
+                }
+                "PUT" | "POST" | "SOURCE" => ("multipart/x-mixed-replace; boundary=b", body()),
+                _ => ("text/plain", Vec::new()),
+            };
+            let mut headers = stream.headers(*asks);
+            headers.push(format!("Content-Type: {kind}"));
+            let headers: Vec<_> = headers.iter().map(String::as_str).collect();
+            let answer = node.request(method, &path, &headers, &body);
+            assert_eq!(
+                answer.status,
+                *status,
+                "{method} {path} by {asks:?}: {}",
+                said(&answer)
+            );
+        }
+    }
+}
+
+#[test]
+fn the_native_door_answers_each_who_asks_as_the_table_says() {
+    let node = Node::start();
+    for (at, (path, says, expected)) in NATIVE.iter().enumerate() {
+        for (asks, heard) in ASKS.iter().zip(expected) {
+            let (stream, path) = (
+                Stream::open(&node),
+                path.replace("NEW", &format!("new{at}{asks:?}")),
+            );
+            let path = path.replace("KEY", &stream.key);
+            let elsewhere = if *asks == Asks::Local { "" } else { ELSEWHERE };
+            let protocol = format!("abanico.{says}.v1");
+            let mut socket = Socket::open(&node, &path, &protocol, elsewhere);
+            let mut first = json!({"type": says});
+            if let Some(token) = stream.shown(*asks).filter(|_| *says == "publish") {
+                first["token"] = json!(token);
+            }
+            socket.say(&first.to_string());
+            let answer = socket.hear();
+            let word = answer.get("code").unwrap_or(&answer["type"]);
+            assert_eq!(word, heard, "{says} {path} by {asks:?}: {answer}");
+        }
+    }
+}
+
+/// A stream of pictures that somebody at this machine publishes over Socket.IO.
+pub(crate) struct Stream<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) publisher: Client<'a>,
+    pub(crate) streamer: Value,
+    pub(crate) key: String,
+    pub(crate) token: String,
+}
+
+impl<'a> Stream<'a> {
+    pub(crate) fn open(node: &'a Node) -> Self {
+        let user = json!({"username": "Ada", "role": "STREAMER"});
+        let (mut publisher, registered) = Client::register(node, &user);
+        publisher.emit("stream:create", &json!({}));
+        let created = publisher.heard("stream:created");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let key = text(&created["stream"]["streamKey"]);
+        publisher.emit("stream:start", &json!({"streamKey": key}));
+        publisher.heard("stream:started");
+        let picture = base64_simd::STANDARD.encode_to_string(picture(100));
+        let frame = json!({"streamKey": key, "data": picture});
+        publisher.emit("stream:data:send", &frame);
+        // What one client says is handled in order: with the answer to this, the picture is there.
+        publisher.emit("clock:get", &json!({}));
+        publisher.heard("clock:now");
+        Self {
+            node,
+            publisher,
+            streamer: registered["user"]["id"].clone(),
+            token: text(&created["publishToken"]),
+            key,
+        }
+    }
+
+    /// What somebody shows at a door.
+    fn shown(&self, asks: Asks) -> Option<String> {
+        match asks {
+            Asks::Local | Asks::Stranger => None,
+            Asks::Other => Some("0123456789abcdef0123456789abcdef".to_owned()),
+            Asks::Publisher => Some(self.token.clone()),
+            Asks::Operator => Some(self.node.key().to_owned()),
+        }
+    }
+
+    fn headers(&self, asks: Asks) -> Vec<String> {
+        let shown = self.shown(asks);
+        let shown = shown.map(|shown| format!("Authorization: Bearer {shown}"));
+        let elsewhere = (asks != Asks::Local).then(|| ELSEWHERE.to_owned());
+        shown.into_iter().chain(elsewhere).collect()
+    }
+
+    /// What others can see of it: that it is live, whether it pauses, and its picture.
+    pub(crate) fn looks(&self) -> Value {
+        let listed = self.node.json("/streams");
+        let ours = listed["streams"].as_array().unwrap().iter();
+        let mut ours = ours.filter(|listed| listed["streamKey"] == self.key);
+        let ours = ours.next().map(|listed| listed["paused"].clone());
+        let picture = self.node.get(&format!("/streams/{}/poster", self.key)).body;
+        json!([ours, picture])
+    }
+}
+
+pub(crate) fn said(answer: &Answer) -> String {
+    String::from_utf8_lossy(&answer.body).into_owned()
+}
+
+/// The texts behind each `mark`.
+pub(crate) fn quoted(source: &str, mark: &str) -> BTreeSet<String> {
+    let pieces = source.split(mark).skip(1);
+    pieces
+        .map(|piece| piece.split('"').next().unwrap().to_owned())
+        .collect()
+}
+
+/// A body of one picture.
+pub(crate) fn body() -> Vec<u8> {
+    let mut body = b"--b\r\nContent-Type: image/jpeg\r\n\r\n".to_vec();
+    body.extend(picture(100));
+    body.extend(b"\r\n--b--\r\n");
+    body
+}
+
+/// An offer of VP8.
+fn offer(direction: &str) -> String {
+    format!(
+        "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+         m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+         a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 {}\r\na=setup:actpass\r\na=mid:0\r\n\
+         a={direction}\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n",
+        ["AB"; 32].join(":")
+    )
+}
+
+/// A WebSocket, no more than the native door's first words need.
+struct Socket(TcpStream);
+
+impl Socket {
+    fn open(node: &Node, path: &str, protocol: &str, header: &str) -> Self {
+        let mut stream = node.connect();
+        let line = if header.is_empty() {
+            String::new()
+        } else {
+            format!("{header}\r\n")
+        };
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{line}\
+             Sec-WebSocket-Protocol: {protocol}\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            node.address
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101 "), "{path}");
+        Self(stream)
+    }
+
+    /// Sends a text under a mask that changes nothing.
+    fn say(&mut self, text: &str) {
+        let len = u8::try_from(text.len()).expect("a short text");
+        assert!(len < 126);
+        self.0.write_all(&[0x81, 0x80 | len, 0, 0, 0, 0]).unwrap();
+        self.0.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The next text.
+    fn hear(&mut self) -> Value {
+        let mut head = [0; 2];
+        self.0.read_exact(&mut head).unwrap();
+        assert_eq!(head[0], 0x81, "a text comes first");
+        let len = match head[1] {
+            126 => {
+                let mut long = [0; 2];
+                self.0.read_exact(&mut long).unwrap();
+                usize::from(u16::from_be_bytes(long))
+            }
+            short => usize::from(short),
+        };
+        let mut text = vec![0; len];
+        self.0.read_exact(&mut text).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    }
+}
