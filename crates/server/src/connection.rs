@@ -43,11 +43,12 @@ pub(crate) async fn serve(
     limits: &Connections,
     stop: CancellationToken,
 ) {
+    let framed = tokio::select! {
+        framed = timeout(limits.header_timeout.0, is_framed(&stream)) => framed,
+        () = stop.cancelled() => return,
+    };
     if let Some(rtc) = doors.webrtc()
-        && matches!(
-            timeout(limits.header_timeout.0, is_framed(&stream)).await,
-            Ok(true)
-        )
+        && framed == Ok(true)
     {
         tokio::select! {
             () = rtc.connection(stream, peer) => {}
