@@ -47,8 +47,12 @@ pub(crate) async fn serve(
         framed = timeout(limits.header_timeout.0, is_framed(&stream)) => framed,
         () = stop.cancelled() => return,
     };
+    let Ok(is_framed) = framed else {
+        tracing::debug!(%peer, "connection ended: nothing came in time");
+        return;
+    };
     if let Some(rtc) = doors.webrtc()
-        && framed == Ok(true)
+        && is_framed
     {
         tokio::select! {
             () = rtc.connection(stream, peer) => {}
