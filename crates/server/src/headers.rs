@@ -27,8 +27,10 @@ const PAGE_PERMISSIONS: &str = "camera=(self), microphone=(self), display-captur
     fullscreen=(self), picture-in-picture=(self), screen-wake-lock=(self), accelerometer=(), geolocation=(), \
     gyroscope=(), hid=(), magnetometer=(), midi=(), payment=(), serial=(), usb=(), xr-spatial-tracking=()";
 
-/// What an answer may load that is no page: nothing.
-const OTHER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+/// What an answer may do that is no page: run nothing. Whoever opens one to look into it, with the browser's own tools,
+/// may ask the server from there.
+const OTHER_POLICY: &str = "default-src 'none'; connect-src 'self'; img-src 'self' blob: data:; \
+    media-src 'self' blob:; frame-ancestors 'none'";
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const EMBEDDER_POLICY: HeaderName = HeaderName::from_static("cross-origin-embedder-policy");
