@@ -76,7 +76,8 @@ impl Asker {
         }
         let is_here = peer.is_loopback()
             && !traces.passed_on
-            && traces.host.is_some_and(names_this_machine)
+            // A browser always names a host; an old Icecast source does not.
+            && traces.host.is_none_or(names_this_machine)
             && traces.origin.is_none_or(is_of_this_machine);
         Self {
             address: peer,
@@ -210,6 +211,7 @@ mod tests {
                 "{peer} {lines:?}"
             );
         }
+        assert_eq!(asker("127.0.0.1", &[], "").place, Place::Here);
     }
 
     #[test]
@@ -218,7 +220,6 @@ mod tests {
         for (what, peer, lines) in [
             ("another machine", "192.0.2.1", vec![host]),
             ("nobody known", "", vec![host]),
-            ("no host", "127.0.0.1", vec![]),
             (
                 "a foreign name that leads here",
                 "127.0.0.1",
