@@ -96,12 +96,17 @@ fn source(to: SocketAddr, number: usize) -> Option<SocketAddr> {
     (beyond > 0).then(|| (from, 0).into())
 }
 
+/// What the system may hold for a client that reads. Left to itself it begins with little and learns from how the first
+/// bytes come, differently from run to run: of two senders one would then meet shut windows and the other none.
+const RECEIVE_BYTES: usize = 512 * 1024;
+
 impl Link {
     /// Begins to connect the client with this number. The socket is writable when that has succeeded or failed.
     pub(crate) fn connect(to: SocketAddr, number: usize, keep: Keep) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
+        socket.set_recv_buffer_size(RECEIVE_BYTES)?;
         if let Some(from) = source(to, number) {
             socket.bind(&from.into())?;
         }
@@ -123,8 +128,8 @@ impl Link {
     /// Lets the system hold little for this socket. A client that does not read holds its backlog elsewhere, not in the
     /// memory of the machine that is measured.
     pub(crate) fn hold_little(&self) -> io::Result<()> {
-        const RECEIVE_BYTES: usize = 64 * 1024;
-        self.socket.set_recv_buffer_size(RECEIVE_BYTES)
+        const LITTLE_BYTES: usize = 64 * 1024;
+        self.socket.set_recv_buffer_size(LITTLE_BYTES)
     }
 
     /// Whether connecting has worked.
