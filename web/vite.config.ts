@@ -63,13 +63,16 @@ const pages: ViteUserConfig = {
       '/live/': { target: backend, ws: true },
       '/streams': backend,
       '/health': backend,
+      '/trust/': backend,
     },
   },
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: { index: page('index'), streamer: page('streamer'), viewer: page('viewer') } },
+    rolldownOptions: {
+      input: { index: page('index'), streamer: page('streamer'), viewer: page('viewer'), trust: page('trust') },
+    },
   },
   worker: { format: 'es' },
   test: { include: ['src/**/*.test.ts'], environment: 'node', restoreMocks: true },

@@ -16,12 +16,13 @@ use std::process::Command;
 use std::time::SystemTime;
 
 /// What the pages are made of, within `web/`.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "src",
     "public",
     "index.html",
     "streamer.html",
     "viewer.html",
+    "trust.html",
     "package.json",
     "package-lock.json",
     "tsconfig.json",

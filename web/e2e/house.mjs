@@ -136,9 +136,10 @@ const violationsOf = new WeakMap();
 /** What the pages of a browser did against their policies; a test that leaves any there has failed. */
 export const violations = (browser) => violationsOf.get(browser);
 
-/** A browser of its own; it ends with the test, whose pages may not have violated a policy. */
-export async function startBrowser(t, flags = []) {
-  const browser = await chromium.launch({ executablePath: browserPath(), args: [...BROWSER_FLAGS, ...flags] });
+/** A browser of its own; it ends with the test, whose pages may not have violated a policy. `env` is its
+ * environment, where that is not ours. */
+export async function startBrowser(t, flags = [], env = process.env) {
+  const browser = await chromium.launch({ executablePath: browserPath(), args: [...BROWSER_FLAGS, ...flags], env });
   violationsOf.set(browser, []);
   t.after(async () => {
     await browser.close();

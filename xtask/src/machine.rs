@@ -12,7 +12,7 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 10] = [
     Tool {
         program: "node",
         asked: &["--version"],
@@ -32,6 +32,12 @@ const TOOLS: [Tool; 9] = [
         program: "chromium",
         asked: &["--version"],
         package: "chromium",
+    },
+    Tool {
+        // certutil has no question that it answers without a complaint.
+        program: "sh",
+        asked: &["-c", "command -v certutil"],
+        package: "libnss3-tools",
     },
     Tool {
         program: "ffmpeg",

@@ -4,12 +4,13 @@
 //! the loop goes on: a full house is answered 503, and a system without free descriptors makes it pause, not spin.
 
 use crate::config::Connections;
-use crate::connection;
+use crate::connection::{self, Entrance};
 use crate::doors::Doors;
-use abanico_socketio::Server as SocketIo;
-use axum::Router;
+use crate::tls::{Accepted, Tls};
+use abanico_socketio::{Cable, Server as SocketIo};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -33,22 +34,56 @@ const FULL_HOUSE: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text
     Retry-After: 5\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\nContent-Length: 52\r\n\r\n\
     this server has as many connections as it can carry\n";
 
-/// Accepts until `stop` is cancelled. Connections run on `tasks`, and finish by themselves on `stop`.
-pub(crate) async fn run(
-    listener: TcpListener,
-    router: Router,
-    doors: Doors,
-    socketio: SocketIo,
-    limits: Connections,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-) {
-    let serving = Arc::new(AtomicUsize::new(0));
-    let refusing = Arc::new(AtomicUsize::new(0));
+/// What the listeners have in common. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct House {
+    pub(crate) doors: Doors,
+    pub(crate) socketio: SocketIo,
+    pub(crate) limits: Arc<Connections>,
+    /// Connections finish by themselves when it is cancelled.
+    pub(crate) stop: CancellationToken,
+    /// Where connections run.
+    pub(crate) tasks: TaskTracker,
+    serving: Arc<AtomicUsize>,
+    refusing: Arc<AtomicUsize>,
+}
+
+impl House {
+    /// Nobody is in it yet.
+    pub(crate) fn new(
+        doors: Doors,
+        socketio: SocketIo,
+        limits: Connections,
+        stop: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self {
+            doors,
+            socketio,
+            limits: Arc::new(limits),
+            stop,
+            tasks,
+            serving: Arc::default(),
+            refusing: Arc::default(),
+        }
+    }
+}
+
+/// Accepts until the house closes; over TLS, if that is given.
+pub(crate) async fn run(listener: TcpListener, tls: Option<Tls>, entrance: Entrance, house: House) {
+    let House {
+        doors,
+        socketio,
+        limits,
+        stop,
+        tasks,
+        serving,
+        refusing,
+    } = house;
     let mut house_is_full = false;
     let mut exhausted = false;
-    let builder = Arc::new(connection::builder(&limits));
-    let limits = Arc::new(limits);
+    let mut handshakes_are_full = false;
+    let (tls, entrance) = (tls.map(Arc::new), Arc::new(entrance));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -86,19 +121,65 @@ pub(crate) async fn run(
         }
         house_is_full = full;
         if full {
-            if let Some(counted) = Counted::below(&refusing, REFUSALS_MAX) {
+            // Nothing can be said to who would have to shake hands first.
+            if tls.is_none()
+                && let Some(counted) = Counted::below(&refusing, REFUSALS_MAX)
+            {
                 tasks.spawn(refuse(stream, counted));
             }
             continue;
         }
         let counted = Counted::new(&serving);
-        let (builder, router, stop) = (Arc::clone(&builder), router.clone(), stop.clone());
-        let doors = doors.clone();
-        let limits = Arc::clone(&limits);
-        tasks.spawn(async move {
-            connection::serve(&builder, stream, peer, router, &doors, &limits, stop).await;
-            drop(counted);
-        });
+        let (entrance, stop) = (Arc::clone(&entrance), stop.clone());
+        let Some(tls) = &tls else {
+            tasks.spawn(async move {
+                connection::serve(&entrance, stream.into(), peer, stop).await;
+                drop(counted);
+            });
+            continue;
+        };
+        let handshake = Counted::below(&tls.handshakes, tls.handshakes_max);
+        let full = handshake.is_none();
+        if full && !handshakes_are_full {
+            tracing::warn!(
+                max = tls.handshakes_max,
+                "connections are closed: tls-handshakes-max is reached"
+            );
+        }
+        handshakes_are_full = full;
+        if let Some(handshake) = handshake {
+            let tls = Arc::clone(tls);
+            tasks.spawn(async move {
+                serve_securely(&tls, handshake, stream, peer, &entrance, stop).await;
+                drop(counted);
+            });
+        }
+    }
+}
+
+/// Shakes hands, and serves what was agreed.
+async fn serve_securely(
+    tls: &Tls,
+    handshake: Counted,
+    stream: TcpStream,
+    peer: SocketAddr,
+    entrance: &Entrance,
+    stop: CancellationToken,
+) {
+    let accepted = tokio::select! {
+        accepted = tls.accept(stream) => accepted,
+        () = stop.cancelled() => return,
+    };
+    drop(handshake);
+    match accepted {
+        Ok(Accepted::Http1(stream)) => {
+            connection::serve(entrance, Cable::Secure(Box::new(stream)), peer, stop).await;
+        }
+        Ok(Accepted::Http2(stream)) => {
+            let cable = Cable::Secure(Box::new(stream));
+            connection::serve_http2(entrance, cable, peer, stop).await;
+        }
+        Err(error) => tracing::debug!(%peer, %error, "no handshake"),
     }
 }
 

@@ -1,19 +1,39 @@
 //! What a person sees who starts the server: which addresses to open, and which page does what.
 
 use crate::config::{Config, Publishing};
+use crate::qr;
 use crate::rights::Key;
+use crate::trust::Trust;
 use std::fmt::Write as _;
+use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr};
 
+/// What there is to greet with beside the address of plain HTTP.
+pub(crate) struct Greeting {
+    /// Where HTTPS is.
+    pub(crate) tls: Option<SocketAddr>,
+    /// LAN mode.
+    pub(crate) trust: Option<Trust>,
+}
+
 /// The text that the server greets with.
-pub(crate) fn banner(bound: SocketAddr, config: &Config, first_key: Option<&Key>) -> String {
+pub(crate) fn banner(
+    bound: SocketAddr,
+    greeting: &Greeting,
+    config: &Config,
+    first_key: Option<&Key>,
+) -> String {
     let neighbours = if bound.ip().is_unspecified() {
         lan_addresses()
     } else {
         Vec::new()
     };
     let keys = keys(config.rights.publishing, first_key);
-    compose(bound, &neighbours, &keys, &config.data)
+    let text = compose(bound, greeting.tls, &neighbours, &keys, &config.data);
+    match &greeting.trust {
+        Some(trust) => for_phones(trust, std::io::stdout().is_terminal()) + &text,
+        None => text,
+    }
 }
 
 /// The addresses under which others in the local network reach this machine, IPv4 first.
@@ -47,26 +67,38 @@ fn keys(publishing: Publishing, first_key: Option<&Key>) -> String {
     }
 }
 
-fn compose(bound: SocketAddr, neighbours: &[IpAddr], keys: &str, data: &std::path::Path) -> String {
+fn compose(
+    bound: SocketAddr,
+    tls: Option<SocketAddr>,
+    neighbours: &[IpAddr],
+    keys: &str,
+    data: &std::path::Path,
+) -> String {
     let port = bound.port();
-    let here = if bound.ip().is_unspecified() {
-        format!("localhost:{port}")
-    } else {
-        bound.to_string()
+    let here = |bound: SocketAddr| {
+        if bound.ip().is_unspecified() {
+            format!("localhost:{}", bound.port())
+        } else {
+            bound.to_string()
+        }
     };
     let mut text = format!(
         "\n  abanico {} is ready: open one of these\n\n",
         env!("CARGO_PKG_VERSION")
     );
-    let mut line = |address: &str, note: &str| {
-        let _ = writeln!(text, "    {:<40} {note}", format!("http://{address}/"));
+    let mut line = |scheme: &str, address: &str, note: &str| {
+        let _ = writeln!(text, "    {:<40} {note}", format!("{scheme}://{address}/"));
     };
-    line(&here, "this machine");
+    line("http", &here(bound), "this machine");
     for neighbour in neighbours {
         line(
+            "http",
             &SocketAddr::new(*neighbour, port).to_string(),
             "your network",
         );
+    }
+    if let Some(tls) = tls {
+        line("https", &here(tls), "by the name in its certificate");
     }
     let _ = write!(
         text,
@@ -74,11 +106,11 @@ fn compose(bound: SocketAddr, neighbours: &[IpAddr], keys: &str, data: &std::pat
          \n    /streamer.html   go live: camera, screen or test picture\
          \n    /viewer.html     watch\n"
     );
-    if !neighbours.is_empty() || !is_local(bound.ip()) {
+    if tls.is_none() && (!neighbours.is_empty() || !is_local(bound.ip())) {
         let _ = write!(
             text,
             "\n  Watching works from anywhere. A browser opens its camera only on localhost or over HTTPS: to go\
-             \n  live from a phone, put an HTTPS proxy in front (docs/deploy.md).\n"
+             \n  live from a phone, start with --lan (docs/deploy.md).\n"
         );
     }
     text.push_str(keys);
@@ -88,6 +120,20 @@ fn compose(bound: SocketAddr, neighbours: &[IpAddr], keys: &str, data: &std::pat
         data.display()
     );
     text
+}
+
+/// How a phone comes in, in LAN mode: on top of a terminal's screen there is room for a code.
+fn for_phones(trust: &Trust, has_terminal: bool) -> String {
+    let Some(address) = trust.address() else {
+        return "\n  LAN mode: this machine is in no network yet. Connect it, and start anew.\n"
+            .to_owned();
+    };
+    let code = has_terminal.then(|| qr::terminal(&address)).flatten();
+    format!(
+        "\n{}\n  A phone's camera, live: scan this, or open {address} on the phone.\n  The authority that it is told to trust has the SHA-256 fingerprint\n    {}\n",
+        code.unwrap_or_default(),
+        trust.fingerprint()
+    )
 }
 
 fn is_local(address: IpAddr) -> bool {
@@ -102,7 +148,13 @@ mod tests {
     #[test]
     fn the_banner_names_the_addresses_to_open() {
         let lan = ["192.168.1.20".parse().unwrap(), "fd00::7".parse().unwrap()];
-        let text = compose("[::]:3000".parse().unwrap(), &lan, "", Path::new("data"));
+        let text = compose(
+            "[::]:3000".parse().unwrap(),
+            None,
+            &lan,
+            "",
+            Path::new("data"),
+        );
         for address in [
             "http://localhost:3000/",
             "http://192.168.1.20:3000/",
@@ -117,6 +169,7 @@ mod tests {
     fn a_server_for_this_machine_only_speaks_of_no_other() {
         let text = compose(
             "127.0.0.1:4000".parse().unwrap(),
+            None,
             &[],
             "",
             Path::new("data"),

@@ -14,6 +14,7 @@ mod layers;
 mod rights;
 mod socketio;
 mod streams;
+mod tls;
 mod value;
 mod webrtc;
 
@@ -26,7 +27,8 @@ pub use layers::LayerError;
 pub use rights::{Publishing, Rights};
 pub use socketio::SocketIo;
 pub use streams::Streams;
-pub use value::{Addresses, Count, Listen, Often, Size, Span, ValueError};
+pub use tls::Tls;
+pub use value::{Addresses, Count, Hosts, Listen, Often, Size, Span, ValueError};
 pub use webrtc::WebRtc;
 
 use clap::parser::ValueSource;
@@ -91,6 +93,10 @@ pub struct Config {
     /// WebRTC through the server: WHIP and WHEP.
     #[command(flatten)]
     pub webrtc: WebRtc,
+
+    /// HTTPS.
+    #[command(flatten)]
+    pub tls: Tls,
 
     /// Limits and times of connections.
     #[command(flatten)]

@@ -1,28 +1,57 @@
-//! Serves one accepted connection: HTTP/1.1 through hyper, with upgrades, until it ends or the server stops.
+//! Serves one accepted connection: HTTP/1.1 with upgrades or HTTP/2 through hyper, until it ends or the server stops.
 
 use crate::config::Connections;
 use crate::doors::Doors;
+use crate::http2;
 use crate::icecast::{self, Opening, UntilClosed};
-use abanico_socketio::PeerAddr;
+use abanico_socketio::{Cable, PeerAddr};
 use axum::Router;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::net::SocketAddr;
 use std::pin::pin;
-use tokio::net::TcpStream;
+use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// hyper's smallest buffer; a smaller one would make it panic.
-const HEAD_BYTES_MIN: usize = 8192;
+pub(crate) const HEAD_BYTES_MIN: usize = 8192;
 
 /// Most headers of one request. More are answered 431.
 const HEADERS_MAX: usize = 100;
 
+/// What a listener's connections come to. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Entrance {
+    router: Router,
+    doors: Doors,
+    /// Requests to watch that begin a connection are answered by the doors, and not by the router.
+    is_direct: bool,
+    http1: auto::Builder<TokioExecutor>,
+    http2: auto::Builder<TokioExecutor>,
+    header_timeout: Duration,
+    header_bytes_max: usize,
+}
+
+impl Entrance {
+    /// Leads to the router, and past it to the doors if `is_direct`.
+    pub(crate) fn new(router: Router, doors: Doors, is_direct: bool, limits: &Connections) -> Self {
+        Self {
+            router,
+            doors,
+            is_direct,
+            http1: http1(limits),
+            http2: http2::builder(limits),
+            header_timeout: limits.header_timeout.0,
+            header_bytes_max: limits.header_bytes_max.0,
+        }
+    }
+}
+
 /// hyper's settings, the same for every connection.
-pub(crate) fn builder(limits: &Connections) -> auto::Builder<TokioExecutor> {
+fn http1(limits: &Connections) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder
         .http1()
@@ -35,25 +64,26 @@ pub(crate) fn builder(limits: &Connections) -> auto::Builder<TokioExecutor> {
 
 /// Answers the requests of one connection. Returns when it is closed, or handed on as a WebSocket.
 pub(crate) async fn serve(
-    builder: &auto::Builder<TokioExecutor>,
-    stream: TcpStream,
+    entrance: &Entrance,
+    cable: Cable,
     peer: SocketAddr,
-    router: Router,
-    doors: &Doors,
-    limits: &Connections,
     stop: CancellationToken,
 ) {
+    let is_secure = cable.is_secure();
     let framed = tokio::select! {
-        framed = timeout(limits.header_timeout.0, is_framed(&stream)) => framed,
+        framed = timeout(entrance.header_timeout, is_framed(&cable)) => framed,
         () = stop.cancelled() => return,
     };
     let Ok(is_framed) = framed else {
         tracing::debug!(%peer, "connection ended: nothing came in time");
         return;
     };
-    if let Some(rtc) = doors.webrtc()
+    if let Some(rtc) = entrance.doors.webrtc()
         && is_framed
     {
+        let Cable::Plain(stream) = cable else {
+            return;
+        };
         tokio::select! {
             () = rtc.connection(stream, peer) => {}
             () = stop.cancelled() => {}
@@ -61,17 +91,19 @@ pub(crate) async fn serve(
         return;
     }
     let begin = async {
-        match timeout(limits.header_timeout.0, doors.look(&stream, peer)).await {
-            Ok(Some(request)) => {
-                doors.answer(request, stream).await;
-                None
+        if entrance.is_direct {
+            let doors = &entrance.doors;
+            match timeout(entrance.header_timeout, doors.look(&cable, peer)).await {
+                Ok(None) => {}
+                Ok(Some(request)) => {
+                    doors.answer(request, cable).await;
+                    return None;
+                }
+                Err(elapsed) => return Some(Err(elapsed)),
             }
-            Ok(None) => {
-                let look = icecast::look(stream, limits.header_bytes_max.0);
-                Some(timeout(limits.header_timeout.0, look).await)
-            }
-            Err(elapsed) => Some(Err(elapsed)),
         }
+        let look = icecast::look(cable, entrance.header_bytes_max);
+        Some(timeout(entrance.header_timeout, look).await)
     };
     let looked = tokio::select! {
         looked = begin => looked,
@@ -81,16 +113,40 @@ pub(crate) async fn serve(
         // It is answered elsewhere.
         return;
     };
+    let (builder, router) = (&entrance.http1, &entrance.router);
     match looked {
-        Ok(Ok(Opening::Plain(stream))) => {
-            answer(builder, TokioIo::new(stream), peer, router, false, stop).await;
+        Ok(Ok(Opening::Plain(cable))) => {
+            let io = TokioIo::new(cable);
+            answer(
+                builder,
+                io,
+                peer,
+                router,
+                Marks {
+                    is_secure,
+                    until_closed: false,
+                },
+                stop,
+            )
+            .await;
         }
         Ok(Ok(Opening::Publisher {
             stream,
             until_closed,
         })) => {
             let io = TokioIo::new(stream);
-            answer(builder, io, peer, router, until_closed, stop).await;
+            answer(
+                builder,
+                io,
+                peer,
+                router,
+                Marks {
+                    is_secure,
+                    until_closed,
+                },
+                stop,
+            )
+            .await;
         }
         Ok(Err(error)) => tracing::debug!(%peer, %error, "connection ended before a request"),
         Err(_) => tracing::debug!(%peer, "connection ended: no request came in time"),
@@ -99,24 +155,54 @@ pub(crate) async fn serve(
 
 /// Whether a connection begins with the length of a datagram, as ICE over TCP does: no request begins with a zero, and no
 /// TLS.
-async fn is_framed(stream: &TcpStream) -> bool {
+async fn is_framed(cable: &Cable) -> bool {
     let mut first = [0xff];
-    matches!(stream.peek(&mut first).await, Ok(1)) && first == [0]
+    !cable.is_secure() && matches!(cable.peek(&mut first).await, Ok(1)) && first == [0]
+}
+
+/// The same for a connection that speaks HTTP/2.
+pub(crate) async fn serve_http2(
+    entrance: &Entrance,
+    cable: Cable,
+    peer: SocketAddr,
+    stop: CancellationToken,
+) {
+    let (builder, router) = (&entrance.http2, &entrance.router);
+    http2::serve(builder, cable, peer, router, entrance.header_timeout, stop).await;
+}
+
+/// Marks a request that came over HTTPS.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OverTls;
+
+/// Writes into a request what is known of its connection.
+pub(crate) fn arrived<B>(request: &mut http::Request<B>, peer: SocketAddr, is_secure: bool) {
+    request.extensions_mut().insert(PeerAddr(peer));
+    if is_secure {
+        request.extensions_mut().insert(OverTls);
+    }
+}
+
+/// What is known of a connection's requests beside the requests.
+#[derive(Clone, Copy)]
+struct Marks {
+    is_secure: bool,
+    until_closed: bool,
 }
 
 async fn answer<I>(
     builder: &auto::Builder<TokioExecutor>,
     io: I,
     peer: SocketAddr,
-    router: Router,
-    until_closed: bool,
+    router: &Router,
+    marks: Marks,
     stop: CancellationToken,
 ) where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     let service = hyper::service::service_fn(|mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(PeerAddr(peer));
-        if until_closed {
+        arrived(&mut request, peer, marks.is_secure);
+        if marks.until_closed {
             request.extensions_mut().insert(UntilClosed);
         }
         router.clone().oneshot(request)

@@ -19,6 +19,7 @@ use abanico_core::rate::Rate;
 use abanico_core::rights::Deed;
 use abanico_live::Format;
 use abanico_rtc::Endpoint;
+use abanico_socketio::Cable;
 use abanico_socketio::engine::PlainSessions;
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::WatchRefusal;
@@ -34,7 +35,6 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// The sessions at the doors. Clones are the same.
 #[derive(Clone)]
@@ -92,18 +92,14 @@ impl Doors {
     }
 
     /// The request to watch over plain HTTP with which the connection begins, if it can be answered past hyper.
-    pub(crate) async fn look(
-        &self,
-        stream: &TcpStream,
-        peer: SocketAddr,
-    ) -> Option<direct::Request> {
+    pub(crate) async fn look(&self, stream: &Cable, peer: SocketAddr) -> Option<direct::Request> {
         let request = direct::look(stream, peer).await?;
         (self.any_origin || !request.is_from_a_page()).then_some(request)
     }
 
     /// Answers a request to watch over plain HTTP, and carries the answer past hyper.
-    pub(crate) async fn answer(&self, request: direct::Request, stream: TcpStream) {
-        direct::answer(&self.viewers, &self.streamhub, request, stream).await;
+    pub(crate) async fn answer(&self, request: direct::Request, cable: Cable) {
+        direct::answer(&self.viewers, &self.streamhub, request, cable).await;
     }
 
     /// WebRTC, unless it is off.

@@ -3,11 +3,11 @@
 //! HTTP gives such a request no body at all. So the head of a publisher's first request is looked at before hyper reads
 //! it, and the length that it lacks is written into it. Every other connection is left as it is.
 
+use abanico_socketio::Cable;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Marks a request whose body ends with the connection: that is then no fault.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +16,7 @@ pub(crate) struct UntilClosed;
 /// A connection, and how it is to be read.
 pub(crate) enum Opening {
     /// As it is.
-    Plain(TcpStream),
+    Plain(Cable),
     /// A publisher's, whose head was read already.
     Publisher {
         stream: Prefixed,
@@ -31,7 +31,7 @@ const BEGINNINGS: [&[u8]; 2] = [b"PUT /live/", b"SOURCE /live/"];
 const LENGTH: &[u8] = b"Content-Length: 9223372036854775807\r\n";
 
 /// Looks at how a connection begins.
-pub(crate) async fn look(mut stream: TcpStream, head_bytes_max: usize) -> io::Result<Opening> {
+pub(crate) async fn look(mut stream: Cable, head_bytes_max: usize) -> io::Result<Opening> {
     let mut first = [0; 16];
     let peeked = stream.peek(&mut first).await?;
     let begins = |beginning: &&[u8]| first[..peeked].starts_with(beginning);
@@ -81,7 +81,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 pub(crate) struct Prefixed {
     prefix: Vec<u8>,
     read: usize,
-    stream: TcpStream,
+    stream: Cable,
 }
 
 impl AsyncRead for Prefixed {

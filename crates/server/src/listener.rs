@@ -15,21 +15,30 @@ const QUEUE_MAX: i32 = 4096;
 #[non_exhaustive]
 pub(crate) enum ListenError {
     #[error(
-        "{0} is in use by another program\n  hint: `ss -ltnp 'sport = :{port}'` names it; or choose another port: \
-         `abanico --listen :{other}`",
-        port = .0.port(), other = other_port(.0.port())
+        "{address} is in use by another program\n  hint: `ss -ltnp 'sport = :{port}'` names it; or choose another port: \
+         `abanico --{setting} :{other}`",
+        port = .address.port(), other = other_port(.address.port())
     )]
-    InUse(SocketAddr),
+    InUse {
+        setting: &'static str,
+        address: SocketAddr,
+    },
     #[error(
-        "no right to listen at {0}: ports below 1024 belong to the administrator\n  hint: choose another port, \
-         `abanico --listen :3000`, or give the right: `setcap cap_net_bind_service=+ep $(which abanico)`"
+        "no right to listen at {address}: ports below 1024 belong to the administrator\n  hint: choose another port, \
+         `abanico --{setting} :3000`, or give the right: `setcap cap_net_bind_service=+ep $(which abanico)`"
     )]
-    Forbidden(SocketAddr),
+    Forbidden {
+        setting: &'static str,
+        address: SocketAddr,
+    },
     #[error(
-        "{0} is not an address of this machine\n  hint: `ip -brief address` lists them; `--listen :{port}` means all",
-        port = .0.port()
+        "{address} is not an address of this machine\n  hint: `ip -brief address` lists them; `--{setting} :{port}` means all",
+        port = .address.port()
     )]
-    NotHere(SocketAddr),
+    NotHere {
+        setting: &'static str,
+        address: SocketAddr,
+    },
     #[error("cannot listen at {address}: {source}")]
     Other {
         address: SocketAddr,
@@ -37,8 +46,8 @@ pub(crate) enum ListenError {
     },
 }
 
-/// Opens the listening socket. Everywhere means IPv6 and IPv4 through one socket, or IPv4 where the system has no IPv6.
-pub(crate) fn open(listen: Listen) -> Result<TcpListener, ListenError> {
+/// Opens the listening socket that `setting` asks for. Everywhere means IPv6 and IPv4 through one socket, or IPv4 where the system has no IPv6.
+pub(crate) fn open(setting: &'static str, listen: Listen) -> Result<TcpListener, ListenError> {
     let (address, fallback) = match listen {
         Listen::Everywhere { port } => (
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
@@ -51,9 +60,9 @@ pub(crate) fn open(listen: Listen) -> Result<TcpListener, ListenError> {
         (opened, _) => opened,
     };
     opened.map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::InUse(address),
-        io::ErrorKind::PermissionDenied => ListenError::Forbidden(address),
-        io::ErrorKind::AddrNotAvailable => ListenError::NotHere(address),
+        io::ErrorKind::AddrInUse => ListenError::InUse { setting, address },
+        io::ErrorKind::PermissionDenied => ListenError::Forbidden { setting, address },
+        io::ErrorKind::AddrNotAvailable => ListenError::NotHere { setting, address },
         _ => ListenError::Other { address, source },
     })
 }
@@ -94,7 +103,7 @@ mod tests {
 
     #[tokio::test]
     async fn everywhere_takes_ipv4_and_ipv6_through_one_socket() {
-        let listener = open(Listen::Everywhere { port: 0 }).unwrap();
+        let listener = open("listen", Listen::Everywhere { port: 0 }).unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
             .await
@@ -108,9 +117,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_is_named_with_a_way_out() {
-        let first = open(Listen::At(([127, 0, 0, 1], 0).into())).unwrap();
+        let first = open("listen", Listen::At(([127, 0, 0, 1], 0).into())).unwrap();
         let address = first.local_addr().unwrap();
-        let error = open(Listen::At(address)).unwrap_err().to_string();
+        let error = open("listen", Listen::At(address)).unwrap_err().to_string();
         assert!(
             error.starts_with(&format!("{address} is in use by another program\n  hint: ")),
             "{error}"
@@ -123,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_foreign_address_is_refused_as_such() {
-        let error = open(Listen::At(([192, 0, 2, 1], 4000).into()))
+        let error = open("listen", Listen::At(([192, 0, 2, 1], 4000).into()))
             .unwrap_err()
             .to_string();
         assert!(

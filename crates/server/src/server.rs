@@ -1,12 +1,16 @@
 //! The whole life of a server in one file: what is opened in which order, and how it is all put away again.
 
-use crate::banner::banner;
+use crate::accept::{self, House};
+use crate::banner::{Greeting, banner};
 use crate::config::{Config, Count};
+use crate::connection::Entrance;
 use crate::doors::Doors;
 use crate::rights::{self, Keeper, Key};
 use crate::shutdown::Signals;
 use crate::store::{DataDirectory, Store, Writer};
-use crate::{accept, listener, logs, open_files, reserves, routes, webrtc};
+use crate::tls::Https;
+use crate::trust::Trust;
+use crate::{https, listener, logs, open_files, reserves, routes, tls, webrtc};
 use abanico_rtc::Endpoint;
 use abanico_streamhub::StreamHub;
 use anyhow::{Context, bail};
@@ -17,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,6 +40,7 @@ pub struct Server {
     runtime: Runtime,
     listener: TcpListener,
     address: SocketAddr,
+    https: Option<Https>,
     udp: Option<UdpSocket>,
     store: Store,
     keeper: Keeper,
@@ -57,21 +62,24 @@ impl Server {
             .build()
             .context("the runtime cannot start")?;
         // The port first: whoever starts a second server by mistake most likely starts the same one.
-        let (listener, address, udp, store, rights) = runtime.block_on(async {
-            let listener = listener::open(config.listen)?;
+        let (listener, address, https, udp, store, rights) = runtime.block_on(async {
+            let listener = listener::open("listen", config.listen)?;
             let address = listener
                 .local_addr()
                 .context("the listener has no address")?;
             let udp = webrtc::bind(&config.webrtc, address)?;
-            let store = Store::open(DataDirectory::take(&config.data)?).await?;
+            let data = DataDirectory::take(&config.data)?;
+            let https = tls::open(&config, &data)?;
+            let store = Store::open(data).await?;
             let rights = Keeper::open(&config.rights, &config.data)?;
-            anyhow::Ok((listener, address, udp, store, rights))
+            anyhow::Ok((listener, address, https, udp, store, rights))
         })?;
         Ok(Self {
             config,
             runtime,
             listener,
             address,
+            https,
             udp,
             store,
             keeper: rights.0,
@@ -92,6 +100,7 @@ impl Server {
             runtime,
             listener,
             address,
+            https,
             udp,
             mut store,
             keeper,
@@ -106,12 +115,17 @@ impl Server {
             let rtc = udp
                 .map(|udp| webrtc::open(&config.webrtc, udp, address))
                 .transpose()?;
-            let mut running = Running::start(&config, listener, streamhub, keeper, rtc, writer);
-            announce(address, &config, first_key.as_ref());
+            let greeting = Greeting {
+                tls: https.as_ref().map(|https| https.address),
+                trust: https.as_ref().and_then(|https| Trust::of(https, address.port())),
+            };
+            let ways = Ways { listener, https, trust: greeting.trust.clone() };
+            let mut running = Running::start(&config, ways, streamhub, keeper, rtc, writer);
+            announce(address, &greeting, &config, first_key.as_ref());
 
             let signal = tokio::select! {
                 signal = signals.next() => signal,
-                ended = &mut running.accepting => bail!("connections are no longer accepted: {ended:?}"),
+                ended = running.accepting.join_next() => bail!("connections are no longer accepted: {ended:?}"),
             };
             tracing::info!(signal, "stopping; a second signal stops at once");
             tokio::select! {
@@ -126,12 +140,19 @@ impl Server {
     }
 }
 
+/// How clients come in.
+struct Ways {
+    listener: TcpListener,
+    https: Option<Https>,
+    trust: Option<Trust>,
+}
+
 /// The parts of a server that is serving.
 struct Running {
     streamhub: StreamHub,
     doors: Doors,
     connections: TaskTracker,
-    accepting: JoinHandle<()>,
+    accepting: JoinSet<()>,
     stop_connections: CancellationToken,
     writing: JoinHandle<()>,
     stop_writing: CancellationToken,
@@ -140,7 +161,7 @@ struct Running {
 impl Running {
     fn start(
         config: &Config,
-        listener: TcpListener,
+        ways: Ways,
         streamhub: StreamHub,
         keeper: Keeper,
         rtc: Option<Endpoint>,
@@ -149,15 +170,40 @@ impl Running {
         let (stop_connections, stop_writing) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
         let doors = Doors::new(streamhub.clone(), keeper, config, rtc);
-        let accepting = tokio::spawn(accept::run(
+        let Ways {
             listener,
-            routes::router(streamhub.clone(), doors.clone(), &config.browsers),
+            https,
+            trust,
+        } = ways;
+        let house = House::new(
             doors.clone(),
             streamhub.socketio().clone(),
             config.connections.clone(),
             stop_connections.clone(),
             connections.clone(),
-        ));
+        );
+        let mut accepting = JoinSet::new();
+        let mut router = routes::router(streamhub.clone(), doors.clone(), &config.browsers);
+        if let Some(trust) = trust {
+            router = router.merge(trust.router());
+        }
+        let limits = &config.connections;
+        let open = Entrance::new(router.clone(), doors.clone(), true, limits);
+        let plain = match https {
+            None => open,
+            Some(https) => {
+                let port = https.public_port;
+                let remembered = https::remembered(router, &config.tls, port);
+                let entrance = Entrance::new(remembered, doors.clone(), true, limits);
+                https.start(&mut accepting, entrance, house.clone());
+                if config.tls.tls_redirect {
+                    Entrance::new(https::redirecting(port), doors.clone(), false, limits)
+                } else {
+                    open
+                }
+            }
+        };
+        accepting.spawn(accept::run(listener, None, plain, house));
         let writing = tokio::spawn(writer.run(stop_writing.clone()));
         tokio::spawn(reserves::watch(streamhub.clone(), stop_connections.clone()));
         Self {
@@ -172,15 +218,15 @@ impl Running {
     }
 
     /// Puts everything away, from the streams outward, and last the store, which hears of all the rest.
-    async fn stop(self, connection_time_max: Duration) {
+    async fn stop(mut self, connection_time_max: Duration) {
         self.streamhub.shutdown().await;
         if self.streamhub.socketio().sessions() > 0 {
             tokio::time::sleep(FAREWELL_TIME).await;
         }
         tokio::join!(self.streamhub.socketio().shutdown(), self.doors.shutdown());
         self.stop_connections.cancel();
-        // The loop itself cannot fail; a panic in it has been reported already.
-        let _ = self.accepting.await;
+        // The loops themselves cannot fail; a panic in one has been reported already.
+        while self.accepting.join_next().await.is_some() {}
         self.connections.close();
         if timeout(connection_time_max, self.connections.wait())
             .await
@@ -199,13 +245,16 @@ impl Running {
 }
 
 /// Greets whoever started the server, and writes the address to the log for programs.
-fn announce(address: SocketAddr, config: &Config, first_key: Option<&Key>) {
+fn announce(address: SocketAddr, greeting: &Greeting, config: &Config, first_key: Option<&Key>) {
     let connections_max = config.connections.connections_max.0;
     tracing::info!(%address, connections_max, data = %config.data.display(), version = env!("CARGO_PKG_VERSION"), "listening");
+    if let Some(address) = greeting.tls {
+        tracing::info!(%address, "listening for HTTPS");
+    }
     // A closed standard output is no reason not to serve.
     let mut out = std::io::stdout().lock();
     let _ = out
-        .write_all(banner(address, config, first_key).as_bytes())
+        .write_all(banner(address, greeting, config, first_key).as_bytes())
         .and_then(|()| out.flush());
 }
 

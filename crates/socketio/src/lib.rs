@@ -33,3 +33,4 @@ pub use message::{EncodeError, Message};
 pub use namespace::{Broadcast, NamespaceHandle};
 pub use server::{Builder, Server};
 pub use socket::{EmitError, Socket};
+pub use websocket::cable::{Cable, Secure};

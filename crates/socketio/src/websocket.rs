@@ -3,6 +3,7 @@
 //! Nothing here knows Engine.IO. Extensions and subprotocols are not negotiated.
 
 pub(crate) mod accept;
+pub(crate) mod cable;
 pub mod frame;
 pub(crate) mod io;
 pub(crate) mod line;

@@ -1,5 +1,7 @@
 // Español. Every key is defined here; the other languages must have the same ones.
 
+import type { TrustKey } from './trust.ts';
+
 export const es = {
   'app.tagline': 'Entra un directo, sale un abanico de espectadores.',
   'app.home': 'Abanico, inicio',
@@ -250,5 +252,7 @@ export const es = {
   'reactions.send': 'Reaccionar con {emoji}',
 } as const;
 
-export type TextKey = keyof typeof es;
-export type Texts = Record<TextKey, string>;
+/** The texts of every page. */
+export type Texts = Record<keyof typeof es, string>;
+/** The name of any text, those included that only one page has. */
+export type TextKey = keyof Texts | TrustKey;

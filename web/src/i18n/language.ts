@@ -11,9 +11,14 @@ export const LANGUAGES = ['es', 'en'] as const;
 export type Language = (typeof LANGUAGES)[number];
 export type Values = Record<string, string | number>;
 
-const TEXTS: Record<Language, Texts> = { es, en };
+const TEXTS: Record<Language, Texts & Partial<Record<TextKey, string>>> = { es: { ...es }, en: { ...en } };
 const watchers = new Set<() => void>();
 let current: Language = chosen() ?? preferred(globalThis.navigator?.languages ?? []);
+
+/** Adds texts that only this page has. */
+export function addTexts(texts: Record<Language, Partial<Record<TextKey, string>>>): void {
+  for (const language of LANGUAGES) Object.assign(TEXTS[language], texts[language]);
+}
 
 export function language(): Language {
   return current;
@@ -33,7 +38,7 @@ export function onLanguage(watcher: () => void): () => void {
 }
 
 export function t(key: TextKey, values: Values = {}): string {
-  return fill(TEXTS[current][key], values);
+  return fill(TEXTS[current][key] ?? key, values);
 }
 
 /** Puts values into the `{places}` of a text. */

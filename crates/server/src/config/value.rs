@@ -195,6 +195,54 @@ impl fmt::Display for Addresses {
     }
 }
 
+/// Names and addresses of a machine, between commas: `desk.local,192.168.1.20`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hosts {
+    /// Names, in lower case.
+    pub names: Vec<String>,
+    /// Addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl FromStr for Hosts {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let (mut names, mut addresses) = (Vec::new(), Vec::new());
+        for host in text.split(',').map(str::trim) {
+            match host.parse() {
+                Ok(address) => addresses.push(address),
+                Err(_) if is_name(host) => names.push(host.to_ascii_lowercase()),
+                Err(_) => return Err(ValueError::Hosts(text.to_owned())),
+            }
+        }
+        Ok(Self { names, addresses })
+    }
+}
+
+/// Whether a text can be a host's name. What is all digits and dots is an address that was mistyped.
+fn is_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text.len() <= 253
+        && text.split('.').all(is_label)
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+impl fmt::Display for Hosts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let addresses = self.addresses.iter().map(ToString::to_string);
+        let hosts: Vec<_> = self.names.iter().cloned().chain(addresses).collect();
+        f.write_str(&hosts.join(","))
+    }
+}
+
 /// How often something may be done: a number per second for good, and a number at once: `5/s burst 30`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Often {
@@ -259,6 +307,9 @@ pub enum ValueError {
          turn:USER:PASSWORD@turn.example.org:3478?transport=tcp"
     )]
     IceServers(String),
+    /// Not hosts.
+    #[error("`{0}` is no list of hosts: type for example desk.local,192.168.1.20")]
+    Hosts(String),
     /// Not a rate.
     #[error("`{0}` is no rate: type for example `5/s burst 30`")]
     Often(String),
@@ -312,6 +363,21 @@ mod tests {
             assert_eq!(
                 wrong.parse::<Addresses>(),
                 Err(ValueError::Addresses(wrong.to_owned())),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_and_addresses_between_commas() {
+        let hosts: Hosts = "Desk.local,192.168.1.20,fd00::7".parse().unwrap();
+        assert_eq!(hosts.names, ["desk.local"]);
+        assert_eq!(hosts.addresses.len(), 2);
+        assert_eq!(hosts.to_string(), "desk.local,192.168.1.20,fd00::7");
+        for wrong in ["", "a b", "-a", "192.168.1", "desk:3000", "desk,", "a..b"] {
+            assert_eq!(
+                wrong.parse::<Hosts>(),
+                Err(ValueError::Hosts(wrong.to_owned())),
                 "{wrong}"
             );
         }

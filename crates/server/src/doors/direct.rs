@@ -9,8 +9,8 @@ use super::outlet::Direct;
 use super::{Ending, say_later, split, watch};
 use crate::headers;
 use abanico_live::{Format, Item, Packet, Watching};
-use abanico_socketio::PeerAddr;
 use abanico_socketio::engine::{self, Outlet, Parcel, PlainSessions, Session};
+use abanico_socketio::{Cable, PeerAddr};
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::Viewer;
 use axum::body::Body;
@@ -23,7 +23,6 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 /// How a request begins that is looked at.
@@ -54,8 +53,8 @@ impl Request {
     }
 }
 
-/// The request to watch with which the connection begins, if it is one that can be answered here. For plain TCP only.
-pub(crate) async fn look(stream: &TcpStream, peer: SocketAddr) -> Option<Request> {
+/// The request to watch with which the connection begins, if it is one that can be answered here.
+pub(crate) async fn look(stream: &Cable, peer: SocketAddr) -> Option<Request> {
     let mut first = [0; BEGINNING.len()];
     if stream.peek(&mut first).await.is_err() || first != BEGINNING {
         return None;
@@ -79,7 +78,7 @@ pub(super) async fn answer(
     sessions: &PlainSessions,
     streamhub: &StreamHub,
     asked: Request,
-    mut stream: TcpStream,
+    mut stream: Cable,
 ) {
     let Request {
         key,

@@ -38,6 +38,11 @@ impl DataDirectory {
         }
     }
 
+    /// Where LAN mode's authority is kept.
+    pub(crate) fn lan(&self) -> PathBuf {
+        self.path.join("lan")
+    }
+
     /// The database's file.
     pub(crate) fn database(&self) -> PathBuf {
         self.path.join("abanico.db")

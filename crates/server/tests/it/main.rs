@@ -11,7 +11,9 @@ mod pages;
 mod restart;
 mod rights;
 mod routes;
+mod secure;
 mod shutdown;
 #[cfg(target_os = "linux")]
 mod stall;
 mod start;
+mod tls;

@@ -44,6 +44,8 @@ pub(crate) fn picture(bytes: usize) -> Vec<u8> {
 pub(crate) struct Node {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where it listens for HTTPS.
+    pub(crate) tls: Option<SocketAddr>,
     pub(crate) data: TempDir,
     /// What the server greeted with.
     pub(crate) greeting: String,
@@ -94,20 +96,18 @@ impl Node {
                 break;
             }
         }
-        let address = greeting
-            .lines()
-            .find_map(|line| {
-                line.trim()
-                    .strip_prefix("http://")?
-                    .split('/')
-                    .next()?
-                    .parse()
-                    .ok()
+        let named = |scheme: &str| {
+            greeting.lines().find_map(|line| {
+                let rest = line.trim().strip_prefix(scheme)?;
+                rest.split('/').next()?.parse().ok()
             })
-            .expect("the greeting names the address");
+        };
+        let address = named("http://").expect("the greeting names the address");
+        let tls = named("https://");
         Self {
             child,
             address,
+            tls,
             data,
             greeting,
         }

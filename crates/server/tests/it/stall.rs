@@ -6,11 +6,12 @@
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
 use crate::node::{Node, PATIENCE, picture};
+use crate::secure::{Authority, Peer};
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -85,20 +86,34 @@ impl Drop for Publisher {
     }
 }
 
+/// How the server is reached.
+struct Way<'a> {
+    node: &'a Node,
+    /// Over HTTPS, with a certificate of this authority.
+    authority: Option<&'a Authority>,
+}
+
 /// A connection with next to no room of its own.
-fn narrow(node: &Node) -> TcpStream {
-    let socket = Socket::new(Domain::for_address(node.address), Type::STREAM, None).unwrap();
+fn narrow(way: &Way<'_>) -> Box<dyn Peer> {
+    let address = match way.authority {
+        Some(_) => way.node.tls.unwrap(),
+        None => way.node.address,
+    };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     // Segments as on a network. To a window below one of the loopback's the system sends at the moments of its probes alone,
     // and those become rare.
     socket.set_tcp_mss(1448).unwrap();
-    socket.connect(&node.address.into()).unwrap();
+    socket.connect(&address.into()).unwrap();
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
+    match way.authority {
+        Some(authority) => Box::new(authority.secure(stream, "localhost").unwrap()),
+        None => Box::new(stream),
+    }
 }
 
-fn upgrade(stream: &mut TcpStream, path: &str, protocol: &str) {
+fn upgrade(stream: &mut dyn Peer, path: &str, protocol: &str) {
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{protocol}\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -114,35 +129,35 @@ fn upgrade(stream: &mut TcpStream, path: &str, protocol: &str) {
 }
 
 /// Sends a text as a client does, under a mask that changes nothing.
-fn say(stream: &mut TcpStream, text: &str) {
+fn say(stream: &mut dyn Peer, text: &str) {
     let len = u8::try_from(text.len()).expect("a short text");
     assert!(len < 126);
     stream.write_all(&[0x81, 0x80 | len, 0, 0, 0, 0]).unwrap();
     stream.write_all(text.as_bytes()).unwrap();
 }
 
-fn native(node: &Node) -> TcpStream {
-    let mut stream = narrow(node);
+fn native(way: &Way<'_>) -> Box<dyn Peer> {
+    let mut stream = narrow(way);
     let protocol = "Sec-WebSocket-Protocol: abanico.watch.v1\r\n";
-    upgrade(&mut stream, "/live/slow", protocol);
-    say(&mut stream, r#"{"type":"watch"}"#);
+    upgrade(&mut *stream, "/live/slow", protocol);
+    say(&mut *stream, r#"{"type":"watch"}"#);
     stream
 }
 
-fn socketio(node: &Node) -> TcpStream {
-    let mut stream = narrow(node);
-    upgrade(&mut stream, "/socket.io/?EIO=4&transport=websocket", "");
-    say(&mut stream, "40");
+fn socketio(way: &Way<'_>) -> Box<dyn Peer> {
+    let mut stream = narrow(way);
+    upgrade(&mut *stream, "/socket.io/?EIO=4&transport=websocket", "");
+    say(&mut *stream, "40");
     say(
-        &mut stream,
+        &mut *stream,
         r#"42["user:register",{"username":"slow","role":"VIEWER"}]"#,
     );
-    say(&mut stream, r#"42["stream:join",{"streamKey":"slow"}]"#);
+    say(&mut *stream, r#"42["stream:join",{"streamKey":"slow"}]"#);
     stream
 }
 
-fn body(node: &Node) -> TcpStream {
-    let mut stream = narrow(node);
+fn body(way: &Way<'_>) -> Box<dyn Peer> {
+    let mut stream = narrow(way);
     let request = "GET /live/slow.mjpeg HTTP/1.1\r\nHost: x\r\n\r\n";
     stream.write_all(request.as_bytes()).unwrap();
     stream
@@ -157,12 +172,24 @@ const NATIVE_TOLD: &str = r#"{"type":"skipped","#;
 const SOCKETIO_TOLD: &str = r#"42["stream:skipped",{"#;
 const SOCKETIO_PING: Ping = (b"\x81\x012", b"\x81\x81\0\0\0\x003");
 
-/// Reads 20 kB a second, so much in all and until it is told what it waits for, and answers pings when it comes to them.
-fn read_slowly(stream: &mut TcpStream, words: Option<(Ping, &str)>) -> Vec<u8> {
+/// Reads 20 kB a second, so much in all and until it is told what it waits for and the others are as far, and answers pings
+/// when it comes to them.
+fn read_slowly(
+    stream: &mut dyn Peer,
+    words: Option<(Ping, &str)>,
+    behind: &AtomicUsize,
+) -> Vec<u8> {
     let mut read = Vec::new();
     let mut answered = 0;
+    let mut is_behind = true;
     let is_told = |read: &[u8]| words.is_none_or(|(_, told)| has(read, told));
-    while read.len() < SLOW_BYTES || (read.len() < TOLD_BYTES_MAX && !is_told(&read)) {
+    // Who would stop now would be one that reads nothing.
+    while behind.load(Ordering::Relaxed) > 0 {
+        if is_behind && read.len() >= SLOW_BYTES && (read.len() >= TOLD_BYTES_MAX || is_told(&read))
+        {
+            is_behind = false;
+            behind.fetch_sub(1, Ordering::Relaxed);
+        }
         let mut some = [0; 1000];
         let count = stream.read(&mut some);
         let count = count.expect("a slow viewer's connection lasts");
@@ -189,27 +216,49 @@ fn has(bytes: &[u8], text: &str) -> bool {
 
 #[test]
 fn who_reads_little_goes_down_the_ladder_and_stays_and_who_reads_nothing_is_closed() {
-    let node = Node::start_with(FLAGS);
+    let authority = Authority::new();
+    let node = authority.start(FLAGS);
     let publisher = Publisher::start(&node);
+    let ways = [None, Some(&authority)].map(|authority| Way {
+        node: &node,
+        authority,
+    });
     // They are told that it takes them, and then take nothing.
-    let mut silent = [native(&node), socketio(&node), body(&node)];
+    let mut silent: Vec<_> = ways
+        .iter()
+        .flat_map(|way| [native(way), socketio(way), body(way)])
+        .collect();
     for stream in &mut silent {
         stream.read_exact(&mut [0; 16]).unwrap();
     }
-    let slow = [
-        (native(&node), Some((NATIVE_PING, NATIVE_TOLD))),
-        (socketio(&node), Some((SOCKETIO_PING, SOCKETIO_TOLD))),
-        (body(&node), None),
-    ];
-    let read = slow.map(|(mut stream, words)| {
-        std::thread::spawn(move || (read_slowly(&mut stream, words), stream))
+    let slow = ways.iter().flat_map(|way| {
+        [
+            (native(way), Some((NATIVE_PING, NATIVE_TOLD))),
+            (socketio(way), Some((SOCKETIO_PING, SOCKETIO_TOLD))),
+            (body(way), None),
+        ]
     });
-    let [native, socketio, body] = read.map(|thread| thread.join().unwrap());
-    assert!(has(&native.0, NATIVE_TOLD));
-    assert!(has(&socketio.0, SOCKETIO_TOLD));
-    assert!(body.0.starts_with(b"HTTP/1.1 200"));
+    let behind = Arc::new(AtomicUsize::new(6));
+    let reading: Vec<_> = slow
+        .map(|(mut stream, words)| {
+            let behind = Arc::clone(&behind);
+            std::thread::spawn(move || (read_slowly(&mut *stream, words, &behind), stream))
+        })
+        .collect();
+    let read: Vec<_> = reading
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .collect();
+    for (of_a_way, way) in read.chunks(3).zip(["plain", "over TLS"]) {
+        let [native, socketio, body] = of_a_way else {
+            unreachable!("three doors a way");
+        };
+        assert!(has(&native.0, NATIVE_TOLD), "native, {way}");
+        assert!(has(&socketio.0, SOCKETIO_TOLD), "Socket.IO, {way}");
+        assert!(body.0.starts_with(b"HTTP/1.1 200"), "body, {way}");
+    }
     let begun = Instant::now();
-    while node.json("/health")["distribution"]["totalViewers"] != 3 {
+    while node.json("/health")["distribution"]["totalViewers"] != 6 {
         assert!(begun.elapsed() < PATIENCE, "the silent ones stay");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -218,5 +267,5 @@ fn who_reads_little_goes_down_the_ladder_and_stays_and_who_reads_nothing_is_clos
         while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {}
     }
     drop(publisher);
-    drop([native, socketio, body]);
+    drop(read);
 }

@@ -11,12 +11,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use bytestring::ByteString;
 use hyper::upgrade::Upgraded;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::engine::outbox::{Outbox, SLICES_MAX};
 use crate::engine::parcel::Parcel;
 use crate::engine::patience::{Patience, Verdict};
+use crate::websocket::cable::Cable;
 use crate::websocket::frame::{self, Decoder, FrameError, Incoming, Limits};
 use crate::websocket::io::Io;
 use crate::websocket::line::Line;
@@ -98,8 +98,8 @@ impl Link {
     }
 
     /// A connection whose rest is the body of an HTTP answer: what comes is thrown away, and it ends without a word.
-    pub(crate) fn over_body(stream: TcpStream, limits: Limits) -> Self {
-        Self::build(Io::of(stream), Bytes::new(), limits, true)
+    pub(crate) fn over_body(cable: Cable, limits: Limits) -> Self {
+        Self::build(Io::of(cable), Bytes::new(), limits, true)
     }
 
     fn build(io: Io, unread: Bytes, limits: Limits, is_body: bool) -> Self {
@@ -236,7 +236,7 @@ impl Link {
         }
         self.place_seen = place;
         self.has_written = false;
-        let Ok(standing) = standing::of(&line.stream) else {
+        let Ok(standing) = standing::of(line.stream.tcp()) else {
             // Then it is the system's to judge.
             if patience.is_ours() {
                 self.io.set_stall_timeout(Some(patience.timeout()));
@@ -322,6 +322,11 @@ impl Link {
         outbox.advance(written);
         self.has_written = true;
         Poll::Ready(Ok(()))
+    }
+
+    /// Ready when nothing that was written is kept on its way to the system.
+    pub(crate) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_flush(cx)
     }
 
     /// Writes what is in the outbox, the close frame, and waits until the client has closed its side: to close ours with

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
-use tokio::net::TcpStream;
 
 use crate::body::Body;
 use crate::config::Config;
@@ -20,6 +19,7 @@ use crate::engine::session::{Session, Shared, Wire};
 use crate::engine::task::Task;
 use crate::handshake::Handshake;
 use crate::websocket::accept;
+use crate::websocket::cable::Cable;
 
 /// The sessions of a server that do without Engine.IO. Clones are the same.
 #[derive(Clone)]
@@ -85,18 +85,18 @@ impl PlainSessions {
     pub fn answer<D: Driver>(
         &self,
         request: &Request<()>,
-        stream: TcpStream,
+        cable: Cable,
         head: Bytes,
         open: impl FnOnce(Session) -> D,
-    ) -> Result<(), TcpStream> {
+    ) -> Result<(), Cable> {
         let handshake = Handshake::of(request);
         let shared = Shared::plain(Arc::clone(&self.config), handshake, Wire::Body);
         let Ok(ticket) = self.registry.enter(&shared, self.config.sessions_max) else {
-            return Err(stream);
+            return Err(cable);
         };
         let driver = open(Session(shared));
         let head = Parcel::body([head]);
-        tokio::spawn(Task::over_body(ticket, driver, stream, head));
+        tokio::spawn(Task::over_body(ticket, driver, cable, head));
         Ok(())
     }
 

@@ -13,7 +13,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::body::Body;
@@ -32,6 +31,7 @@ use crate::engine::service::Driver;
 use crate::engine::session::{Phase, Shared, Upgrading, Wire};
 use crate::engine::task::closing::Closing;
 use crate::handler::DisconnectReason;
+use crate::websocket::cable::Cable;
 use crate::websocket::frame::{Limits, code};
 
 pub(crate) struct Task<D> {
@@ -87,8 +87,8 @@ impl<D: Driver> Task<D> {
     }
 
     /// An HTTP answer whose body is what the driver and its feeds send. `head` is the answer's head.
-    pub(crate) fn over_body(ticket: Ticket, driver: D, stream: TcpStream, head: Parcel) -> Self {
-        let link = Link::over_body(stream, limits(&ticket.shared));
+    pub(crate) fn over_body(ticket: Ticket, driver: D, cable: Cable, head: Parcel) -> Self {
+        let link = Link::over_body(cable, limits(&ticket.shared));
         let mut task = Self::new(ticket, driver, Carrier::WebSocket(Box::new(link)));
         task.outbox.push(head);
         task
@@ -324,6 +324,11 @@ impl<D: Driver> Task<D> {
             };
             written.map_err(LinkEnd::Io)?;
             if is_dry && self.outbox.is_empty() {
+                // Who borrows it does not wait for what was kept.
+                let Poll::Ready(sent) = link.poll_sent(cx) else {
+                    return Ok(());
+                };
+                sent.map_err(LinkEnd::Io)?;
                 return self.lend(cx);
             }
         }

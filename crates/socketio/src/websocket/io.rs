@@ -1,4 +1,4 @@
-//! The socket below a WebSocket: the plain TCP stream where it can be had, anything that hyper can upgrade otherwise.
+//! The socket below a WebSocket: the [`Cable`] where it can be had, anything that hyper can upgrade otherwise.
 
 use std::io::{self, IoSlice, Read as _};
 use std::pin::Pin;
@@ -12,9 +12,9 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade;
 use socket2::SockRef;
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use crate::websocket::cable::Cable;
 use crate::websocket::line::Line;
 
 /// A connection after its upgrade.
@@ -26,19 +26,19 @@ pub(crate) enum Io {
 impl Io {
     /// Takes the stream back, with the bytes that hyper had read beyond the request.
     pub(crate) fn from_upgraded(upgraded: Upgraded) -> (Self, Bytes) {
-        // `auto::Builder` wraps the stream once more than `http1::Builder` does.
-        match upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => (Self::of(parts.io.into_inner()), parts.read_buf),
-            Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-                Ok(parts) => (Self::of(parts.io.into_inner()), parts.read_buf),
-                Err(upgraded) => (Self::Other(Box::new(upgraded)), Bytes::new()),
-            },
+        let other = match taken_back::<Cable>(upgraded) {
+            Ok(taken) => return taken,
+            Err(other) => other,
+        };
+        match taken_back::<TcpStream>(other) {
+            Ok(taken) => taken,
+            Err(other) => (Self::Other(Box::new(other)), Bytes::new()),
         }
     }
 
-    /// A plain TCP stream.
-    pub(crate) fn of(stream: TcpStream) -> Self {
-        Self::Tcp(Arc::new(Line::new(stream)))
+    /// A socket of our own.
+    pub(crate) fn of(cable: Cable) -> Self {
+        Self::Tcp(Arc::new(Line::new(cable)))
     }
 
     /// The socket, if it is one that can be lent.
@@ -56,13 +56,7 @@ impl Io {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(line) => loop {
-                ready!(line.stream.poll_read_ready(cx))?;
-                match line.stream.try_read(buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    result => return Poll::Ready(result),
-                }
-            },
+            Self::Tcp(line) => line.stream.poll_read_into(cx, buffer),
             Self::Other(upgraded) => {
                 let mut buffer = HyperReadBuf::new(buffer);
                 ready!(Pin::new(upgraded.as_mut()).poll_read(cx, buffer.unfilled()))?;
@@ -71,19 +65,23 @@ impl Io {
         }
     }
 
-    /// Reads what is there whether or not the runtime has noticed it yet; zero is the end or nothing.
+    /// Reads what is there, of a plain socket whether or not the runtime has noticed it yet; zero is the end or nothing.
     pub(crate) fn read_now(&mut self, buffer: &mut [u8]) -> usize {
-        match self {
-            Self::Tcp(line) => (&*SockRef::from(&line.stream)).read(buffer).unwrap_or(0),
-            Self::Other(_) => 0,
-        }
+        let Self::Tcp(line) = self else {
+            return 0;
+        };
+        let read = match &line.stream {
+            Cable::Plain(stream) => (&*SockRef::from(stream)).read(buffer),
+            Cable::Secure(secure) => secure.read(buffer),
+        };
+        read.unwrap_or(0)
     }
 
     /// The time in which whoever accepted the connection wants its peer to acknowledge something.
     pub(crate) fn stall_timeout(&self) -> Option<Duration> {
         #[cfg(target_os = "linux")]
         if let Self::Tcp(line) = self {
-            return SockRef::from(&line.stream)
+            return SockRef::from(line.stream.tcp())
                 .tcp_user_timeout()
                 .ok()
                 .flatten();
@@ -96,7 +94,7 @@ impl Io {
         #[cfg(target_os = "linux")]
         if let Self::Tcp(line) = self {
             // A connection that is over cannot be set, and need not be.
-            let _ = SockRef::from(&line.stream).set_tcp_user_timeout(timeout);
+            let _ = SockRef::from(line.stream.tcp()).set_tcp_user_timeout(timeout);
         }
         #[cfg(not(target_os = "linux"))]
         let _ = timeout;
@@ -106,7 +104,7 @@ impl Io {
     pub(crate) fn forget_unsent(&self) {
         if let Self::Tcp(line) = self {
             // As above.
-            let _ = SockRef::from(&line.stream).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(line.stream.tcp()).set_linger(Some(Duration::ZERO));
         }
     }
 
@@ -126,32 +124,7 @@ impl Io {
         len: usize,
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(line) => loop {
-                ready!(line.stream.poll_write_ready(cx))?;
-                let mut taken = 0;
-                let result = line.stream.try_io(Interest::WRITABLE, || {
-                    let socket = SockRef::from(&line.stream);
-                    // The kernel takes one slice more cheaply than a list of one.
-                    taken = match slices {
-                        [slice] => socket.send(slice)?,
-                        slices => socket.send_vectored(slices)?,
-                    };
-                    // Part of it means that the buffer is full: say so now and save the system call that would find out.
-                    if taken < len {
-                        Err(io::ErrorKind::WouldBlock.into())
-                    } else {
-                        Ok(())
-                    }
-                });
-                match result {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock && taken == 0 => {}
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                        return Poll::Ready(Err(error));
-                    }
-                    Ok(()) | Err(_) => return Poll::Ready(Ok(taken)),
-                }
-            },
+            Self::Tcp(line) => line.stream.poll_write_some(cx, slices, len),
             Self::Other(upgraded) => {
                 let taken = ready!(Pin::new(upgraded.as_mut()).poll_write_vectored(cx, slices))?;
                 if taken == 0 && len > 0 {
@@ -162,10 +135,10 @@ impl Io {
         }
     }
 
-    /// Makes sure that what was written leaves: TLS may hold it back.
+    /// Makes sure that what was written leaves: encryption may hold it back.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::Tcp(line) => line.stream.poll_sent(cx),
             Self::Other(upgraded) => Pin::new(upgraded.as_mut()).poll_flush(cx),
         }
     }
@@ -173,12 +146,27 @@ impl Io {
     /// Ends our direction.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(line) => {
-                Poll::Ready(SockRef::from(&line.stream).shutdown(std::net::Shutdown::Write))
-            }
+            Self::Tcp(line) => line.stream.poll_end(cx),
             Self::Other(upgraded) => Pin::new(upgraded.as_mut()).poll_shutdown(cx),
         }
     }
+}
+
+/// The stream of this kind below an upgrade and the bytes that hyper had read beyond the request, or the upgrade as it was.
+fn taken_back<T>(upgraded: Upgraded) -> Result<(Io, Bytes), Upgraded>
+where
+    T: Into<Cable> + 'static,
+    TokioIo<T>: Read + Write + Unpin,
+{
+    // `auto::Builder` wraps the stream once more than `http1::Builder` does.
+    let (io, unread) = match upgrade::downcast::<TokioIo<T>>(upgraded) {
+        Ok(parts) => (parts.io, parts.read_buf),
+        Err(upgraded) => {
+            let parts = upgraded.downcast::<TokioIo<T>>()?;
+            (parts.io, parts.read_buf)
+        }
+    };
+    Ok((Io::of(io.into_inner().into()), unread))
 }
 
 impl Drop for Io {

@@ -1,27 +1,25 @@
-//! A plain TCP socket below a session, which can be lent: then somebody else puts whole messages there.
+//! A socket below a session, which can be lent: then somebody else puts whole messages there.
 
-use std::io::{self, ErrorKind, IoSlice};
-
-use bytes::Bytes;
-use socket2::SockRef;
-use tokio::net::TcpStream;
+use std::io::IoSlice;
 
 use crate::engine::parcel::Parcel;
+use crate::websocket::cable::Cable;
 use crate::websocket::turn::{Offered, Put, Turn};
+use bytes::Bytes;
 
 /// A message that was written in part, and how many bytes of it.
 pub(crate) type Begun = (Parcel, usize);
 
 /// The socket, and whose turn it is.
-pub(crate) type Line = Turn<TcpStream, Begun>;
+pub(crate) type Line = Turn<Cable, Begun>;
 
 impl Line {
     /// Puts a message there, wholly or in part, without waiting. What it cannot take goes back to its owner with it.
     pub(crate) fn offer(&self, loan: u64, place: u64, parcel: &Parcel) -> Offered {
-        let (_, offered) = self.offer_with(loan, place, 1, |stream, _| {
-            let sent = parcel.put(|slices| send(stream, slices));
+        let (_, offered) = self.offer_with(loan, place, 1, |cable, _| {
+            let sent = parcel.put(|slices| send(cable, slices));
             if sent == parcel.len() {
-                Put::All(1)
+                all_or_kept(cable, 1)
             } else if sent > 0 {
                 Put::Full(1, Some((parcel.clone(), sent)))
             } else {
@@ -40,18 +38,24 @@ impl Line {
         parcels: impl ExactSizeIterator<Item = &'a Parcel> + Clone,
     ) -> (u64, Offered) {
         let all = parcels.len() as u64;
-        self.offer_with(loan, place, all, |stream, before| {
+        self.offer_with(loan, place, all, |cable, before| {
             let before = usize::try_from(before).expect("it is less than their number");
-            put_all(stream, parcels.skip(before))
+            put_all(cable, parcels.skip(before))
         })
     }
 }
 
+/// All were put there. If some of it is still kept where it is encrypted, the owner must see to that.
+fn all_or_kept(cable: &Cable, taken: u64) -> Put<Begun> {
+    if cable.is_sent() {
+        Put::All(taken)
+    } else {
+        Put::Full(taken, None)
+    }
+}
+
 /// Puts parcels there until all are, or the socket takes no more: as many whole ones with each write as its list holds.
-fn put_all<'a>(
-    stream: &TcpStream,
-    mut parcels: impl Iterator<Item = &'a Parcel> + Clone,
-) -> Put<Begun> {
+fn put_all<'a>(cable: &Cable, mut parcels: impl Iterator<Item = &'a Parcel> + Clone) -> Put<Begun> {
     let mut taken = 0;
     loop {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -69,9 +73,9 @@ fn put_all<'a>(
             whole += 1;
         }
         if whole == 0 {
-            return Put::All(taken);
+            return all_or_kept(cable, taken);
         }
-        let mut sent = send_vectored(stream, &slices[..count]);
+        let mut sent = cable.send(&slices[..count]);
         for parcel in parcels.by_ref().take(whole) {
             if sent < parcel.len() {
                 let rest = (sent > 0).then(|| (parcel.clone(), sent));
@@ -86,30 +90,17 @@ fn put_all<'a>(
 /// Most slices of one write: a courier's longest run of messages with head, attachment and what joins them.
 const SLICES_MAX: usize = 24;
 
-/// Writes what the socket takes at once. The kernel's refusal counts as nothing: the owner will meet it again.
-fn send(stream: &TcpStream, slices: &[Bytes]) -> usize {
+/// Writes what the socket takes at once of a message in these slices.
+fn send(cable: &Cable, slices: &[Bytes]) -> usize {
     if let [slice] = slices {
-        return again_if_interrupted(|| SockRef::from(stream).send(slice));
+        return cable.send(&[IoSlice::new(slice)]);
     }
     let mut list = [IoSlice::new(&[]); SLICES_MAX];
     let count = slices.len().min(SLICES_MAX);
     for (entry, slice) in list.iter_mut().zip(slices) {
         *entry = IoSlice::new(slice);
     }
-    send_vectored(stream, &list[..count])
-}
-
-fn send_vectored(stream: &TcpStream, slices: &[IoSlice<'_>]) -> usize {
-    again_if_interrupted(|| SockRef::from(stream).send_vectored(slices))
-}
-
-fn again_if_interrupted(send: impl Fn() -> io::Result<usize>) -> usize {
-    loop {
-        match send() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            sent => return sent.unwrap_or(0),
-        }
-    }
+    cable.send(&list[..count])
 }
 
 #[cfg(test)]
@@ -117,15 +108,15 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use tokio::io::AsyncReadExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
-    async fn connected() -> (TcpStream, TcpStream) {
+    async fn connected() -> (Cable, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap());
         let (peer, accepted) = tokio::join!(peer, listener.accept());
-        (accepted.unwrap().0, peer.unwrap())
+        (accepted.unwrap().0.into(), peer.unwrap())
     }
 
     /// A message of so many parts, the header of its frame among them.

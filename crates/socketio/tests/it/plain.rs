@@ -45,7 +45,8 @@ async fn a_connection_for_which_there_is_no_room_is_given_back_to_be_told_so() {
         clients.push(client.unwrap());
         let (stream, _) = listener.accept().await.unwrap();
         let head = Bytes::from_static(b"head");
-        answered.push(sessions.answer(&http::Request::new(()), stream, head, |_| Silent));
+        let answer = sessions.answer(&http::Request::new(()), stream.into(), head, |_| Silent);
+        answered.push(answer);
     }
     let mut head = [0; 4];
     soon(clients[0].read_exact(&mut head)).await.unwrap();

@@ -1,0 +1,212 @@
+//! How a phone comes to trust LAN mode's authority: the page that takes it through, and what that page hands out.
+//!
+//! All of it is served over plain HTTP, too, for who is not yet trusted has nothing better. So the page shows the
+//! certificate's fingerprint, and the server prints the same one.
+
+use crate::assets;
+use crate::qr;
+use crate::tls::Https;
+use crate::tls::lan::Lan;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Json};
+use axum::routing::get;
+use axum::{Router, http};
+use base64_simd::STANDARD;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, HeaderName,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use uuid::Uuid;
+
+/// The page's policy: the strict one of all pages, and it may ask the same server over HTTPS whether it is trusted.
+const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; \
+    connect-src 'self' https: ws: wss:; worker-src 'self' blob:; style-src 'self'; script-src 'self'; object-src 'none'; \
+    base-uri 'none'; frame-ancestors 'self'; form-action 'self'";
+
+/// What LAN mode tells of itself.
+#[derive(Clone)]
+pub(crate) struct Trust {
+    lan: Lan,
+    port: u16,
+    tls_port: u16,
+}
+
+impl Trust {
+    /// That of a server whose plain HTTP is at `port`, if it is in LAN mode.
+    pub(crate) fn of(https: &Https, port: u16) -> Option<Self> {
+        Some(Self {
+            lan: https.lan()?.clone(),
+            port,
+            tls_port: https.public_port,
+        })
+    }
+
+    /// The page's address for a phone, if this machine is in a network.
+    pub(crate) fn address(&self) -> Option<String> {
+        let host = self.lan.outward()?;
+        Some(format!("http://{host}:{}/trust", self.port))
+    }
+
+    /// The authority's fingerprint, as devices show it.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut shown = String::new();
+        for byte in Sha256::digest(self.lan.certificate()) {
+            let colon = if shown.is_empty() { "" } else { ":" };
+            write!(shown, "{colon}{byte:02X}").expect("a string takes everything");
+        }
+        shown
+    }
+
+    /// Its routes. Nothing else of the server is there.
+    pub(crate) fn router(self) -> Router {
+        Router::new()
+            .route("/trust", get(page))
+            .route("/trust/about.json", get(about))
+            .route("/trust/qr.svg", get(picture))
+            .route("/trust/abanico-ca.crt", get(certificate))
+            .route("/trust/abanico-ca.mobileconfig", get(profile))
+            .with_state(self)
+    }
+}
+
+async fn page(headers: HeaderMap) -> Response<Body> {
+    let Some(mut page) = assets::page("trust.html", &headers) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    page.headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    page
+}
+
+/// What the page says. That it can be read over HTTPS is the proof that the authority is trusted.
+async fn about(State(trust): State<Trust>) -> impl IntoResponse {
+    let headers = [
+        (CACHE_CONTROL, "no-store"),
+        // The page over plain HTTP is another origin.
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
+    let about = json!({
+        "address": trust.address(),
+        "httpsPort": trust.tls_port,
+        "fingerprint": trust.fingerprint(),
+    });
+    (headers, Json(about))
+}
+
+async fn picture(State(trust): State<Trust>) -> Response<Body> {
+    match trust.address().and_then(|address| qr::picture(&address)) {
+        Some(picture) => handed_out("image/svg+xml", None, picture.into_bytes()),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// For Android and everybody else.
+async fn certificate(State(trust): State<Trust>) -> Response<Body> {
+    let file = "attachment; filename=\"abanico-ca.crt\"";
+    let bytes = trust.lan.certificate().to_vec();
+    handed_out("application/x-x509-ca-cert", Some(file), bytes)
+}
+
+/// For iPhones: a profile that holds the certificate.
+async fn profile(State(trust): State<Trust>) -> Response<Body> {
+    let profile = mobileconfig(trust.lan.certificate());
+    handed_out("application/x-apple-aspen-config", None, profile.into())
+}
+
+fn handed_out(
+    media_type: &'static str,
+    disposition: Option<&'static str>,
+    bytes: Vec<u8>,
+) -> Response<Body> {
+    let nosniff = (HeaderName::from_static("x-content-type-options"), "nosniff");
+    let headers = [
+        (CONTENT_TYPE, media_type),
+        (CACHE_CONTROL, "no-store"),
+        nosniff,
+    ];
+    let mut response = (headers, bytes).into_response();
+    if let Some(disposition) = disposition {
+        response
+            .headers_mut()
+            .insert(CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
+    }
+    response
+}
+
+/// A configuration profile of Apple's with this certificate. The same certificate is always the same profile, so that a
+/// second installation replaces the first.
+fn mobileconfig(certificate: &[u8]) -> String {
+    let digest = Sha256::digest(certificate);
+    let mut identifiers = digest.chunks_exact(16).map(|half| {
+        let bytes = half.try_into().expect("it is sixteen bytes");
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    });
+    let mut next = || -> Uuid { identifiers.next().expect("a digest is two of them") };
+    let (profile, payload) = (next(), next());
+    let base64 = STANDARD.encode_to_string(certificate);
+    format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+	<key>PayloadContent</key>
+	<array>
+		<dict>
+			<key>PayloadCertificateFileName</key>
+			<string>abanico-ca.crt</string>
+			<key>PayloadContent</key>
+			<data>{base64}</data>
+			<key>PayloadDescription</key>
+			<string>Lets this device open Abanico's pages in your own network over HTTPS.</string>
+			<key>PayloadDisplayName</key>
+			<string>Abanico</string>
+			<key>PayloadIdentifier</key>
+			<string>abanico.lan.ca.{payload}</string>
+			<key>PayloadType</key>
+			<string>com.apple.security.root</string>
+			<key>PayloadUUID</key>
+			<string>{payload}</string>
+			<key>PayloadVersion</key>
+			<integer>1</integer>
+		</dict>
+	</array>
+	<key>PayloadDescription</key>
+	<string>Lets this device open Abanico's pages in your own network over HTTPS.</string>
+	<key>PayloadDisplayName</key>
+	<string>Abanico</string>
+	<key>PayloadIdentifier</key>
+	<string>abanico.lan.{profile}</string>
+	<key>PayloadRemovalDisallowed</key>
+	<false/>
+	<key>PayloadType</key>
+	<string>Configuration</string>
+	<key>PayloadUUID</key>
+	<string>{profile}</string>
+	<key>PayloadVersion</key>
+	<integer>1</integer>
+</dict>
+</plist>
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mobileconfig;
+
+    #[test]
+    fn the_same_certificate_is_the_same_profile_and_another_is_another() {
+        let profile = mobileconfig(b"certificate");
+        assert_eq!(profile, mobileconfig(b"certificate"));
+        assert_ne!(profile, mobileconfig(b"another"));
+        assert!(
+            profile.contains("<data>Y2VydGlmaWNhdGU=</data>"),
+            "{profile}"
+        );
+    }
+}

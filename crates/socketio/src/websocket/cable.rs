@@ -1,0 +1,270 @@
+//! The bytes below a connection: a TCP socket, plain or with encryption on the way.
+//!
+//! What encrypts is whoever's accepted the connection; here it is anything that is [`Secure`]. All of it takes a shared
+//! reference, because the socket of a session can be lent ([`crate::websocket::turn`]) while its owner reads on.
+
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A connection whose bytes are encrypted on their way. Nothing here waits: `WouldBlock` says that the socket, which has
+/// noted that by then, is to be waited for.
+pub trait Secure: Send + Sync + 'static {
+    /// The socket below.
+    fn tcp(&self) -> &TcpStream;
+
+    /// Reads into the front of `buffer`; zero is the end.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Copies what can be read next without taking it away; zero is the end.
+    fn peek(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Takes some of the slices, and sends of it what the socket takes at once. What it keeps beyond that is bounded.
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Sends what was kept.
+    fn flush(&self) -> io::Result<()>;
+
+    /// Says goodbye; nothing is written after it. It leaves with [`Secure::flush`].
+    fn close(&self);
+}
+
+/// The socket of a connection, as an accept loop hands it on.
+pub enum Cable {
+    /// As it is.
+    Plain(TcpStream),
+    /// Encrypted.
+    Secure(Box<dyn Secure>),
+}
+
+impl Cable {
+    /// The TCP socket.
+    pub fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Secure(secure) => secure.tcp(),
+        }
+    }
+
+    /// Whether it is encrypted.
+    pub fn is_secure(&self) -> bool {
+        matches!(self, Self::Secure(_))
+    }
+
+    /// Copies what can be read next without taking it away, when there is something; zero is the end.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.peek(buffer).await,
+            Self::Secure(secure) => loop {
+                match secure.peek(buffer) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        secure.tcp().readable().await?;
+                    }
+                    result => return result,
+                }
+            },
+        }
+    }
+
+    /// Reads into the front of `buffer`; zero is the end.
+    pub(crate) fn poll_read_into(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let result = match self {
+                Self::Plain(stream) => {
+                    ready!(stream.poll_read_ready(cx))?;
+                    stream.try_read(buffer)
+                }
+                // It may have bytes that left the socket long ago.
+                Self::Secure(secure) => secure.read(buffer),
+            };
+            match result {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    ready!(self.tcp().poll_read_ready(cx))?;
+                }
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Whether a write may take something.
+    pub(crate) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_sent(cx))?;
+        self.tcp().poll_write_ready(cx)
+    }
+
+    /// Writes some of the slices, `len` bytes in all.
+    pub(crate) fn poll_write_some(
+        &self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+        len: usize,
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => poll_send(stream, cx, slices, len),
+            Self::Secure(secure) => loop {
+                match secure.write(slices) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        ready!(secure.tcp().poll_write_ready(cx))?;
+                    }
+                    result => return Poll::Ready(result),
+                }
+            },
+        }
+    }
+
+    /// Ready when nothing that was written is kept here any more.
+    pub(crate) fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self::Secure(secure) = self else {
+            return Poll::Ready(Ok(()));
+        };
+        loop {
+            match secure.flush() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    ready!(secure.tcp().poll_write_ready(cx))?;
+                }
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Ends our direction.
+    pub(crate) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Self::Secure(secure) = self {
+            secure.close();
+            ready!(self.poll_sent(cx))?;
+        }
+        Poll::Ready(SockRef::from(self.tcp()).shutdown(std::net::Shutdown::Write))
+    }
+
+    /// Writes what is taken at once and says how much that is. A refusal counts as nothing: the owner will meet it again.
+    pub(crate) fn send(&self, slices: &[IoSlice<'_>]) -> usize {
+        loop {
+            let sent = match self {
+                Self::Plain(stream) => match slices {
+                    // The kernel takes one slice more cheaply than a list of one.
+                    [slice] => SockRef::from(stream).send(slice),
+                    slices => SockRef::from(stream).send_vectored(slices),
+                },
+                Self::Secure(secure) => secure.write(slices),
+            };
+            match sent {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                sent => return sent.unwrap_or(0),
+            }
+        }
+    }
+
+    /// Whether all that was written has left for the system.
+    pub(crate) fn is_sent(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Secure(secure) => secure.flush().is_ok(),
+        }
+    }
+}
+
+/// Writes to a plain socket some of the slices, `len` bytes in all.
+fn poll_send(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    slices: &[IoSlice<'_>],
+    len: usize,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        let mut taken = 0;
+        let result = stream.try_io(Interest::WRITABLE, || {
+            let socket = SockRef::from(stream);
+            // The kernel takes one slice more cheaply than a list of one.
+            taken = match slices {
+                [slice] => socket.send(slice)?,
+                slices => socket.send_vectored(slices)?,
+            };
+            // Part of it means that the buffer is full: say so now and save the system call that would find out.
+            if taken < len {
+                Err(ErrorKind::WouldBlock.into())
+            } else {
+                Ok(())
+            }
+        });
+        match result {
+            Err(error) if error.kind() == ErrorKind::WouldBlock && taken == 0 => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+            Ok(()) | Err(_) => return Poll::Ready(Ok(taken)),
+        }
+    }
+}
+
+impl AsyncRead for Cable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Self::Plain(stream) = &mut *self {
+            return Pin::new(stream).poll_read(cx, buffer);
+        }
+        let count = ready!(self.poll_read_into(cx, buffer.initialize_unfilled()))?;
+        buffer.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Cable {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Self::Plain(stream) = &mut *self {
+            return Pin::new(stream).poll_write_vectored(cx, slices);
+        }
+        let len = slices.iter().map(|slice| slice.len()).sum();
+        self.poll_write_some(cx, slices, len)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_sent(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_end(cx)
+    }
+}
+
+impl From<TcpStream> for Cable {
+    fn from(stream: TcpStream) -> Self {
+        Self::Plain(stream)
+    }
+}
+
+impl fmt::Debug for Cable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cable")
+            .field("tcp", self.tcp())
+            .field("is_secure", &self.is_secure())
+            .finish()
+    }
+}
