@@ -178,7 +178,8 @@ test('JPEG pictures in a row are a stream of pictures, with what was cut off lef
   // A picture that does not end.
   await request.write(stdout.subarray(0, 2_000));
   const answer = await request.end();
-  assert.deepEqual([answer.status, answer.text], [200, '30 frames were published']);
+  assert.equal(answer.status, 200);
+  assert.equal(answer.text, '30 frames were published; the body ends in the middle of a picture, and its last 2000 bytes were of no use');
   const body = await viewer.ended;
   assert.ok(pictures(body).length > 10);
   await plays(body, undefined, 'mpjpeg');

@@ -1,14 +1,17 @@
-// Broken media at every ingest door: whoever watches goes on as soon as something is whole again, nobody else notices, and
-// the server does not grow.
+// Broken media at every ingest door: whoever watches goes on as soon as something is whole again, nobody else notices, the
+// server does not grow, and whoever publishes is told what is wrong.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Server } from '../streamhub/node.mjs';
 import { h264, Native, vp8 } from './native.mjs';
-import { Get, live, pictures, pieces, probe, Put, recording, tidy, unpacked } from './peers.mjs';
+import { Get, live, pictures, pieces, probe, Put, put, recording, tidy, unpacked } from './peers.mjs';
 
 const run = promisify(execFile);
 
@@ -225,3 +228,101 @@ for (const [codec, make] of [['vp8', vp8], ['avc1.42E01F', h264]]) {
     await nobodyElseNotices();
   });
 }
+
+/** Bytes that mean nothing, the same in every run. */
+function rubbish(length) {
+  const random = dice(23);
+  return Buffer.from({ length }, () => random(65_536) >> 8);
+}
+
+/** A recording that is written as a file, not as a stream. */
+async function unfragmented() {
+  const folder = await mkdtemp(join(tmpdir(), 'abanico-file-'));
+  const path = join(folder, 'file.mp4');
+  const input = ['-loglevel', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=64x64:rate=10', '-t', '1', '-c:v', 'libx264'];
+  await run('ffmpeg', [...input, '-movflags', 'faststart', path]);
+  const bytes = await readFile(path);
+  await rm(folder, { recursive: true });
+  return bytes;
+}
+
+/** A recording without its last half, which ends in the middle of something. */
+const half = (bytes) => bytes.subarray(0, Math.floor(bytes.length / 2) + 1);
+
+/** With bytes that mean nothing in place of some in its middle. */
+function holed(bytes, mark, length = 5_000) {
+  const at = bytes.indexOf(mark, bytes.length / 2);
+  return Buffer.concat([bytes.subarray(0, at), rubbish(length), bytes.subarray(at + 700)]);
+}
+
+const CLUSTER = Buffer.from('1f43b675', 'hex');
+const NOTHING = (frames) => new RegExp(`^${frames} frames were published$`);
+
+for (const [what, make, status, words] of [
+  ['WebM that is whole', () => recording('WebM VP8'), 200, NOTHING('\\d+')],
+  ['fMP4 that is whole', () => recording('fMP4 H.264'), 200, NOTHING('\\d+')],
+  ['multipart that is whole', () => recording('JPEG'), 200, NOTHING(90)],
+  ['JPEG in a row that is whole', jpegs, 200, NOTHING(90)],
+  ['WebM and random bytes', async () => Buffer.concat([await recording('WebM VP8'), rubbish(300_000)]), 422, /^after \d+ frames and \d+ bytes the body is broken: \d{6} bytes of garbage came where a Cluster or an EBML header should begin$/],
+  ['WebM and zeros', async () => Buffer.concat([await recording('WebM VP8'), Buffer.alloc(800_000)]), 422, /^after \d+ frames and \d+ bytes the body is broken: 800000 bytes of garbage came where a Cluster or an EBML header should begin$/],
+  ['WebM cut in half', async () => half(await recording('WebM VP8')), 200, /^\d+ frames were published; the body ends in the middle of an? (block|element), and its last \d+ bytes were of no use$/],
+  ['WebM with garbage in the middle', async () => holed(await recording('WebM VP8'), CLUSTER), 200, /^\d+ frames were published; \d+ bytes in the middle meant nothing and were passed over$/],
+  ['fMP4 cut in half', async () => half(await recording('fMP4 H.264')), 200, /^\d+ frames were published; the body ends in the middle of an? (mdat box|moof box|box's header), and its last \d+ bytes were of no use$/],
+  ['fMP4 and random bytes', async () => Buffer.concat([await recording('fMP4 H.264'), rubbish(50_000)]), 422, /^after \d+ frames, within its first \d+ bytes, the body is broken: no MP4 box begins where one should$/],
+  ['MP4 that is not fragmented', unfragmented, 422, /^MP4 is not fragmented: write it with empty_moov and frag_keyframe or frag_every_frame$/],
+  ['JPEG in a row and random bytes', async () => Buffer.concat([await jpegs(), rubbish(300_000)]), 422, /^after 90 frames and \d+ bytes the body is broken: 300000 bytes of garbage came where a picture should begin$/],
+  ['JPEG in a row cut in half', async () => half(await jpegs()), 200, /^4\d frames were published; the body ends in the middle of a picture, and its last \d+ bytes were of no use$/],
+  ['JPEG in a row with garbage in the middle', async () => holed(await jpegs(), Buffer.from('ffd8ff', 'hex')), 200, /^8\d frames were published; \d+ bytes in the middle meant nothing and were passed over$/],
+  ['multipart and random bytes', async () => Buffer.concat([await recording('JPEG'), rubbish(50_000)]), 422, /^after 90 frames, within its first \d+ bytes, the body is broken: part headers of more than 4096 bytes$/],
+  ['multipart cut in half', async () => half(await recording('JPEG')), 200, /^4\d frames were published; the body ends in the middle of a picture, and its last \d+ bytes were of no use$/],
+]) {
+  test(`over PUT the publisher is told of ${what}`, async () => {
+    const answer = await put(server, `told-${what}`.replace(/[^A-Za-z0-9]/g, '-'), await make());
+    assert.equal(answer.status, status, answer.text);
+    assert.match(answer.text, words);
+  });
+}
+
+test('a body that goes on with nothing but garbage is read no further than 16 MiB of it', async () => {
+  const request = new Put(server, 'endless');
+  const [bytes, mebibyte] = [await recording('WebM VP8'), rubbish(1 << 20)];
+  await request.write(bytes);
+  for (let sent = 0; sent < 60 && !request.answered; sent++) await request.write(mebibyte);
+  const { status, text } = await request.answer;
+  assert.equal(status, 422);
+  const garbage = Number(text.match(/^after \d+ frames and \d+ bytes the body is broken: (\d+) bytes of garbage came/)?.[1]);
+  assert.ok(garbage > 16 << 20 && garbage < 20 << 20, text);
+  await nobodyElseNotices();
+});
+
+test('what was whole before garbage is all shown', async () => {
+  const bytes = await recording('WebM VP8');
+  const reference = await whole(bytes, 'before-whole');
+  const request = new Put(server, 'before');
+  await server.until(async () => (await fetch(`${server.url}/live/before.jpg`)).status !== 404);
+  const viewer = await watch('before');
+  await request.write(Buffer.concat([bytes, rubbish(300_000)]));
+  assert.equal((await request.end()).status, 422);
+  await viewer.ended();
+  assert.deepEqual(shown(viewer), reference);
+});
+
+test('at the native door a publisher is told what is wrong with its configuration', async () => {
+  const publisher = await Native.publish(server, 'configured');
+  const description = Buffer.from('0142001fffe1', 'hex').toString('base64');
+  publisher.say({ type: 'tracks', tracks: [{ track: 0, kind: 'video', codec: 'avc1.42001F', width: 64, height: 64, description }] });
+  const { code, message } = await publisher.heard('error');
+  assert.equal(code, 'malformed');
+  assert.match(message, /^track 0: broken H264 configuration: its 6 bytes end before all was said that avcC has to say$/);
+});
+
+test('at the native door a publisher of messages that are no frames is told so, once', async () => {
+  const publisher = await Native.publish(server, 'kinds');
+  for (let round = 0; round < 20; round++) publisher.socket.send(Buffer.alloc(100, 7));
+  publisher.say({ type: 'clock', id: 'read' });
+  await publisher.heard('clock');
+  const warnings = publisher.texts.filter((one) => one.type === 'warning');
+  assert.deepEqual(warnings.map(({ code }) => code), ['unknown-kind']);
+  assert.match(warnings[0].message, /begins with 7 is ignored: a frame begins with 1$/);
+  publisher.close();
+});

@@ -26,7 +26,7 @@ pub use layer::Layer;
 pub use packager::{Format, MJPEG_BOUNDARY, Unsuitable};
 pub use packet::{Content, Packet};
 pub use pool::{Bounds, Pool};
-pub use source::{Encoder, Source, SourceError};
+pub use source::{Encoder, Fault, Source, SourceError, Taken};
 pub use watching::{Item, Watching};
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::native::Header;
 use abanico_media::codec::{CodecError, Normal, Normalizer};
 use abanico_media::frame::{Codec, Frame, Track, TrackKind};
 use abanico_media::ingest::{Ingest, IngestError, Ingested, Timeline};
+use abanico_media::rest::Rest;
 use bytes::Bytes;
 use std::time::Duration;
 use thiserror::Error;
@@ -51,6 +52,8 @@ pub struct Taken {
     pub keyframes: usize,
     /// The longest time from a keyframe to one of the pictures that need it.
     pub since_keyframe: Option<Duration>,
+    /// Bytes that meant nothing and were passed over.
+    pub garbage: u64,
     /// What was wrong and is left out, the first few of it; the stream goes on without it.
     pub faults: Vec<Fault>,
     /// Why nothing more can be taken from this source, if what was whole came together with what broke it.
@@ -122,6 +125,11 @@ impl Source {
                 Ok(taken)
             }
         }
+    }
+
+    /// How its bytes would stand if nothing followed.
+    pub fn rest(&self) -> Rest {
+        self.ingest.rest()
     }
 }
 
@@ -375,6 +383,7 @@ impl Intake {
                 }
                 Ingested::Skipped(bytes) => {
                     self.lost = [true; 2];
+                    taken.garbage += bytes;
                     taken.note(Fault::Garbage(bytes));
                 }
             }

@@ -18,6 +18,8 @@ pub mod demux;
 
 pub mod join;
 
+pub mod rest;
+
 pub mod webm;
 
 pub mod mp4;

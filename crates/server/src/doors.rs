@@ -10,6 +10,7 @@ mod end;
 mod native;
 mod outlet;
 mod publish;
+mod verdict;
 mod watch;
 mod webrtc;
 

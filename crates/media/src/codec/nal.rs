@@ -139,7 +139,15 @@ pub(crate) fn decode_box<T: Decode>(kind: &[u8; 4], body: &[u8]) -> Result<T, St
     let whole = [&size.to_be_bytes()[..], kind, body].concat();
     T::decode(&whole)
         .map(|(config, _)| config)
-        .map_err(|error| error.reason)
+        .map_err(|error| match error.reason {
+            // The reader says nothing when it comes to the end before it should.
+            reason if reason.is_empty() => format!(
+                "its {} bytes end before all was said that {} has to say",
+                body.len(),
+                kind.escape_ascii()
+            ),
+            reason => reason,
+        })
 }
 
 const BOX_HEADER_BYTES: usize = 8;

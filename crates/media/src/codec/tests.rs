@@ -107,6 +107,14 @@ fn what_cannot_be_passed_on_is_refused_by_name() {
     assert_eq!(refused.to_string(), "codec V_THEORA is not supported");
     let refused = Normalizer::new(track(Codec::Aac)).unwrap_err();
     assert_eq!(refused.to_string(), "Aac track without its configuration");
+    let cut_off = Normalizer::new(Track {
+        config: Bytes::from_static(b"\x01\x42\x00\x1f\xff\xe1"),
+        ..track(Codec::H264)
+    });
+    assert_eq!(
+        cut_off.unwrap_err().to_string(),
+        "broken H264 configuration: its 6 bytes end before all was said that avcC has to say"
+    );
     let mut normalizer = Normalizer::new(track(Codec::H264)).unwrap();
     let refused = normalizer
         .push(frame(true, b"not annex b"), &mut Vec::new())

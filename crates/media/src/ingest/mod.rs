@@ -20,6 +20,7 @@ use crate::demux::{Event, Init};
 use crate::frame::{Frame, Track};
 use crate::jpeg::multipart::{self, MultipartError};
 use crate::jpeg::sequence::{self, SequenceError};
+use crate::rest::Rest;
 use crate::sniff::{Kind, sniff};
 use crate::{mp4, webm};
 
@@ -184,6 +185,19 @@ impl Ingest {
         taken
             .and(read)
             .inspect_err(|error| self.failed = Some(error.clone()))
+    }
+
+    /// How the publisher's bytes would stand if nothing followed. Once they failed, the error says all.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        match &self.source {
+            _ if self.failed.is_some() => Rest::Nothing,
+            Source::Unknown(first) => Rest::begun("a beginning", first.len()),
+            Source::WebM(demuxer) => demuxer.rest(),
+            Source::Mp4(demuxer) => demuxer.rest(),
+            Source::Multipart(demuxer) => demuxer.rest(),
+            Source::Sequence(demuxer) => demuxer.rest(),
+        }
     }
 
     /// The timeline as it is now, for the publisher's return.

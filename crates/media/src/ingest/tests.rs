@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::frame::{Codec, TrackKind};
+use crate::rest::Rest;
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -230,4 +231,81 @@ fn pictures_are_stamped_when_they_come() {
         }
     }
     assert_eq!(shown(&out), [(1, 10, true), (1, 110, true)]);
+}
+
+/// How these bytes stand after each of their cuts into pieces of this length.
+fn rests(mut ingest: Ingest, bytes: &[u8], cut: usize) -> Vec<Rest> {
+    let mut all = Vec::new();
+    for chunk in bytes.chunks(cut) {
+        ingest
+            .push(Bytes::copy_from_slice(chunk), millis(0), &mut Vec::new())
+            .unwrap();
+        all.push(ingest.rest());
+    }
+    all
+}
+
+#[test]
+fn what_is_of_no_use_at_an_end_is_known_however_it_is_cut() {
+    const PICTURE: &[u8] = b"\xff\xd8\xff\xc0\x00\x0b\x08\x00\x10\x00\x20\x01\x01\x11\x00\xff\xd9";
+    let webm = recording(
+        &[track(1, Codec::Vp8)],
+        &[frame(1, 0, KEY), frame(1, 20, DELTA)],
+    );
+    let part = [
+        multipart::preamble(),
+        multipart::part(&Bytes::from_static(PICTURE))
+            .concat()
+            .into(),
+    ]
+    .concat();
+    let alone = || Ingest::new(Limits::default(), Timeline::default());
+    let parts = || Ingest::multipart("abanico", Limits::default(), Timeline::default());
+    let unfinished = |what, bytes| Rest::Unfinished { what, bytes };
+    let garbage = |expected, bytes| Rest::Garbage { bytes, expected };
+    for (make, whole, more, then) in [
+        (
+            &alone as &dyn Fn() -> Ingest,
+            &webm[..],
+            &b""[..],
+            Rest::Nothing,
+        ),
+        (
+            &alone,
+            &webm,
+            b"\x1f\x43\xb6\x75\xff\xa3\x88abc",
+            unfinished("a block", 5),
+        ),
+        (
+            &alone,
+            &webm,
+            b"\x00\x00\x00\x1f\x43",
+            garbage("a Cluster or an EBML header", 5),
+        ),
+        (&alone, PICTURE, b"", Rest::Nothing),
+        (&alone, PICTURE, &PICTURE[..9], unfinished("a picture", 9)),
+        (
+            &alone,
+            PICTURE,
+            b"none\xff\xd8\xff",
+            garbage("a picture", 7),
+        ),
+        (&parts, &part, b"", Rest::Nothing),
+        (
+            &parts,
+            &part,
+            b"Content-Length: 17\r\n\r\n\xff\xd8",
+            unfinished("a picture", 2),
+        ),
+        (&parts, &part, b"Content", unfinished("a part's headers", 7)),
+    ] {
+        let all = [whole, more].concat();
+        for cut in [1, 3, all.len()] {
+            assert_eq!(
+                rests(make(), &all, cut).last(),
+                Some(&then),
+                "{more:?} by {cut}"
+            );
+        }
+    }
 }

@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes};
 
 use super::{Pictures, Taken};
 use crate::demux::Event;
+use crate::rest::Rest;
 
 /// What a server says of the body that [`part`] and [`preamble`] write.
 pub const CONTENT_TYPE: &str = "multipart/x-mixed-replace;boundary=abanico";
@@ -143,6 +144,35 @@ impl Demuxer {
             read = self.step(now, out);
         }
         self.taken.keep(read.map(|_| ()))
+    }
+
+    /// How the body would stand if nothing followed.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        /// After a picture there is a line's end.
+        const LINE_END: usize = 2;
+        let held = &self.taken.held[..];
+        match self.state {
+            State::Over => Rest::Nothing,
+            State::Delimiter { passed } => {
+                let bytes = passed + held.len();
+                let begun = held.trim_ascii_start();
+                if bytes <= LINE_END {
+                    Rest::Nothing
+                } else if passed <= LINE_END && self.delimiter.starts_with(begun) {
+                    Rest::unfinished("a boundary", begun.len() as u64)
+                } else {
+                    Rest::Garbage {
+                        bytes: bytes as u64,
+                        expected: "a boundary",
+                    }
+                }
+            }
+            State::Headers { read, .. } => Rest::begun("a part's headers", read + held.len()),
+            State::Sized { .. } | State::Open { .. } => {
+                Rest::unfinished("a picture", held.len() as u64)
+            }
+        }
     }
 
     /// Makes some way; says whether there may be more.

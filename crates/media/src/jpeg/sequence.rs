@@ -5,6 +5,7 @@
 
 use super::{EOI, Pictures, SOI, SOS, Taken};
 use crate::demux::Event;
+use crate::rest::Rest;
 use bytes::Buf;
 use std::time::Duration;
 
@@ -90,6 +91,23 @@ impl Demuxer {
         self.taken.add(chunk)?;
         let read = self.read(now, out);
         self.taken.keep(read)
+    }
+
+    /// How the sequence would stand if nothing followed.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        let held = self.taken.held.len();
+        match (self.lost + held, self.state) {
+            (0, _) => Rest::Nothing,
+            // What looks like a picture in the middle of garbage is none until it is whole.
+            (_, State::Marker { .. } | State::Scan { .. }) if self.lost == 0 => {
+                Rest::unfinished("a picture", held as u64)
+            }
+            (bytes, _) => Rest::Garbage {
+                bytes: bytes as u64,
+                expected: "a picture",
+            },
+        }
     }
 
     fn read(&mut self, now: Duration, out: &mut Vec<Event>) -> Result<(), SequenceError> {

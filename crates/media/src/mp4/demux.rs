@@ -16,6 +16,7 @@ use super::movie::{Lane, init_segment, lanes};
 use super::{DemuxError, Limits};
 use crate::demux::{Event, Init};
 use crate::frame::{Frame, Track};
+use crate::rest::Rest;
 
 /// Reads one stream.
 #[derive(Debug)]
@@ -105,6 +106,34 @@ impl Demuxer {
             State::Header(head) => self.position - head.len() as u64,
             State::Whole { start, .. } => *start,
             State::Pass { .. } | State::Data { .. } => self.position,
+        }
+    }
+
+    /// How the recording would stand if nothing followed. Of one that is broken the error says all.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        if self.broken.is_some() {
+            return Rest::Nothing;
+        }
+        match &self.state {
+            State::Header(head) if head.is_empty() && !self.samples.is_empty() => {
+                Rest::unfinished("a fragment", 0)
+            }
+            State::Header(head) => Rest::begun("a box's header", head.len()),
+            State::Whole { kind, bytes, .. } => {
+                let what = match kind {
+                    b"moof" => "a moof box",
+                    b"moov" => "a moov box",
+                    _ => "a box",
+                };
+                Rest::unfinished(what, bytes.len() as u64)
+            }
+            State::Pass { .. } => Rest::unfinished("a box", 0),
+            // One that goes on to the end of the stream ends with its samples.
+            State::Data { rest, .. } if self.samples.is_empty() && *rest > u64::MAX / 2 => {
+                Rest::Nothing
+            }
+            State::Data { sample, .. } => Rest::unfinished("an mdat box", sample.len() as u64),
         }
     }
 

@@ -16,6 +16,7 @@ use super::walk::{Item, Walker};
 use crate::codec::opus;
 use crate::demux::{Event, Init};
 use crate::frame::{Codec, Frame, Track};
+use crate::rest::Rest;
 
 /// Reads one WebM or Matroska stream.
 #[derive(Debug)]
@@ -97,6 +98,12 @@ impl Demuxer {
     #[must_use]
     pub fn tracks(&self) -> &Arc<[Track]> {
         &self.tracks
+    }
+
+    /// How the recording would stand if nothing followed.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        self.walker.rest()
     }
 
     pub(crate) fn unfinished_from(&self) -> u64 {

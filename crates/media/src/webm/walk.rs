@@ -12,6 +12,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::Limits;
 use super::ebml::{Header, Read, id};
 use super::resync::{DOCUMENT_HEADER_BYTES_MAX, Tail, document_signature, recovery_signature};
+use crate::rest::Rest;
 
 /// One thing met on the way. Positions count from the first byte ever pushed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +110,30 @@ impl Walker {
         match self.state {
             State::Lost { .. } => self.position,
             State::Header(_) | State::Body { .. } | State::Pass { .. } => self.element_start,
+        }
+    }
+
+    /// How it would stand if nothing followed.
+    pub(crate) fn rest(&self) -> Rest {
+        let suspect = self.suspect.bytes().len() as u64;
+        match &self.state {
+            State::Lost { from, window } => Rest::Garbage {
+                bytes: self.position + window.bytes().len() as u64 - from,
+                expected: "a Cluster or an EBML header",
+            },
+            State::Body {
+                id: id::SIMPLE_BLOCK | id::BLOCK_GROUP,
+                ..
+            } => Rest::unfinished("a block", self.position - self.element_start + suspect),
+            State::Header(head) if head.is_empty() => match self.cluster {
+                Some(Cluster { end: Some(_) }) => Rest::unfinished("a Cluster", suspect),
+                Some(Cluster { end: None }) | None => {
+                    Rest::begun("an element", self.suspect.bytes().len())
+                }
+            },
+            State::Header(_) | State::Body { .. } | State::Pass { .. } => {
+                Rest::unfinished("an element", self.position - self.element_start + suspect)
+            }
         }
     }
 

@@ -4,12 +4,13 @@
 //! however a body ends, viewers keep what was whole; the seat of a stream that exists is taken by media, never by a body
 //! that is none.
 
-use super::beginning::{Beginning, PROOF_BYTES_MAX, Proof, Shown};
+use super::beginning::{Beginning, Proof, Shown};
+use super::verdict::{Ended, Sent};
 use super::{Doors, say, say_later};
 use crate::icecast::UntilClosed;
 use abanico_core::rights::Refused;
 use abanico_live::{Source, SourceError};
-use abanico_media::ingest::IngestError;
+use abanico_media::rest::Rest;
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::{Claim, PublishRefusal, Publisher};
 use axum::body::Body;
@@ -23,6 +24,10 @@ use http_body_util::BodyExt;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tracing::{debug, info};
+
+/// A body of which so many bytes in a row mean nothing is read no further. It is three times the longest way to the next
+/// Cluster in what ffmpeg writes, where one can go on after something was lost.
+const GARBAGE_BYTES_MAX: u64 = 16 << 20;
 
 /// Takes the seat of the stream `key` and its body for its media. Answers when the body ends.
 pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Response<Body> {
@@ -64,9 +69,7 @@ pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Respo
         beginning: Beginning::new(&head.headers),
         proved: VecDeque::new(),
         source: None,
-        frames: 0,
-        bytes: 0,
-        since_keyframe: None,
+        sent: Sent::default(),
     };
     if head.method.as_str() == "SOURCE" {
         // Such a source sends nothing before it has its answer.
@@ -74,11 +77,11 @@ pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Respo
         return StatusCode::OK.into_response();
     }
     let ended = pushing.publish(wish, seat).await;
-    let (frames, gap) = (pushing.frames, pushing.since_keyframe);
-    if !matches!(ended, Ended::Whole | Ended::Broken(_)) {
+    let answer = ended.answer(&pushing.sent);
+    if !matches!(ended, Ended::Whole(_) | Ended::Broken(_)) {
         hear_out(pushing.body);
     }
-    close(ended.answer(frames, gap))
+    close(answer)
 }
 
 /// Reads on for a moment while the answer goes out. A connection that is closed with bytes unread takes the answer with
@@ -119,21 +122,6 @@ impl Wish {
     }
 }
 
-/// How a body ended.
-#[derive(Debug)]
-enum Ended {
-    /// With its end.
-    Whole,
-    /// With a connection that broke off.
-    Broken(String),
-    /// With something that cannot be taken.
-    Refused(SourceError),
-    /// Too much of it had no frame for a stream that exists.
-    Unproved,
-    /// The stream that it was to take over has changed meanwhile.
-    Denied(PublishRefusal),
-}
-
 struct Pushing {
     body: Body,
     /// Whether the end of the connection is the end of the body.
@@ -142,10 +130,7 @@ struct Pushing {
     /// What was read before the seat was taken.
     proved: VecDeque<Bytes>,
     source: Option<Source>,
-    frames: usize,
-    bytes: u64,
-    /// The longest time without a keyframe, if it was too long for who joins.
-    since_keyframe: Option<Duration>,
+    sent: Sent,
 }
 
 impl Pushing {
@@ -158,7 +143,7 @@ impl Pushing {
                 Err(ended) => {
                     info!(
                         key = wish.key,
-                        bytes = self.bytes,
+                        bytes = self.sent.bytes,
                         ?ended,
                         "body took no seat"
                     );
@@ -167,9 +152,9 @@ impl Pushing {
             },
         };
         let ended = self.run(&publisher).await;
-        let (key, frames, bytes) = (publisher.key(), self.frames, self.bytes);
+        let (key, frames, bytes) = (publisher.key(), self.sent.frames, self.sent.bytes);
         info!(key, frames, bytes, ?ended, "body of a publisher ended");
-        let is_lost = publisher.has_seat() && !matches!(ended, Ended::Whole);
+        let is_lost = publisher.has_seat() && !matches!(ended, Ended::Whole(_));
         if is_lost && wish.claim.may_come_back() && frames > 0 {
             // It can come back: the seat waits for it.
             drop(publisher);
@@ -229,6 +214,7 @@ impl Pushing {
                     };
                     match data {
                         Ok(data) => data,
+                        Err(Ended::Whole(_)) => return self.end_of_body(),
                         Err(ended) => return ended,
                     }
                 }
@@ -241,23 +227,35 @@ impl Pushing {
             };
             let broken = match source.push(data, 0) {
                 Ok(taken) => {
+                    self.sent.take(&taken, publisher.keyframe_gap_max());
                     for fault in &taken.faults {
                         debug!(key = publisher.key(), %fault, "left out");
                     }
-                    self.frames += taken.frames;
-                    let most = publisher.keyframe_gap_max();
-                    let gap = taken.since_keyframe.filter(|gap| *gap > most);
-                    self.since_keyframe = self.since_keyframe.max(gap);
                     taken.broken
                 }
                 Err(error) => return Ended::Refused(error),
             };
-            if self.frames > 0 {
+            if self.sent.frames > 0 {
                 publisher.start().await;
             }
             if let Some(error) = broken {
                 return Ended::Refused(error.into());
             }
+            if let Rest::Garbage { bytes, expected } = source.rest()
+                && bytes > GARBAGE_BYTES_MAX
+            {
+                return Ended::Garbage { bytes, expected };
+            }
+        }
+    }
+
+    /// What the end of the body is, by where it comes.
+    fn end_of_body(&self) -> Ended {
+        match self.source.as_ref().map_or(Rest::Nothing, Source::rest) {
+            Rest::Garbage { bytes, expected } if self.sent.frames > 0 => {
+                Ended::Garbage { bytes, expected }
+            }
+            rest => Ended::Whole(rest),
         }
     }
 
@@ -277,14 +275,14 @@ impl Pushing {
             let frame = self.body.frame().await;
             match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
                 Some(Ok(Ok(data))) => {
-                    self.bytes += data.len() as u64;
+                    self.sent.bytes += data.len() as u64;
                     return Ok(data);
                 }
                 // Trailers say nothing of the media.
                 Some(Ok(Err(_))) => {}
-                Some(Err(_)) if self.until_closed => return Err(Ended::Whole),
+                Some(Err(_)) if self.until_closed => return Err(Ended::Whole(Rest::Nothing)),
                 Some(Err(error)) => return Err(Ended::Broken(error.to_string())),
-                None => return Err(Ended::Whole),
+                None => return Err(Ended::Whole(Rest::Nothing)),
             }
         }
     }
@@ -357,57 +355,6 @@ fn close(mut response: Response<Body>) -> Response<Body> {
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
     response
-}
-
-fn far_apart(gap: Duration) -> String {
-    let seconds = gap.as_secs_f64();
-    format!(
-        ", but for {seconds:.1} s without a keyframe: who joins waits for the next. With ffmpeg, -g and the frames of a \
-         second make one every second"
-    )
-}
-
-impl Ended {
-    /// What a publisher of so many frames is told, who sent no keyframe for the time `gap`.
-    fn answer(&self, frames: usize, gap: Option<Duration>) -> Response<Body> {
-        let sentence = match self {
-            Self::Whole if frames > 0 => {
-                let but = gap.map(far_apart).unwrap_or_default();
-                return say(
-                    StatusCode::OK,
-                    &format!("{frames} frames were published{but}"),
-                );
-            }
-            Self::Whole => "the body had no whole frame of WebM, Matroska, fragmented MP4 or JPEG",
-            Self::Broken(reason) => reason,
-            Self::Unproved => {
-                let max = PROOF_BYTES_MAX >> 20;
-                let sentence = format!(
-                    "there was no whole frame in the first {max} MiB, and the stream goes on without this body"
-                );
-                return say(StatusCode::UNPROCESSABLE_ENTITY, &sentence);
-            }
-            Self::Denied(refusal) => return refuse(*refusal),
-            Self::Refused(error) => {
-                let status = match error {
-                    SourceError::Replaced => StatusCode::CONFLICT,
-                    SourceError::Ended => StatusCode::GONE,
-                    SourceError::Ingest(IngestError::Unrecognised | IngestError::Picture(_)) => {
-                        StatusCode::UNSUPPORTED_MEDIA_TYPE
-                    }
-                    _ => StatusCode::UNPROCESSABLE_ENTITY,
-                };
-                let sentence = match error {
-                    SourceError::Ingest(IngestError::Unrecognised | IngestError::Picture(_)) => {
-                        format!("the body is {error}")
-                    }
-                    _ => error.to_string(),
-                };
-                return say(status, &sentence);
-            }
-        };
-        say(StatusCode::UNPROCESSABLE_ENTITY, sentence)
-    }
 }
 
 #[cfg(test)]

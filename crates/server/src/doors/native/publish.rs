@@ -66,6 +66,7 @@ pub(super) async fn converse(
         live: false,
         warned: false,
         warned_of_keyframes: false,
+        warned_of_kind: false,
     };
     loop {
         tokio::select! {
@@ -124,6 +125,8 @@ struct Talk {
     warned: bool,
     /// It was told that its keyframes are far apart.
     warned_of_keyframes: bool,
+    /// It was told that its binary messages are no frames.
+    warned_of_kind: bool,
 }
 
 /// What follows from a text.
@@ -137,6 +140,15 @@ impl Talk {
         let split =
             Header::split(message).map_err(|error| Closing::malformed(&error.to_string()))?;
         let Some((header, payload)) = split else {
+            if !std::mem::replace(&mut self.warned_of_kind, true) {
+                let kind = message.first().copied().unwrap_or_default();
+                self.warn(
+                    "unknown-kind",
+                    &format!(
+                        "a binary message that begins with {kind} is ignored: a frame begins with 1"
+                    ),
+                );
+            }
             return Ok(());
         };
         let taken = self.encoder.push(&header, payload).map_err(refused)?;
