@@ -1,6 +1,6 @@
 //! The repository's own rules, each a test that prints how to mend what breaks it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,6 +38,46 @@ fn texts() -> impl Iterator<Item = (String, String)> {
         .into_iter()
         .filter_map(|path| Some((fs::read_to_string(root().join(&path)).ok()?, path)))
         .map(|(text, path)| (path, text))
+}
+
+#[test]
+fn every_source_file_is_a_module_of_its_crate() {
+    let sources: HashMap<_, _> = texts().filter(|(path, _)| path.ends_with(".rs")).collect();
+    let mut strays = Vec::new();
+    for path in sources.keys() {
+        let file = Path::new(path);
+        let (Some(folder), Some(stem)) = (file.parent(), file.file_stem()) else {
+            continue;
+        };
+        let is_root = matches!(stem.to_str(), Some("lib" | "main"));
+        let is_within = path.contains("/src/") || path.contains("/tests/it/");
+        if is_root || !is_within {
+            continue;
+        }
+        let (folder, stem) = match stem.to_str() {
+            Some("mod") => (folder.parent().unwrap(), folder.file_name().unwrap()),
+            _ => (folder, stem),
+        };
+        let declaration = format!("mod {};", stem.to_string_lossy());
+        let declares = |parent: PathBuf| {
+            sources
+                .get(&*parent.to_string_lossy())
+                .is_some_and(|text| text.lines().any(|line| line.ends_with(&declaration)))
+        };
+        let within = ["mod.rs", "lib.rs", "main.rs"].map(|name| folder.join(name));
+        if !within
+            .into_iter()
+            .chain([folder.with_extension("rs")])
+            .any(declares)
+        {
+            strays.push(path.clone());
+        }
+    }
+    assert!(
+        strays.is_empty(),
+        "no `mod` line leads to these files, so nothing compiles them; add one, or remove them:\n{}",
+        strays.join("\n")
+    );
 }
 
 #[test]
