@@ -1,6 +1,7 @@
 // What a client at the native door may send, and what the operator sees of viewers: over the wire.
 
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { Server } from '../streamhub/node.mjs';
 import { Native, vp8 } from './native.mjs';
@@ -116,4 +117,31 @@ test('who waits for the first frame of a stream that ends without one is told th
   await from.until(() => from.texts.some((text) => text.type === 'viewers' && text.count === 1), 'somebody waits');
   from.say({ type: 'end' });
   assert.equal((await get).status, 410);
+});
+
+test('who gives up while it waits for the first frame leaves its place at once, on either way to the answer', async (t) => {
+  const small = await Server.start({ args: ['--stream-viewers-max', '2'] });
+  t.after(() => small.stop());
+  const from = await Native.publish(small, 'ghosts');
+  t.after(() => from.close());
+  await from.heard('ready');
+  const count = (count, since) =>
+    from.until(() => from.texts.slice(since).some((text) => text.type === 'viewers' && text.count === count), `${count} wait`, 5_000);
+  // The first has its own session behind the socket; the second, which speaks of a body, is hyper's.
+  for (const header of ['', 'Content-Length: 0\r\n']) {
+    const before = from.texts.length;
+    const waiting = [1, 2].map(() => net.connect(small.port, '127.0.0.1'));
+    for (const socket of waiting) socket.write(`GET /live/ghosts.mp4 HTTP/1.1\r\nHost: x\r\n${header}\r\n`);
+    await count(2, before);
+    assert.equal((await fetch(`${small.url}/live/ghosts.mp4`)).status, 503, 'there is room for two');
+    const full = from.texts.length;
+    for (const socket of waiting) socket.destroy();
+    // Long before the server gives up waiting for a frame.
+    await count(0, full);
+  }
+  const get = Get.open(small, '/live/ghosts.webm');
+  await count(1, from.texts.length);
+  from.say(VP8);
+  for (const frame of await vp8(1)) from.frame(frame, 0);
+  assert.equal((await get).status, 200);
 });

@@ -129,12 +129,12 @@ export class Native {
   }
 
   /** Waits until something is so. */
-  until(what, why = 'something came') {
+  until(what, why = 'something came', patienceMs = PATIENCE_MS) {
     return new Promise((resolve, reject) => {
       const patience = setTimeout(() => {
         this.waiting.delete(look);
         reject(new Error(`waited in vain until ${why}: ${JSON.stringify(this.texts)}, ${this.frames.length} frames, ${JSON.stringify(this.closed)}`));
-      }, PATIENCE_MS);
+      }, patienceMs);
       const look = () => {
         const found = what();
         if (!found) return;

@@ -269,6 +269,8 @@ impl StreamHub {
             return Err(WatchRefusal::Unknown);
         };
         let session = shared.next_door_session();
+        // Taken first, so that who gives up while it waits leaves.
+        let place = Place { stream, session };
         let joined = shared
             .distributor
             .register_viewer(key, session, String::new())
@@ -279,8 +281,7 @@ impl StreamHub {
                 room.relay.lock().mirror_to(&room.channel, by_door);
                 return Ok(Viewer {
                     room,
-                    stream,
-                    session,
+                    _place: place,
                 });
             }
             Err(JoinError::Unknown | JoinError::Refused(Refusal::Ended)) => {
@@ -439,8 +440,19 @@ impl Drop for Publisher {
 /// A viewer at another door. Dropping it leaves.
 pub struct Viewer {
     room: SharedRoom,
+    _place: Place,
+}
+
+/// A place among a stream's viewers, from when it is asked for. Dropping it leaves.
+struct Place {
     stream: Stream<Packet>,
     session: SessionId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lose(&self.stream, self.session);
+    }
 }
 
 impl Viewer {
@@ -497,7 +509,6 @@ impl Drop for Observer {
 impl Drop for Viewer {
     fn drop(&mut self) {
         self.room.relay.lock().mirror_left(&self.room.channel);
-        lose(&self.stream, self.session);
     }
 }
 

@@ -86,11 +86,15 @@ pub(super) async fn answer(
         request,
         len,
     } = asked;
-    let joined = watch::join(streamhub, &key, format).await;
     if stream.read_exact(&mut vec![0; len]).await.is_err() {
         // It has gone meanwhile.
         return;
     }
+    let joined = tokio::select! {
+        joined = watch::join(streamhub, &key, format) => joined,
+        // Its place among the viewers goes with it.
+        () = gone(&mut stream) => return,
+    };
     let answered = match joined {
         Ok((viewer, watching)) => {
             let head = written(watch::answer(format, Body::empty()), None);
@@ -110,6 +114,12 @@ pub(super) async fn answer(
         // Its request was read, so a new connection has room for this and closes without losing it.
         let _ = stream.write_all(&whole(refusal).await).await;
     }
+}
+
+/// Waits until the peer has closed its end, as which a session takes it, too. Whatever else it says is nobody's to hear.
+async fn gone(stream: &mut Cable) {
+    let mut scratch = [0; 1024];
+    while stream.read(&mut scratch).await.is_ok_and(|count| count > 0) {}
 }
 
 /// A refusal in bytes.
