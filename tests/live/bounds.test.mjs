@@ -145,3 +145,32 @@ test('who gives up while it waits for the first frame leaves its place at once, 
   for (const frame of await vp8(1)) from.frame(frame, 0);
   assert.equal((await get).status, 200);
 });
+
+test('viewers who are refused together are told different times to come again, at every door', async (t) => {
+  const small = await Server.start({ args: ['--stream-viewers-max', '1'] });
+  t.after(() => small.stop());
+  const ada = await small.publisher();
+  const bob = await small.viewer(ada.key, 'bob');
+  await differ('Socket.IO', async (n) => {
+    const one = await small.user(`viewer ${n}`);
+    one.emit('stream:join', { streamKey: ada.key });
+    return (await one.next('stream:error')).retryAfterMs / 1_000;
+  });
+  await differ('the native door', async () => {
+    const one = await Native.watch(small, ada.key);
+    assert.equal((await one.ended()).code, 4503);
+    return (await one.heard('error')).retryAfterMs / 1_000;
+  });
+  await differ('HTTP', async () => {
+    const answer = await fetch(`${small.url}/live/${ada.key}.mp4`);
+    assert.equal(answer.status, 503);
+    return Number(answer.headers.get('retry-after'));
+  });
+  assert.deepEqual(bob.all('stream:error'), []);
+
+  async function differ(door, refusedAfter) {
+    const times = await Promise.all(Array.from({ length: 20 }, (_, n) => refusedAfter(n)));
+    assert.ok(times.every((time) => time >= 5 && time <= 10), `${door}: ${times}`);
+    assert.ok(new Set(times).size > 1, `${door}: ${times}`);
+  }
+});

@@ -7,7 +7,7 @@ use crate::config::Connections;
 use crate::connection::{self, Entrance};
 use crate::doors::Doors;
 use crate::tls::{Accepted, Tls};
-use abanico_socketio::{Cable, Server as SocketIo};
+use abanico_socketio::{Cable, Server as SocketIo, retry};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
@@ -29,10 +29,15 @@ const REFUSALS_MAX: usize = 256;
 /// How long a refused client may take to read its refusal. Then it is dropped.
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
-/// What a client is told when the house is full.
-const FULL_HOUSE: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Retry-After: 5\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\nContent-Length: 52\r\n\r\n\
-    this server has as many connections as it can carry\n";
+/// What a client is told when the house is full, and when it may come again.
+fn full_house() -> String {
+    let seconds = retry::spread_seconds(retry::FULL_RETRY);
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Retry-After: {seconds}\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\nContent-Length: 52\r\n\r\n\
+         this server has as many connections as it can carry\n"
+    )
+}
 
 /// What the listeners have in common. Clones are the same.
 #[derive(Clone)]
@@ -227,7 +232,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 /// Tells a client that the house is full, and reads what it had to say so that the answer arrives.
 async fn refuse(mut stream: TcpStream, _counted: Counted) {
     let farewell = async {
-        stream.write_all(FULL_HOUSE.as_bytes()).await?;
+        stream.write_all(full_house().as_bytes()).await?;
         stream.shutdown().await?;
         let mut scratch = [0; 1024];
         while stream.read(&mut scratch).await? > 0 {}
@@ -260,14 +265,15 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
-    use super::FULL_HOUSE;
+    use super::full_house;
 
     #[test]
     fn the_refusal_is_as_long_as_it_says() {
-        let (head, body) = FULL_HOUSE.split_once("\r\n\r\n").unwrap();
+        let answer = full_house();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(
             head.ends_with(&format!("Content-Length: {}", body.len())),
-            "{FULL_HOUSE}"
+            "{answer}"
         );
     }
 }

@@ -22,6 +22,7 @@ use abanico_live::Format;
 use abanico_rtc::Endpoint;
 use abanico_socketio::Cable;
 use abanico_socketio::engine::PlainSessions;
+use abanico_socketio::retry;
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::WatchRefusal;
 use axum::Extension;
@@ -205,10 +206,10 @@ pub(crate) fn say(status: StatusCode, sentence: &str) -> Response<Body> {
     (status, headers, format!("{sentence}\n")).into_response()
 }
 
-/// The same, for what is worth another try after `retry_after`.
+/// The same, for what is worth another try after `retry_after` or a while longer, which differs for each.
 fn say_later(sentence: &str, retry_after: Duration) -> Response<Body> {
     let mut response = say(StatusCode::SERVICE_UNAVAILABLE, sentence);
-    let seconds = retry_after.as_secs().max(1);
+    let seconds = retry::spread_seconds(retry_after);
     response
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -3,6 +3,7 @@
 // From the wire up: frames, packets, sessions, then what an application sees.
 pub mod engine;
 pub mod packet;
+pub mod retry;
 pub mod websocket;
 
 mod ack;

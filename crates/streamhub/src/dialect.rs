@@ -285,8 +285,3 @@ pub(crate) fn random_hex() -> String {
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-/// A random number from 0 up to 1.
-fn random_share() -> f64 {
-    getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
-}

@@ -13,6 +13,7 @@ use abanico_core::stream::{Event, Parting, Phase, Refusal, Right};
 use abanico_hub::Stream;
 use abanico_hub::distributor::{JoinError, PublishError};
 use abanico_live::Channel;
+use abanico_socketio::retry::FULL_RETRY;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -335,9 +336,6 @@ enum OpenError {
 
 const KEY_BYTES_MAX: usize = 64;
 const TOKEN_BYTES_MAX: usize = 256;
-
-/// A node that is full is worth another try after this long.
-const FULL_RETRY: Duration = Duration::from_secs(5);
 
 /// How often, and after what time, a key is tried again whose stream is about to go.
 const ENDING_TRIES: u32 = 20;

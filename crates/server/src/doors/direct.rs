@@ -10,6 +10,7 @@ use super::{Ending, say_later, split, watch};
 use crate::headers;
 use abanico_live::{Format, Item, Packet, Watching};
 use abanico_socketio::engine::{self, Outlet, Parcel, PlainSessions, Session};
+use abanico_socketio::retry::FULL_RETRY;
 use abanico_socketio::{Cable, PeerAddr};
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::Viewer;
@@ -21,7 +22,6 @@ use http_body_util::BodyExt;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
@@ -33,9 +33,6 @@ const HEAD_BYTES_MAX: usize = 4096;
 
 /// Most headers of a request that is answered here.
 const HEADERS_MAX: usize = 32;
-
-/// When it is worth to come again where there was no room for one more connection.
-const RETRY: Duration = Duration::from_secs(5);
 
 /// A request to watch with which a connection begins. It has only been looked at.
 pub(crate) struct Request {
@@ -110,7 +107,7 @@ pub(super) async fn answer(
         }
     };
     if let Err(mut stream) = answered {
-        let refusal = say_later("there is no room for another connection now", RETRY);
+        let refusal = say_later("there is no room for another connection now", FULL_RETRY);
         // Its request was read, so a new connection has room for this and closes without losing it.
         let _ = stream.write_all(&whole(refusal).await).await;
     }

@@ -11,6 +11,7 @@ use crate::icecast::UntilClosed;
 use abanico_core::rights::Refused;
 use abanico_live::{Source, SourceError};
 use abanico_media::rest::Rest;
+use abanico_socketio::retry::FULL_RETRY;
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::{Claim, PublishRefusal, Publisher};
 use axum::body::Body;
@@ -331,7 +332,7 @@ pub(super) fn refuse(refusal: PublishRefusal) -> Response<Body> {
         PublishRefusal::TokenMissing | PublishRefusal::TokenWrong => unauthorized(&sentence),
         PublishRefusal::MayNotOpen(refused) => refuse_key(refused),
         PublishRefusal::Ended => say(StatusCode::GONE, &sentence),
-        PublishRefusal::Full { .. } => say_later(&sentence, Duration::from_secs(5)),
+        PublishRefusal::Full { .. } => say_later(&sentence, FULL_RETRY),
     })
 }
 

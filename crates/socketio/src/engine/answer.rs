@@ -5,6 +5,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::body::Body;
 use crate::config::Cors;
+use crate::retry;
 
 /// Why a request is refused, with the code that goes with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,8 @@ impl Refused {
             HeaderValue::from_static("application/json"),
         );
         if self == Self::Unavailable {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            let seconds = retry::spread_seconds(retry::FULL_RETRY);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -1,6 +1,6 @@
 //! Creating, starting, ending, watching and feeding streams.
 
-use super::{Turn, random_hex, random_share};
+use super::{Turn, random_hex};
 use crate::directory::User;
 use crate::names::{code, from_server, text};
 use crate::payload::Data;
@@ -18,15 +18,13 @@ use abanico_hub::distributor::{JoinError, PublishError};
 use abanico_live::Channel;
 use abanico_media::sniff::sniff;
 use abanico_socketio::Event;
+use abanico_socketio::retry::{self, FULL_RETRY};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A poster more often than this is refused: lists do not refresh faster.
 const POSTER_EVERY: Duration = Duration::from_secs(2);
-
-/// A node that is full is worth another try after this long.
-const FULL_RETRY: Duration = Duration::from_secs(5);
 
 impl Turn<'_> {
     pub(super) async fn create(&mut self, event: &Event) {
@@ -57,8 +55,12 @@ impl Turn<'_> {
                 self.answer(from_server::STREAM_CREATED, &payload);
             }
             Err(error) => {
+                let full = matches!(error, PublishError::Full { .. });
                 let error = error.to_string();
-                self.refuse(&ErrorObject::new(text::CREATE_FAILED, &error));
+                self.refuse(&ErrorObject {
+                    retry_after_ms: full.then(|| retry::spread_millis(FULL_RETRY)),
+                    ..ErrorObject::new(text::CREATE_FAILED, &error)
+                });
             }
         }
     }
@@ -73,7 +75,7 @@ impl Turn<'_> {
             Refused::Busy { retry_after } => (code::KEY_LATER, text::KEY_BUSY, Some(retry_after)),
         };
         self.refuse(&ErrorObject {
-            retry_after_ms: after.and_then(|after| u64::try_from(after.as_millis()).ok()),
+            retry_after_ms: after.map(retry::spread_millis),
             code: Some(code),
             ..ErrorObject::new(text::MAY_NOT_CREATE, error)
         });
@@ -293,11 +295,8 @@ impl Turn<'_> {
 
     /// Refuses a join that may succeed later, and says when to try again.
     fn refuse_for_now(&self, error: &str, after: Duration) {
-        // Between once and twice the time: those who were refused together shall not return together.
-        let spread = after.mul_f64(1.0 + random_share());
-        let retry_after_ms = u64::try_from(spread.as_millis()).ok();
         let refusal = ErrorObject {
-            retry_after_ms,
+            retry_after_ms: Some(retry::spread_millis(after)),
             ..ErrorObject::new(text::STREAM_FULL, error)
         };
         self.refuse(&refusal);
@@ -539,13 +538,12 @@ impl Turn<'_> {
     }
 
     pub(super) fn refuse_stream(&self, refusal: Refusal) {
-        let reason;
         let error = match refusal {
             Refusal::Ended => ErrorObject::plain(text::STREAM_OVER),
             Refusal::NotPublisher => ErrorObject::plain(text::NOT_YOURS),
             Refusal::Full { max } => {
-                reason = format!("el máximo es de {max} espectadores");
-                ErrorObject::new(text::STREAM_FULL, &reason)
+                let reason = format!("el máximo es de {max} espectadores");
+                return self.refuse_for_now(&reason, FULL_RETRY);
             }
         };
         self.refuse(&error);

@@ -4,6 +4,7 @@ use crate::doors::conversation::Closing;
 use abanico_core::rate::{Bucket, Rate};
 use abanico_core::rights::Refused;
 use abanico_socketio::engine::{Parcel, Session};
+use abanico_socketio::retry::{self, FULL_RETRY};
 use abanico_streamhub::door::{PublishRefusal, WatchRefusal};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -70,7 +71,7 @@ impl Closing {
             }
             PublishRefusal::MayNotOpen(refused) => Self::no_key(refused),
             PublishRefusal::Ended => Self::error(code::ENDED, "ended", &message),
-            PublishRefusal::Full { .. } => Self::full(&message, Duration::from_secs(5)),
+            PublishRefusal::Full { .. } => Self::full(&message, FULL_RETRY),
         }
     }
 
@@ -86,7 +87,7 @@ impl Closing {
     }
 
     fn full(message: &str, retry_after: Duration) -> Self {
-        let millis = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+        let millis = retry::spread_millis(retry_after);
         let words =
             json!({"type": "error", "code": "full", "message": message, "retryAfterMs": millis});
         Self {
