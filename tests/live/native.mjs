@@ -1,6 +1,7 @@
 // A publisher and a viewer at the native door, over the `ws` package: what goes in was encoded by ffmpeg, what comes out
 // is decoded by it.
 
+import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
@@ -41,12 +42,66 @@ export async function h264(count = 60) {
   return frames;
 }
 
-/** Puts VP8 frames into a file for the judge. */
-export function ivf(frames) {
+/** Puts the pictures of a track into a file for the judge: its bytes, and what ffmpeg calls its format. */
+export function judged({ codec, description }, frames) {
+  const [, kind] = /^(vp8|vp09|av01|avc1|avc3|hvc1|hev1|jpeg)/.exec(codec) ?? assert.fail(`nothing for ${codec}`);
+  if (kind === 'jpeg') return { format: 'mjpeg', bytes: Buffer.concat(frames.map(({ payload }) => payload)) };
+  const fourcc = { vp8: 'VP80', vp09: 'VP90', av01: 'AV01' }[kind];
+  if (fourcc) return { format: 'ivf', bytes: ivf(frames, fourcc) };
+  const record = Buffer.from(description, 'base64');
+  const { lengthBytes, sets } = kind.startsWith('avc') ? avcRecord(record) : hevcRecord(record);
+  const units = [...sets, ...frames.flatMap(({ payload }) => unitsOf(payload, lengthBytes))];
+  const format = kind.startsWith('avc') ? 'h264' : 'hevc';
+  return { format, bytes: Buffer.concat(units.flatMap((unit) => [Buffer.from([0, 0, 0, 1]), unit])) };
+}
+
+/** The units of a picture, each behind its length; nothing is left over. */
+function unitsOf(payload, lengthBytes) {
+  const units = [];
+  for (let at = 0; at < payload.length; ) {
+    const length = payload.readUIntBE(at, lengthBytes);
+    at += lengthBytes + length;
+    assert.ok(at <= payload.length, 'a unit is longer than its picture');
+    units.push(payload.subarray(at - length, at));
+  }
+  return units;
+}
+
+/** What an `AVCDecoderConfigurationRecord` says. */
+function avcRecord(record) {
+  const sets = [];
+  let at = 5;
+  for (const mask of [0x1f, 0xff]) {
+    for (let left = record[at++] & mask; left > 0; left--) at = take(record, at, sets);
+  }
+  return { lengthBytes: (record[4] & 3) + 1, sets };
+}
+
+/** What an `HEVCDecoderConfigurationRecord` says. */
+function hevcRecord(record) {
+  const sets = [];
+  let at = 23;
+  for (let arrays = record[22]; arrays > 0; arrays--) {
+    const count = record.readUInt16BE(at + 1);
+    at += 3;
+    for (let left = count; left > 0; left--) at = take(record, at, sets);
+  }
+  return { lengthBytes: (record[21] & 3) + 1, sets };
+}
+
+/** Takes one unit behind 16 bits of its length, and says where the next begins. */
+function take(record, at, sets) {
+  const end = at + 2 + record.readUInt16BE(at);
+  sets.push(record.subarray(at + 2, end));
+  return end;
+}
+
+/** Puts frames of VP8, VP9 or AV1 into a file for the judge. */
+export function ivf(frames, fourcc = 'VP80') {
   const head = Buffer.alloc(32);
   head.write('DKIF', 0);
   head.writeUInt16LE(32, 6);
-  head.write('VP80', 8);
+  head.write(fourcc, 8);
   head.writeUInt16LE(160, 12);
   head.writeUInt16LE(120, 14);
   head.writeUInt32LE(1_000_000, 16);

@@ -200,12 +200,27 @@ export async function unpacked(bytes, door) {
     const rest = bytes.length - '--abanico\r\n'.length - parts;
     return { complaints: rest ? `${rest} bytes are in no part` : '', packets: found.length };
   }
-  const copy = [...quiet, '-i', 'pipe:0', '-map', '0:v:0', '-c', 'copy', '-f', 'null', '-progress', 'pipe:1', '-'];
-  const copying = run('ffmpeg', copy, { maxBuffer: 64 << 20 });
-  copying.child.stdin.on('error', () => {});
-  copying.child.stdin.end(bytes);
-  const { stdout, stderr } = await copying;
+  const copy = ['-i', 'pipe:0', '-map', '0:v:0', '-c', 'copy', '-f', 'null', '-progress', 'pipe:1', '-'];
+  const { stdout, stderr } = await ffmpeg(copy, bytes);
   return { complaints: stderr, packets: Number(stdout.match(/frame=\s*(\d+)(?![^]*frame=)/)?.[1] ?? 0) };
+}
+
+/** What each picture of a recording decodes to, as a hash. */
+export async function decoded(bytes, format) {
+  const from = format ? ['-f', format] : [];
+  const hash = [...from, '-i', 'pipe:0', '-map', '0:v:0', '-fps_mode', 'passthrough', '-f', 'framemd5', 'pipe:1'];
+  const { stdout, stderr } = await ffmpeg(hash, bytes);
+  assert.equal(stderr, '');
+  const lines = stdout.split('\n').filter((line) => line && !line.startsWith('#'));
+  return lines.map((line) => line.split(',').at(-1).trim());
+}
+
+/** Has ffmpeg read these bytes. */
+async function ffmpeg(args, bytes) {
+  const running = run('ffmpeg', [...quiet, ...args], { maxBuffer: 64 << 20 });
+  running.child.stdin.on('error', () => {});
+  running.child.stdin.end(bytes);
+  return running;
 }
 
 /** How many pictures of a recording are shown at `from` or later. */
