@@ -6,20 +6,18 @@ use std::process::Command;
 
 /// Half a second of load, with further flags.
 fn load(node: &Node, flags: &[&str]) -> (Option<i32>, Value) {
+    figures(
+        node,
+        &[&["--size", "3kB", "--duration", "500ms"], flags].concat(),
+    )
+}
+
+/// What five viewers found who came at once, and the exit code.
+fn figures(node: &Node, flags: &[&str]) -> (Option<i32>, Value) {
     let url = format!("http://{}", node.address);
-    let shape = [
-        "--viewers",
-        "5",
-        "--size",
-        "3kB",
-        "--ramp",
-        "0s",
-        "--duration",
-        "500ms",
-    ];
     let output = ran(abanico()
         .args(["bench", "--json", "--url", &url])
-        .args(shape)
+        .args(["--viewers", "5", "--ramp", "0s"])
         .args(flags));
     let figures = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
@@ -81,6 +79,47 @@ fn frames_of_a_recording_are_counted_in_webm_and_mp4() {
             );
         }
     }
+}
+
+#[test]
+fn hostile_clients_do_what_they_are_for_and_honest_viewers_lose_nothing() {
+    let node = Node::start_with(&["--header-timeout", "500ms", "--stall-timeout", "1s"]);
+    let mut flags = vec!["--rate", "20", "--size", "30kB", "--duration", "4s"];
+    flags.extend(["--max-lost", "0", "--max-skipped", "0"]);
+    for habit in [
+        "--stalled",
+        "--slow",
+        "--half-open",
+        "--storm",
+        "--fragments",
+        "--churn",
+    ] {
+        flags.extend([habit, "2"]);
+    }
+    let (code, figures) = figures(&node, &flags);
+    assert_eq!(code, Some(0), "{figures:#}");
+    assert_eq!(figures["joined"], 5, "{figures:#}");
+    for nothing in ["lost", "skipped", "reordered", "refused", "broken"] {
+        assert_eq!(figures[nothing], 0, "{nothing}: {figures:#}");
+    }
+    let of = |habit: &str, what: &str| figures["hostile"][habit][what].as_u64().unwrap();
+    for habit in ["stalled", "slow", "fragments"] {
+        assert_eq!(of(habit, "connections"), 2, "{habit}: {figures:#}");
+        assert_eq!(of(habit, "joins"), 2, "{habit}: {figures:#}");
+    }
+    // Who takes nothing is sent away, as is who does not finish its request, and comes again.
+    assert_eq!(of("stalled", "ended_by_server"), 2, "{figures:#}");
+    assert_eq!(of("half-open", "joins"), 0, "{figures:#}");
+    assert!(of("half-open", "ended_by_server") > 2, "{figures:#}");
+    // Single bytes are heard out.
+    assert_eq!(of("fragments", "ended_by_server"), 0, "{figures:#}");
+    // They come again and again, and are let in.
+    assert!(of("storm", "connections") > 2, "{figures:#}");
+    assert!(of("storm", "joins") > 2, "{figures:#}");
+    assert!(
+        of("churn", "joins") > of("churn", "connections"),
+        "{figures:#}"
+    );
 }
 
 #[test]
