@@ -35,7 +35,7 @@ pub struct Connections {
     )]
     pub header_bytes_max: Size,
 
-    /// How long a peer may take nothing of what waits for it before its connection is ended, at most half as long again; who takes a little is slow, and stays
+    /// How long a peer may take nothing of what waits for it before its connection is ended, at most half as long again; who takes a little is slow, and stays. On a path that tells of room in large steps (64 kB on the loopback) who reads 1 kB/s acknowledges nothing for longer than this, and is ended
     #[arg(
         long,
         value_name = "TIME",
