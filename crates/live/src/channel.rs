@@ -174,8 +174,8 @@ impl Channel {
     }
 
     /// A viewer of the native format that has every frame up to and with `sequence` of `epoch`. It is given the rest if
-    /// that lies in the newest group or less than a second before it; or else it is told how much it missed, and given the
-    /// newest group.
+    /// that lies in the newest group or no further before it than a viewer may lag; or else it is told how much it missed,
+    /// and given the newest group.
     pub fn resume(&self, epoch: &str, sequence: u32) -> Watching {
         let next = (*epoch == *self.0.epoch).then(|| u64::from(sequence) + 1);
         self.join(Format::Native, next)

@@ -38,9 +38,6 @@ pub(crate) struct Group {
 /// What sound alone begins a group after.
 const SOUND_GROUP: Duration = Duration::from_secs(1);
 
-/// A player that comes back would not show what lies further behind the newest group than this.
-const LEAD: Duration = Duration::from_secs(1);
-
 /// What keeping a frame costs beside its payload: here, and in a format or two that are watched.
 const FRAME_CHARGE: usize = 1024;
 
@@ -70,10 +67,12 @@ impl Group {
         if with_lead {
             self.lead.extend(self.frames.drain(..));
             self.lead_bytes += std::mem::take(&mut self.bytes);
-            let from = placed.frame.timestamp.saturating_sub(LEAD);
+            // Who is further behind than this is moved on wherever it stands.
+            let lag = &self.pool.bounds.feed;
+            let from = placed.frame.timestamp.saturating_sub(lag.lag_for_max);
             let too_old = |first: &Placed| first.frame.timestamp < from;
-            // A lead is no reason to hold much more than the group.
-            let most = self.pool.bounds.group_bytes_max / 4;
+            // Nor is it a reason to hold more than a group may be.
+            let most = lag.lag_bytes_max.min(self.pool.bounds.group_bytes_max);
             while let Some(first) = self.lead.front()
                 && (self.lead_bytes > most || too_old(first))
             {

@@ -249,7 +249,8 @@ async fn a_viewer_that_lags_again_and_again_is_given_keyframes_and_then_everythi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_viewer_that_resumes_is_given_the_rest_of_the_newest_group_or_of_the_second_before_it() {
+async fn a_viewer_that_resumes_is_given_the_rest_of_the_newest_group_or_of_what_a_viewer_may_lag_before_it()
+ {
     let channel = channel();
     let mut publisher = Publisher::new(&channel);
     for (at, keyframe) in [
@@ -293,12 +294,12 @@ async fn a_viewer_that_resumes_too_late_is_told_what_it_missed_and_given_the_new
     }
     let epoch = channel.epoch().to_owned();
     let group = format!("K{}", "v".repeat(19));
-    // The newest group begins with frame 40, and a second before it came frame 30.
+    // The newest group begins with frame 40, and two seconds before it came frame 20, which may be the oldest.
     assert_eq!(
-        short(&mut channel.resume(&epoch, 29)),
-        format!("i{}{group}", "v".repeat(10))
+        short(&mut channel.resume(&epoch, 19)),
+        format!("i{group}{group}")
     );
-    for sequence in [28, 3] {
+    for sequence in [18, 3] {
         let missed = 39 - sequence;
         assert_eq!(
             short(&mut channel.resume(&epoch, sequence)),
@@ -328,9 +329,18 @@ async fn what_is_kept_before_the_newest_group_is_counted_and_let_go_of() {
     for at in 1..200 {
         publisher.video(at * 100, true);
     }
-    assert!(pool.held_bytes() <= 11 * one, "{}", pool.held_bytes());
+    assert!(pool.held_bytes() <= 21 * one, "{}", pool.held_bytes());
     channel.forget_group();
     assert_eq!(pool.held_bytes(), 0);
+
+    let mut bounds = Bounds::default();
+    bounds.feed.lag_bytes_max = 5 * one;
+    let pool = Pool::new(bounds);
+    let mut publisher = Publisher::new(&Channel::new(&pool));
+    for at in 0..200 {
+        publisher.video(at * 100, true);
+    }
+    assert_eq!(pool.held_bytes(), 6 * one);
 }
 
 #[tokio::test(start_paused = true)]
