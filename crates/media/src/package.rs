@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::opus;
+use crate::codec::{aac, opus};
 use crate::frame::{Codec, Frame, Track};
 
 /// One frame in a container: the bytes before its payload, and the payload as it came, uncopied.
@@ -83,7 +83,11 @@ impl Pace {
         Self {
             audio: track.is_audio(),
             opus: track.codec == Codec::Opus,
-            frame_duration: track.frame_duration,
+            frame_duration: track.frame_duration.or_else(|| {
+                (track.codec == Codec::Aac)
+                    .then(|| aac::frame_duration(&track.config))
+                    .flatten()
+            }),
             before: None,
             guess: if track.is_audio() {
                 GUESS_AUDIO

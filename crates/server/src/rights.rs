@@ -1,6 +1,6 @@
 //! Who may do what on this server: finds out who asks and what they show, and lets `core::rights` decide.
 //!
-//! One [`Keeper`] for all doors. It keeps the operator's key, which opens streams, takes any seat and operates; the rights
+//! One `Keeper` for all doors. It keeps the operator's key, which opens streams, takes any seat and operates; the rights
 //! to one stream are the stream's own. Invariant: what is shown is never logged, and never part of an answer.
 
 mod asker;

@@ -12,6 +12,7 @@ mod av1;
 mod nal;
 mod vpx;
 
+pub mod aac;
 pub mod opus;
 
 pub(crate) use nal::{decode_box, encode_box};

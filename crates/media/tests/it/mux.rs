@@ -8,9 +8,9 @@ use abanico_media::package::Packet;
 use abanico_media::{mp4, webm};
 use bytes::Bytes;
 
-use crate::browser;
 use crate::demux::{as_packets, demux};
 use crate::peers::{PICTURE, TONE, decode, ffmpeg, mkvinfo_blocks, packets as packets_of};
+use crate::{browser, iterable};
 
 /// The tracks and frames of a recording in their normal form.
 pub(crate) fn normal(tracks: Vec<Track>, frames: Vec<Frame>) -> (Vec<Track>, Vec<Frame>) {
@@ -80,6 +80,7 @@ pub(crate) fn same_pictures(got: &[u8], expected: &[u8], tracks: &[Track]) {
 
 fn remuxed(recording: &Bytes, doc_type: webm::DocType) {
     let (tracks, frames) = demux(recording, 4096);
+    iterable::same_blocks(recording, &frames);
     let (tracks, frames) = normal(tracks, frames);
     let mut muxer = webm::Muxer::new(&tracks, doc_type).unwrap();
     let init_segment = muxer.init_segment();
@@ -90,6 +91,7 @@ fn remuxed(recording: &Bytes, doc_type: webm::DocType) {
     let out = wire(&init_segment, packets);
     same_pictures(&out, recording, &tracks);
     assert_eq!(mkvinfo_blocks(&out), frames.len());
+    iterable::same_blocks(&out, &frames);
     let (again, frames_again) = demux(&out, 1000);
     assert_eq!(again.len(), tracks.len());
     for (again, frame) in frames_again.iter().zip(&frames) {
