@@ -577,3 +577,6 @@ impl Shared {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;
