@@ -255,6 +255,8 @@ function holed(bytes, mark, length = 5_000) {
   return Buffer.concat([bytes.subarray(0, at), rubbish(length), bytes.subarray(at + 700)]);
 }
 
+const headAndRubbish = (webm) => Buffer.concat([webm.subarray(0, webm.indexOf(CLUSTER)), rubbish(50_000)]);
+
 const CLUSTER = Buffer.from('1f43b675', 'hex');
 const NOTHING = (frames) => new RegExp(`^${frames} frames were published$`);
 
@@ -326,3 +328,54 @@ test('at the native door a publisher of messages that are no frames is told so, 
   assert.match(warnings[0].message, /begins with 7 is ignored: a frame begins with 1$/);
   publisher.close();
 });
+
+for (const [what, make, words, seen] of [
+  ['WebM that is whole', () => recording('WebM VP8'), null, /^200$/],
+  ['WebM that is begun anew in the middle of a block', async () => [half(await recording('WebM VP8')), await recording('WebM VP8')], null, /^200$/],
+  ['fMP4 that is whole', () => recording('fMP4 H.264'), null, /^200$/],
+  ['WebM and random bytes', async () => Buffer.concat([await recording('WebM VP8'), rubbish(1_000_000)]), /^En la grabación WebM hay bytes que no significan nada/, /^406 this stream is VP8, which cannot travel in MP4/],
+  ['the head of a WebM and random bytes', async () => headAndRubbish(await recording('WebM VP8')), /^En la grabación WebM hay bytes que no significan nada/, /^503 what its publisher sends cannot be read now: bytes came where a Cluster or an EBML header should begin$/],
+  ['the head of an fMP4 and random bytes', async () => Buffer.concat([(await recording('fMP4 H.264')).subarray(0, 900), rubbish(50_000)]), /^La grabación MP4 está dañada y no se puede leer más \(.+\)/, /^503 what its publisher sends cannot be read: .+$/],
+  ['MP4 that is not fragmented', unfragmented, /^El MP4 no está fragmentado .* -movflags empty_moov/, /^503 what its publisher sends cannot be read: MP4 is not fragmented: write it with empty_moov/],
+]) {
+  test(`over Socket.IO the publisher and a viewer are told of ${what}`, async () => {
+    const recordings = [await make()].flat();
+    const ada = await server.publisher();
+    // One waits from the beginning for something to be shown, the other comes when all of it is there.
+    const early = seen.source.startsWith('^200') ? null : fetch(`${server.url}/live/${ada.key}.mp4`);
+    for (const bytes of recordings) pieces(bytes, [40_000]).forEach((piece) => ada.send(piece));
+    await ada.barrier();
+    const warnings = ada.all('stream:warning');
+    assert.deepEqual(warnings.map(({ streamKey, code }) => [streamKey, code]), words ? [[ada.key, 'unreadable']] : []);
+    if (words) assert.match(warnings[0].message, words);
+    const began = Date.now();
+    const door = what.includes('WebM') && !words ? 'webm' : 'mp4';
+    const late = await fetch(`${server.url}/live/${ada.key}.${door}`);
+    const told = async (answer) => `${answer.status} ${answer.ok ? '' : await answer.text()}`.trim();
+    assert.match(await told(late), seen);
+    // Not after the time that somebody waits for a first frame.
+    assert.ok(Date.now() - began < 5_000, `${Date.now() - began} ms`);
+    if (early) assert.match(await told(await early), seen);
+    if (late.ok) await late.body.cancel();
+  });
+}
+
+for (const [form, send] of [
+  ['binary', (ada, bytes) => ada.send(bytes)],
+  ['a data URL', (ada, bytes) => ada.send(`data:image/jpeg;base64,${bytes.toString('base64')}`)],
+]) {
+  test(`over Socket.IO the publisher is told of a broken JPEG as ${form}, once`, async () => {
+    const [first, second] = pictures(await recording('JPEG'));
+    const ada = await server.publisher();
+    const heard = async () => {
+      await ada.barrier();
+      return ada.all('stream:warning').map(({ code, message }) => `${code}: ${message}`);
+    };
+    send(ada, first);
+    assert.deepEqual(await heard(), []);
+    for (let round = 0; round < 3; round++) send(ada, second.subarray(0, 2_000));
+    const warnings = await heard();
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0], /^unreadable: Una imagen JPEG está dañada/);
+  });
+}

@@ -30,6 +30,8 @@ pub struct ChunkInfo {
     pub since_keyframe: Option<Duration>,
     /// Bytes of garbage passed over. After garbage nobody can join until the next keyframe.
     pub skipped_bytes: u64,
+    /// The chunk ends in garbage, of which nobody knows yet how long it is.
+    pub ends_in_garbage: bool,
     /// The group outgrew its bound in this chunk and was let go of: nobody can join until the next
     /// keyframe.
     pub group_outgrown: bool,

@@ -479,6 +479,33 @@ impl Viewer {
         }
         self.room.relay.lock().unshowable()
     }
+
+    /// Why nothing of the stream can be had here for now, as soon as that is so: what its publisher sends over Socket.IO is
+    /// broken.
+    pub async fn unreadable(&self) -> String {
+        let mut news = self.news();
+        loop {
+            if let Some(why) = self.trouble() {
+                return why;
+            }
+            if news.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    fn trouble(&self) -> Option<String> {
+        if self.room.is_by_door() {
+            return None;
+        }
+        let trouble = self.room.relay.lock().unreadable()?;
+        Some(trouble.to_viewer())
+    }
+
+    /// Whether its publisher sent anything over Socket.IO, whatever it was.
+    pub fn has_begun(&self) -> bool {
+        !self.room.is_by_door() && self.room.relay.lock().has_begun()
+    }
 }
 
 /// Somebody who is told of a stream and is not counted.

@@ -1,5 +1,6 @@
 //! A recording that one can join in the middle, whatever its container.
 
+use crate::trouble::Trouble;
 use abanico_media::sniff::Kind;
 use abanico_media::webm::ChunkInfo;
 use abanico_media::{mp4, webm};
@@ -48,6 +49,28 @@ impl Joinable {
         match self {
             Self::WebM(webm) => webm.push(piece),
             Self::Mp4(mp4) => mp4.push(piece),
+        }
+    }
+
+    /// What was wrong in a piece of which `info` came. A recorder that is started again in the middle of an element is not.
+    pub(crate) fn trouble(&self, info: &ChunkInfo) -> Option<Trouble> {
+        let is_hit = info.ends_in_garbage || info.skipped_bytes > 0 && info.restarted.is_none();
+        if !is_hit {
+            return None;
+        }
+        match self {
+            Self::WebM(_) => Some(Trouble::Garbage),
+            Self::Mp4(mp4) => mp4.broken().cloned().map(Trouble::Mp4),
+        }
+    }
+
+    /// Why nobody can join it, and nobody will before something else comes than what came last.
+    pub(crate) fn unreadable(&self) -> Option<Trouble> {
+        match self {
+            Self::WebM(webm) => {
+                (webm.is_lost() && webm.join().is_none()).then_some(Trouble::Garbage)
+            }
+            Self::Mp4(mp4) => mp4.broken().cloned().map(Trouble::Mp4),
         }
     }
 

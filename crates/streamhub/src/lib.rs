@@ -24,6 +24,7 @@ mod room;
 mod stage;
 pub mod store;
 pub mod time;
+mod trouble;
 mod viewer;
 mod watchers;
 mod wire;

@@ -23,6 +23,7 @@ enum Into {
     /// Nothing more can be made of this recording: perhaps of the next.
     Broken {
         inits: u64,
+        why: SourceError,
     },
 }
 
@@ -34,20 +35,33 @@ impl Mirror {
         }
     }
 
-    /// Takes something that is shown by itself.
-    pub(crate) fn whole(&mut self, kind: Option<Kind>, data: &Data, stamps: Stamps) {
+    /// Takes something that is shown by itself. False if it should be a picture and is none.
+    pub(crate) fn whole(&mut self, kind: Option<Kind>, data: &Data, stamps: Stamps) -> bool {
         if kind != Some(Kind::Jpeg) {
-            return;
+            return true;
         }
         let Some(picture) = data.form().and_then(|form| data.bytes(&form)) else {
-            return;
+            return false;
         };
         if !matches!(self.into, Into::Pictures(_)) {
             self.into = Into::Pictures(self.channel.encoder());
         }
-        if let Into::Pictures(encoder) = &mut self.into {
-            // A picture that is broken is no frame.
-            let _ = encoder.picture(picture, stamps.captured_micros());
+        let Into::Pictures(encoder) = &mut self.into else {
+            return true;
+        };
+        let taken = encoder.picture(picture, stamps.captured_micros());
+        taken.is_ok_and(|taken| taken.faults.is_empty())
+    }
+
+    /// Why nothing more can be made of the recording that is being sent.
+    pub(crate) fn broken(&self) -> Option<&SourceError> {
+        match &self.into {
+            // Who was replaced or has ended is told so elsewhere.
+            Into::Broken {
+                why: why @ SourceError::Ingest(_),
+                ..
+            } => Some(why),
+            Into::Broken { .. } | Into::Nothing | Into::Pictures(_) | Into::Recording(_) => None,
         }
     }
 
@@ -59,7 +73,7 @@ impl Mirror {
     /// Takes a piece of a recording, of which `inits` init segments have come.
     pub(crate) fn piece(&mut self, piece: Bytes, inits: u64, stamps: Stamps) {
         match self.into {
-            Into::Broken { inits: before } if before == inits => return,
+            Into::Broken { inits: before, .. } if before == inits => return,
             Into::Recording(_) => {}
             Into::Nothing | Into::Pictures(_) | Into::Broken { .. } => {
                 self.into = Into::Recording(Box::new(self.channel.bytes()));
@@ -74,7 +88,7 @@ impl Mirror {
         };
         if let Some(error) = broken {
             debug!(%error, "a recording cannot be watched over other doors");
-            self.into = Into::Broken { inits };
+            self.into = Into::Broken { inits, why: error };
         }
     }
 }

@@ -3,6 +3,7 @@
 //! It is passed on untouched. Here the form is recognised, so that the bytes inside can be read and bytes of our own can
 //! be put into the same form for a viewer that joins.
 
+use abanico_media::jpeg;
 use abanico_socketio::Event;
 use base64_simd::STANDARD;
 use bytes::Bytes;
@@ -137,6 +138,29 @@ impl Data {
             .decode_to_vec(base64_of(&text, form).as_bytes())
             .ok()
             .map(Bytes::from)
+    }
+
+    /// Whether it cannot be a whole JPEG picture: it does not end as one, or, where its bytes lie bare, it does not begin
+    /// as one. Looks at its ends, not through its picture.
+    pub(crate) fn is_broken_jpeg(&self, form: &Form) -> bool {
+        /// So many characters at its end are decoded.
+        const TAIL_CHARS: usize = 64;
+        const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
+        let ends = |tail: &[u8]| {
+            // Cameras fill up with zeros.
+            let filled = tail.iter().rev().take_while(|byte| **byte == 0).count();
+            filled == tail.len() || tail[..tail.len() - filled].ends_with(&END_OF_IMAGE)
+        };
+        if let Form::Binary = form {
+            let bytes = self.attachments.first().map_or(&[][..], |bytes| &bytes[..]);
+            let tail = &bytes[bytes.len().saturating_sub(TAIL_CHARS)..];
+            return !ends(tail) || jpeg::dimensions(bytes).is_none();
+        }
+        let text = self.json.as_bytes();
+        let text = text.strip_suffix(b"\"").unwrap_or(text);
+        let tail = &text[text.len().saturating_sub(TAIL_CHARS)..];
+        // What is too short, or written with escapes, is not looked at.
+        STANDARD.decode_to_vec(tail).is_ok_and(|tail| !ends(&tail))
     }
 
     fn is_one_attachment(&self) -> bool {

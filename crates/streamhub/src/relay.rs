@@ -14,6 +14,7 @@ use crate::joinable::Joinable;
 use crate::mirror::Mirror;
 use crate::payload::{Data, Form};
 use crate::time::Timestamp;
+use crate::trouble::{Told, Trouble};
 use abanico_core::key::StreamKey;
 use abanico_live::Channel;
 use abanico_media::sniff::{Kind, sniff};
@@ -59,6 +60,7 @@ pub(crate) struct Relay {
     /// When the publisher last sent something.
     newest_at: Option<Instant>,
     warned: bool,
+    told: Told,
     /// The backlog as it stands, once somebody asked for it: many who join at once share it.
     encoded: Option<Message>,
     /// How many init segments there were, of all recordings.
@@ -112,6 +114,8 @@ pub(crate) struct Taken {
     content: Content,
     /// Set once, when keyframes turn out to be further apart than they should.
     pub(crate) keyframe_gap: Option<Duration>,
+    /// What is wrong with it, set once for each kind.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 /// How a viewer goes on that has fallen behind.
@@ -136,6 +140,7 @@ impl Relay {
             media: Media::Nothing,
             newest_at: None,
             warned: false,
+            told: Told::default(),
             encoded: None,
             inits: 0,
             mirrored: 0,
@@ -180,7 +185,9 @@ impl Relay {
         self.mirror_waits = false;
         match &self.media {
             Media::Nothing => {}
-            Media::Whole(newest) => mirror.whole(newest.kind, &newest.data, newest.stamps),
+            Media::Whole(newest) => {
+                mirror.whole(newest.kind, &newest.data, newest.stamps);
+            }
             Media::Recording(recording) => {
                 let joined = recording.joinable.join();
                 self.mirror_waits = joined.is_none();
@@ -200,6 +207,10 @@ impl Relay {
         let kind = form
             .as_ref()
             .and_then(|form| recognise(&data.first_bytes(form)));
+        let mut is_broken = kind == Some(Kind::Jpeg)
+            && self.begins_anywhere()
+            && !self.told.of_pictures()
+            && form.as_ref().is_some_and(|form| data.is_broken_jpeg(form));
         let piece = form
             .filter(|form| self.is_piece(kind, &data, form))
             .and_then(|form| {
@@ -215,13 +226,15 @@ impl Relay {
                 });
             }
             if let Some(mirror) = &mut self.mirror {
-                mirror.whole(kind, &data, stamps);
+                is_broken |= !mirror.whole(kind, &data, stamps);
             }
+            let trouble = is_broken.then_some(Trouble::Picture);
             return Taken {
                 data,
                 stamps,
                 content: Content::Whole,
                 keyframe_gap: None,
+                trouble: trouble.filter(|trouble| self.told.tell(trouble)),
             };
         };
         let (has_mirror, mirror_waits) = (self.mirror.is_some(), self.mirror_waits);
@@ -233,6 +246,7 @@ impl Relay {
             recording.group_place = head;
             recording.stamps = stamps;
         }
+        let mut trouble = recording.joinable.trouble(&info);
         let (inits, hold) = (recording.inits, Hold(recording.inits));
         // A mirror that waits is given all that it lacks as soon as anybody could join.
         let mirrored = match (has_mirror, mirror_waits) {
@@ -249,6 +263,9 @@ impl Relay {
             for piece in mirrored.into_iter().flatten() {
                 mirror.piece(piece, inits, stamps);
             }
+            if trouble.is_none() {
+                trouble = mirror.broken().cloned().map(Trouble::Frames);
+            }
         }
         let content = Content::Piece {
             bytes,
@@ -263,6 +280,7 @@ impl Relay {
             stamps,
             content,
             keyframe_gap: far,
+            trouble: trouble.filter(|trouble| self.told.tell(trouble)),
         }
     }
 

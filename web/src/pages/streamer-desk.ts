@@ -391,7 +391,10 @@ export class StreamerDesk {
       case 'warning':
         this.#say(
           'notice',
-          () => (notice.code === 'keyframes-far-apart' ? t('notice.keyframes-far-apart') : notice.message),
+          () => {
+            if (notice.code === 'keyframes-far-apart') return t('notice.keyframes-far-apart');
+            return notice.code === 'unreadable' ? t('notice.unreadable') : notice.message;
+          },
           notice.code,
         );
         break;

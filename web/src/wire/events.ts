@@ -135,7 +135,12 @@ export interface ServerToClient {
   'stream:publisher:lost': (payload: { streamKey: string; graceMs: number }) => void;
   'stream:publisher:back': (payload: { streamKey: string }) => void;
   'stream:next': (payload: { streamKey: string; next: string }) => void;
-  'stream:warning': (payload: { streamKey: string; code: string; message: string }) => void;
+  /** Once of each kind of trouble with what a publisher sends. */
+  'stream:warning': (payload: {
+    streamKey: string;
+    code: 'keyframes-far-apart' | 'unreadable';
+    message: string;
+  }) => void;
   /** `code`, added: the reason in a word, where a page acts on it. */
   'stream:error': (payload: { message: string; error?: string; retryAfterMs?: number; code?: string }) => void;
   'viewer:joined': (payload: { username: string; viewerCount: number }) => void;

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Limits;
 use super::demux::{Demuxer, Mark};
+use super::{DemuxError, Limits};
 use crate::demux::{Event, Init};
 use crate::join::{ChunkInfo, Held, Restart};
 
@@ -31,7 +31,7 @@ pub struct Joinable {
     keyframe_at: Option<Duration>,
     newest_at: Duration,
     boundary_at_end: bool,
-    broken: bool,
+    broken: Option<DemuxError>,
     events: Vec<Event>,
 }
 
@@ -62,7 +62,7 @@ impl Joinable {
             keyframe_at: None,
             newest_at: Duration::ZERO,
             boundary_at_end: false,
-            broken: false,
+            broken: None,
             events: Vec::new(),
         }
     }
@@ -88,9 +88,10 @@ impl Joinable {
         }
         self.held.push(chunk.clone());
         let read = self.demuxer.push(chunk.clone(), &mut self.events);
-        if read.is_err() {
+        if let Err(error) = read {
             info.skipped_bytes += chunk.len() as u64;
-            self.broken = true;
+            info.ends_in_garbage = true;
+            self.broken = Some(error);
         }
         for event in self.events.drain(..) {
             if let Event::Init(init) = event {
@@ -103,7 +104,7 @@ impl Joinable {
         for mark in self.demuxer.take_marks() {
             self.take(mark, chunk_start, &mut info);
         }
-        if self.broken {
+        if self.is_broken() {
             // Also of a group that began in this very chunk.
             self.group = None;
         }
@@ -156,7 +157,13 @@ impl Joinable {
     /// Whether nothing more can be read of this recording.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        self.broken
+        self.broken.is_some()
+    }
+
+    /// Why nothing more can be read of this recording.
+    #[must_use]
+    pub fn broken(&self) -> Option<&DemuxError> {
+        self.broken.as_ref()
     }
 
     fn begin(&mut self, at: u64) {
@@ -166,7 +173,7 @@ impl Joinable {
         self.init = None;
         self.group = None;
         self.keyframe_at = None;
-        self.broken = false;
+        self.broken = None;
     }
 
     fn take(&mut self, mark: Mark, chunk_start: u64, info: &mut ChunkInfo) {
@@ -206,7 +213,7 @@ impl Joinable {
 
     /// Lets go of what nobody needs, and of a group that outgrew its bound.
     fn trim(&mut self, info: &mut ChunkInfo) {
-        let unfinished = if self.broken {
+        let unfinished = if self.is_broken() {
             self.held.end
         } else {
             self.origin + self.demuxer.unfinished_from()

@@ -109,6 +109,7 @@ impl Joinable {
             next = None;
         }
 
+        info.ends_in_garbage = self.is_lost();
         let unfinished = self.demuxer.unfinished_from();
         self.held
             .drop_before(self.group.as_ref().map_or(unfinished, |group| group.start));
@@ -177,6 +178,12 @@ impl Joinable {
     #[must_use]
     pub fn init(&self) -> Option<&Init> {
         self.init.as_ref()
+    }
+
+    /// Whether nothing has been understood since the last garbage began.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.demuxer.rest().garbage().is_some()
     }
 
     /// How many bytes were pushed in all.

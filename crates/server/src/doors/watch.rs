@@ -67,11 +67,14 @@ pub(super) async fn join(
     match beginning(&viewer).await {
         Beginning::Known => {}
         Beginning::Ended => return Err(refuse_viewer(WatchRefusal::Ended)),
+        Beginning::Unreadable(why) => return Err(say_later(&why, RETRY)),
         Beginning::NotYet => {
-            return Err(say_later(
-                "nothing has been published to this stream yet",
-                RETRY,
-            ));
+            let why = if viewer.has_begun() {
+                "of what is published to this stream nothing can be shown yet: it has had no keyframe"
+            } else {
+                "nothing has been published to this stream yet"
+            };
+            return Err(say_later(why, RETRY));
         }
     }
     match viewer.channel().watch(format) {
@@ -106,6 +109,8 @@ enum Beginning {
     Known,
     /// It ended before anything came.
     Ended,
+    /// What comes is broken.
+    Unreadable(String),
     NotYet,
 }
 
@@ -116,6 +121,8 @@ async fn beginning(viewer: &Viewer) -> Beginning {
     let begun = async {
         tokio::select! {
             biased;
+            // Also of what could be read before it broke: nothing more would come.
+            why = viewer.unreadable() => Beginning::Unreadable(why),
             _ = tracks.wait_for(|tracks| !tracks.is_empty()) => Beginning::Known,
             _ = news.wait_for(|news| news.ended) => Beginning::Ended,
         }

@@ -22,6 +22,7 @@ use abanico_socketio::retry::{self, FULL_RETRY};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tracing::debug;
 
 /// A poster more often than this is refused: lists do not refresh faster.
 const POSTER_EVERY: Duration = Duration::from_secs(2);
@@ -369,14 +370,24 @@ impl Turn<'_> {
             captured: sent.captured_at.and_then(millis),
         };
         let mut relay = room.relay.lock();
-        let taken = relay.take(data, stamps, now, stream.feed().head());
-        let far = taken.keyframe_gap;
+        let mut taken = relay.take(data, stamps, now, stream.feed().head());
+        let (far, trouble) = (taken.keyframe_gap, taken.trouble.take());
         let bytes = taken.len();
         // A seat lost since it was checked is noticed here; the frame is then nobody's.
         let _ = stream.distribute_with(self.session.id, bytes, || relay.parcel(taken));
         drop(relay);
         if let Some(gap) = far {
             self.warn_of_keyframes(&room, gap);
+        }
+        if let Some(trouble) = trouble {
+            debug!(
+                key = room.key.as_str(),
+                ?trouble,
+                "a publisher sends what cannot be read"
+            );
+            self.warn(&room, "unreadable", &trouble.to_publisher());
+            // Who waits at a door for something to begin looks again.
+            room.news.send_modify(|_| ());
         }
     }
 
@@ -429,9 +440,13 @@ impl Turn<'_> {
              siguiente. Remedio: con MediaRecorder, la opción videoKeyFrameIntervalDuration: 1000; \
              con ffmpeg, -g con los fotogramas de un segundo."
         );
+        self.warn(room, "keyframes-far-apart", &message);
+    }
+
+    fn warn(&self, room: &SharedRoom, code: &str, message: &str) {
         let payload = json!({
             "streamKey": room.key.as_str(),
-            "code": "keyframes-far-apart",
+            "code": code,
             "message": message,
         });
         self.answer(from_server::STREAM_WARNING, &payload);

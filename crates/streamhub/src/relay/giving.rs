@@ -5,6 +5,7 @@
 use super::encoding::{buffer, frame, joined};
 use super::{Hold, Media, Newest, Recording, Relay, Resume};
 use crate::payload::Data;
+use crate::trouble::Trouble;
 use abanico_media::sniff::Kind;
 use abanico_socketio::Message;
 use bytes::Bytes;
@@ -132,6 +133,20 @@ impl Relay {
                 "this stream is nothing that this server knows; it can be had over Socket.IO only",
             ),
         }
+    }
+
+    /// Why nothing can be shown now of the recording that is being sent.
+    pub(crate) fn unreadable(&self) -> Option<Trouble> {
+        let Media::Recording(recording) = &self.media else {
+            return None;
+        };
+        let frames = || Some(Trouble::Frames(self.mirror.as_ref()?.broken()?.clone()));
+        recording.joinable.unreadable().or_else(frames)
+    }
+
+    /// Whether anything was sent.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.newest_at.is_some()
     }
 
     /// What the stream carries, in one word for a list.
