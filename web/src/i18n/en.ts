@@ -133,8 +133,7 @@ export const en: Texts = {
     'This browser can only record MP4, which few viewers can play yet. The demo mode works everywhere.',
   'notice.keyframes-far-apart':
     'This browser sets full pictures too far apart: those who join wait for a while. Low delay or demo mode helps.',
-  'notice.unreadable':
-    'What this browser sends cannot be read, and others may see nothing. Stop and start again, or use the demo mode.',
+  'notice.unreadable': 'What is sent cannot be read. Start again.',
 
   'problem.no-secure-context':
     'Browsers only give the camera to safe addresses. Open this page as http://localhost on this computer, or over https. The test picture works here.',

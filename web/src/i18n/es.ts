@@ -134,8 +134,7 @@ export const es = {
     'Este navegador solo graba MP4, que pocos espectadores pueden ver todavía. El modo demostración funciona en todos.',
   'notice.keyframes-far-apart':
     'Este navegador separa demasiado las imágenes completas: quien entra tiene que esperar. Prueba el modo de poco retardo o la demostración.',
-  'notice.unreadable':
-    'Lo que envía este navegador no se puede leer y quizá los demás no vean nada. Detén la emisión y empieza otra vez, o usa el modo de demostración.',
+  'notice.unreadable': 'Lo que se envía no se puede leer. Empieza otra vez.',
 
   'problem.no-secure-context':
     'Los navegadores solo dan la cámara a direcciones seguras. Abre esta página como http://localhost en este ordenador, o por https. La imagen de prueba sí funciona aquí.',
