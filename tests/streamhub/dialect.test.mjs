@@ -356,6 +356,83 @@ test('signals find those whose media come over another door', async () => {
   door.close();
 });
 
+test('a request that comes while the publisher is away is kept, the newest of each, until it is answered', async () => {
+  const ada = await server.publisher('away');
+  const [early, bob, leaver, lost] = await Promise.all(
+    ['early', 'bob', 'leaver', 'lost'].map((name) => server.viewer(ada.key, name)),
+  );
+  const request = (client, more = {}) => {
+    const asked = { streamKey: ada.key, viewerId: client.user.id, socketId: client.id, ...more };
+    client.emit('webrtc:request', asked);
+    return asked;
+  };
+  const offer = (from, to) => ({ type: 'offer', data: {}, from: from.id, to: to.id, streamKey: ada.key });
+  request(early);
+  await ada.next('webrtc:request');
+  ada.emit('webrtc:offer', offer(ada, early));
+  await early.next('webrtc:offer');
+  ada.cut();
+  await bob.next('stream:publisher:lost');
+  request(bob, { wish: 'auto' });
+  const wanted = request(bob, { wish: 'p2p' });
+  for (const client of [leaver, lost]) request(client);
+  leaver.emit('stream:leave', { streamKey: ada.key });
+  await settled(bob, leaver, lost);
+  lost.cut();
+  await bob.next('viewer:left', ({ username }) => username === 'lost');
+
+  const back = await server.client();
+  await back.register({ username: 'away', role: 'STREAMER', resumeToken: ada.resumeToken });
+  const start = () => back.emit('stream:start', { streamKey: ada.key, publishToken: ada.publishToken });
+  start();
+  await back.next('stream:started');
+  assert.deepEqual(await back.next('webrtc:request'), wanted);
+  start();
+  await back.barrier();
+  assert.deepEqual(back.all('webrtc:request'), [wanted]);
+  back.emit('webrtc:offer', offer(back, bob));
+  await bob.next('webrtc:offer');
+  const other = await server.client();
+  other.emit('stream:start', { streamKey: ada.key, publishToken: ada.publishToken });
+  await other.next('stream:started');
+  await other.barrier();
+  assert.deepEqual(other.all('webrtc:request'), []);
+});
+
+test('the publisher is told, in the viewer’s name, that one which asked for its picture has gone', async () => {
+  const ada = await server.publisher('places');
+  const silent = await server.viewer(ada.key, 'silent');
+  const said = await server.viewer(ada.key, 'said');
+  const left = await server.viewer(ada.key, 'left');
+  const cut = await server.user('cut');
+  cut.emit('stream:join', { streamKey: ada.key, media: false });
+  await cut.next('stream:joined');
+  for (const client of [said, left, cut]) {
+    client.emit('webrtc:request', { streamKey: ada.key, viewerId: client.user.id, socketId: client.id });
+    await ada.next('webrtc:request');
+  }
+  const close = (client, reason) => ({
+    type: 'close',
+    data: { reason },
+    from: client.id,
+    to: ada.id,
+    streamKey: ada.key,
+  });
+  silent.emit('stream:leave', { streamKey: ada.key });
+  const own = close(said, 'left');
+  said.emit('webrtc:close', own);
+  assert.deepEqual(await ada.next('webrtc:close'), own);
+  said.emit('stream:leave', { streamKey: ada.key });
+  const gone = [left, cut].map((client) => close(client, 'gone'));
+  await settled(silent, said);
+  left.emit('stream:leave', { streamKey: ada.key });
+  assert.deepEqual(await ada.next('webrtc:close'), gone[0]);
+  cut.cut();
+  assert.deepEqual(await ada.next('webrtc:close'), gone[1]);
+  await ada.barrier();
+  assert.deepEqual(ada.all('webrtc:close'), [own, ...gone]);
+});
+
 test('the publisher says how many viewers it serves itself, and nobody else does', async () => {
   const ada = await server.publisher('peers');
   const bob = await server.viewer(ada.key);

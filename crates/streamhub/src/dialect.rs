@@ -103,6 +103,11 @@ impl Handler for Dialect {
         } else {
             Parting::Abrupt
         };
+        for key in session.joined.union(&session.attended) {
+            if let Some(room) = self.0.room(key.as_str()) {
+                self.0.gone(&room, session.id);
+            }
+        }
         for key in session.joined.union(&session.published) {
             if let Some(stream) = self.0.distributor.stream(key.as_str()) {
                 // A stream that has ended meanwhile has no need to know.

@@ -1,24 +1,82 @@
-//! Which Socket.IO connection answers for a stream, whatever door its media come over, and how many viewers it would
-//! serve itself from peer to peer.
+//! Which Socket.IO connection answers for a stream, whatever door its media come over, how many viewers it would serve
+//! itself from peer to peer, and which ones have asked it to.
+//!
+//! A viewer's newest request is kept until the publisher has answered it, and given to whoever answers for the stream
+//! next: a publisher that was cut off has not heard it, and StreamHub's page asks only once.
 
 use abanico_core::key::SessionId;
+use abanico_socketio::Message;
+use std::collections::BTreeMap;
 
 /// The publisher's connection for everything but the media.
 #[derive(Debug, Default)]
 pub(crate) struct Hosting {
     host: Option<SessionId>,
     peers_max: Option<u32>,
+    /// In the order in which they connected.
+    askers: BTreeMap<SessionId, Asker>,
 }
 
+/// A viewer that has asked the publisher for its picture.
+#[derive(Debug)]
+struct Asker {
+    socket_id: String,
+    unanswered: Option<Message>,
+}
+
+/// So many viewers that asked are remembered in a stream. What more of them say is passed on, and forgotten.
+const ASKERS_MAX: usize = 1_000;
+/// A request is a few names. A longer one is passed on, but not kept.
+const REQUEST_BYTES_MAX: usize = 1 << 10;
+
 impl Hosting {
-    /// Whoever has just shown the right to publish answers from now on. What another wished before is void.
-    pub(crate) fn take(&mut self, session: SessionId) {
-        if !self.is_of(session) {
-            *self = Self {
-                host: Some(session),
-                peers_max: None,
-            };
+    /// Whoever has just shown the right to publish answers from now on. What another wished before is void. True if it
+    /// was another.
+    pub(crate) fn take(&mut self, session: SessionId) -> bool {
+        if self.is_of(session) {
+            return false;
         }
+        self.host = Some(session);
+        self.peers_max = None;
+        true
+    }
+
+    /// A viewer asks for the publisher's picture, in so many bytes.
+    pub(crate) fn asked(
+        &mut self,
+        viewer: SessionId,
+        socket_id: &str,
+        request: &Message,
+        bytes: usize,
+    ) {
+        if self.askers.len() >= ASKERS_MAX && !self.askers.contains_key(&viewer) {
+            return;
+        }
+        let asker = Asker {
+            socket_id: socket_id.to_owned(),
+            unanswered: (bytes <= REQUEST_BYTES_MAX).then(|| request.clone()),
+        };
+        self.askers.insert(viewer, asker);
+    }
+
+    /// The publisher has offered a viewer its picture, or refused it.
+    pub(crate) fn answered(&mut self, viewer: SessionId) {
+        if let Some(asker) = self.askers.get_mut(&viewer) {
+            asker.unanswered = None;
+        }
+    }
+
+    /// The requests that nobody has answered.
+    pub(crate) fn unanswered(&self) -> Vec<Message> {
+        let requests = self.askers.values();
+        requests
+            .filter_map(|asker| asker.unanswered.clone())
+            .collect()
+    }
+
+    /// Forgets a viewer that wants nothing of the publisher any more. The id of its socket, if it had asked.
+    pub(crate) fn forget(&mut self, viewer: SessionId) -> Option<String> {
+        Some(self.askers.remove(&viewer)?.socket_id)
     }
 
     pub(crate) fn is_of(&self, session: SessionId) -> bool {
@@ -54,5 +112,41 @@ mod tests {
         hosting.take(SessionId(2));
         assert!(!hosting.is_of(SessionId(1)));
         assert_eq!(hosting.peers_max(), None);
+    }
+
+    fn request(text: &str) -> Message {
+        Message::event("request", text).expect("a text is JSON")
+    }
+
+    #[test]
+    fn requests_are_kept_for_the_next_host_until_they_are_answered() {
+        let mut hosting = Hosting::default();
+        assert!(hosting.take(SessionId(1)));
+        for viewer in [4, 3, 5, 3] {
+            hosting.asked(SessionId(viewer), "socket", &request("please"), 10);
+        }
+        hosting.answered(SessionId(5));
+        assert_eq!(hosting.unanswered().len(), 2);
+        assert!(hosting.take(SessionId(2)));
+        assert_eq!(hosting.unanswered().len(), 2);
+        assert_eq!(hosting.forget(SessionId(3)).as_deref(), Some("socket"));
+        assert_eq!(hosting.forget(SessionId(3)), None);
+        assert_eq!(hosting.unanswered().len(), 1);
+    }
+
+    #[test]
+    fn a_crowd_and_long_requests_are_not_kept() {
+        let mut hosting = Hosting::default();
+        hosting.asked(
+            SessionId(0),
+            "socket",
+            &request("long"),
+            REQUEST_BYTES_MAX + 1,
+        );
+        for viewer in 1..=ASKERS_MAX as u64 {
+            hosting.asked(SessionId(viewer), "socket", &request("please"), 10);
+        }
+        assert_eq!(hosting.unanswered().len(), ASKERS_MAX - 1);
+        assert!(hosting.forget(SessionId(0)).is_some());
     }
 }

@@ -4,10 +4,12 @@
 //! publisher offers a picture. What is in them is the peers' own affair.
 
 use super::Turn;
+use crate::Shared;
 use crate::names::{from_client, from_server, text};
 use crate::room::{SharedRoom, room_name};
 use crate::stage::{Peer, event};
 use crate::wire::{ErrorObject, Peers, Signal};
+use abanico_core::key::SessionId;
 use abanico_core::stream::Refusal;
 use abanico_hub::Stream;
 use abanico_socketio::{Event, Message};
@@ -43,23 +45,51 @@ impl Turn<'_> {
         if own.is_none_or(|own| own != self.socket.id()) {
             return;
         }
-        let receiver = if request {
-            self.host(&room)
-        } else {
-            signal.to.and_then(|to| self.member(&room, &to))
+        let Ok(message) = Message::raw(incoming.name(), raw, Vec::new()) else {
+            return;
         };
-        let Some(receiver) = receiver else { return };
+        if request {
+            // Before it is passed on: whoever takes over meanwhile finds it.
+            let (viewer, id) = (self.session.id, self.socket.id());
+            room.hosting.lock().asked(viewer, id, &message, raw.len());
+            if let Some(host) = self.shared.host(&room) {
+                host.tell(&message);
+            }
+            return;
+        }
+        let Some((session, receiver)) = signal.to.and_then(|to| self.member(&room, &to)) else {
+            return;
+        };
         let by_host = self.is_host(&room);
         let to_host = || {
-            self.host(&room)
+            self.shared
+                .host(&room)
                 .is_some_and(|host| host.socket.id() == receiver.socket.id())
         };
         let is_offer = incoming.name() == from_client::WEBRTC_OFFER;
         if !by_host && (is_offer || !to_host()) {
             return;
         }
-        if let Ok(message) = Message::raw(incoming.name(), raw, Vec::new()) {
-            receiver.tell(&message);
+        let is_close = incoming.name() == from_client::WEBRTC_CLOSE;
+        if by_host && (is_offer || is_close) {
+            room.hosting.lock().answered(session);
+        } else if is_close {
+            room.hosting.lock().forget(self.session.id);
+        }
+        receiver.tell(&message);
+    }
+
+    /// Makes this session answer for the stream. If another did before, it is given what that one left unanswered.
+    pub(super) fn take_hosting(&self, room: &SharedRoom) {
+        let unanswered = {
+            let mut hosting = room.hosting.lock();
+            if !hosting.take(self.session.id) {
+                return;
+            }
+            hosting.unanswered()
+        };
+        for request in &unanswered {
+            self.send(request);
         }
     }
 
@@ -84,18 +114,6 @@ impl Turn<'_> {
         }
     }
 
-    /// Who answers for the stream over Socket.IO: whoever last showed the right to publish it, or has the seat.
-    fn host(&self, room: &SharedRoom) -> Option<Arc<Peer>> {
-        let host = room.hosting.lock().host();
-        let here = host
-            .and_then(|host| self.shared.peer(host))
-            .filter(|peer| is_in(room, peer));
-        here.or_else(|| {
-            let publisher = room.stream.get().and_then(Stream::publisher);
-            publisher.and_then(|publisher| self.shared.peer(publisher))
-        })
-    }
-
     fn is_member(&self, room: &SharedRoom) -> bool {
         let session = &self.session;
         session.joined.contains(&room.key)
@@ -114,9 +132,40 @@ impl Turn<'_> {
         room.hosting.lock().is_of(id) || has_seat()
     }
 
-    fn member(&self, room: &SharedRoom, socket_id: &str) -> Option<Arc<Peer>> {
-        let (_, peer) = self.shared.peer_of_socket(socket_id)?;
-        is_in(room, &peer).then_some(peer)
+    fn member(&self, room: &SharedRoom, socket_id: &str) -> Option<(SessionId, Arc<Peer>)> {
+        let (session, peer) = self.shared.peer_of_socket(socket_id)?;
+        is_in(room, &peer).then_some((session, peer))
+    }
+}
+
+impl Shared {
+    /// Who answers for the stream over Socket.IO: whoever last showed the right to publish it, or has the seat.
+    fn host(&self, room: &SharedRoom) -> Option<Arc<Peer>> {
+        let host = room.hosting.lock().host();
+        let here = host
+            .and_then(|host| self.peer(host))
+            .filter(|peer| is_in(room, peer));
+        here.or_else(|| {
+            let publisher = room.stream.get().and_then(Stream::publisher);
+            publisher.and_then(|publisher| self.peer(publisher))
+        })
+    }
+
+    /// Tells the publisher, in the viewer's name, that a viewer which had asked for its picture has left the stream: a
+    /// page that is simply gone would keep its place until its connection is given up.
+    pub(super) fn gone(&self, room: &SharedRoom, viewer: SessionId) {
+        let asker = room.hosting.lock().forget(viewer);
+        let (Some(from), Some(host)) = (asker, self.host(room)) else {
+            return;
+        };
+        let payload = json!({
+            "type": "close",
+            "data": { "reason": "gone" },
+            "from": from,
+            "to": host.socket.id(),
+            "streamKey": room.key.as_str(),
+        });
+        host.tell(&event(from_client::WEBRTC_CLOSE, &payload));
     }
 }
 

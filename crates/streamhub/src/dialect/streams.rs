@@ -141,17 +141,15 @@ impl Turn<'_> {
         };
         let started = stream.handle(StreamEvent::Start(speaker, right)).await;
         self.shared.check_speaker(&stream, speaker);
-        if started.is_ok() {
-            room.hosting.lock().take(self.session.id);
-        }
         match started {
             Ok(()) if speaker != self.session.id => self.follow(&room),
             Ok(()) if claims => {
                 self.session.published.insert(room.key.clone());
             }
             Ok(()) => {}
-            Err(refusal) => self.refuse_stream(refusal),
+            Err(refusal) => return self.refuse_stream(refusal),
         }
+        self.take_hosting(&room);
     }
 
     /// Puts a publisher whose media come over another door into the room, and tells it that the stream is live.
@@ -331,6 +329,9 @@ impl Turn<'_> {
             return;
         };
         let key: &str = &named.stream_key;
+        if let Some(room) = self.room(key) {
+            self.shared.gone(&room, self.session.id);
+        }
         if self.session.attended.remove(key)
             && let (Some(room), Some(user)) = (self.room(key), self.user())
         {
@@ -410,7 +411,7 @@ impl Turn<'_> {
             .await
             .is_ok();
         if claimed {
-            room.hosting.lock().take(self.session.id);
+            self.take_hosting(room);
             self.session.published.insert(room.key.clone());
         }
         claimed
