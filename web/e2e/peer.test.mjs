@@ -12,6 +12,7 @@ import {
   player,
   startBrowser,
   startServer,
+  startWire,
   TEST_MAX,
   untilState,
 } from './house.mjs';
@@ -95,15 +96,66 @@ test('candidates that come before the description are kept', TEST_MAX, async (t)
 });
 
 test('our streamer page in StreamHub’s viewer page, which asks once and only then', TEST_MAX, async (t) => {
+  const wire = await startWire(t, server.port);
   const publisher = await visit(t);
-  const key = keyOf(await goLive(publisher, server.origin, LIVE));
+  const key = keyOf(await goLive(publisher, wire.origin, LIVE));
   const viewer = await streamHubViewer(t, browser, server.origin, key);
   await viewer.waitForFunction(() => window.different >= 30);
   assert.equal(await viewer.evaluate(() => window.asked), 1);
-  await publisher.locator('audience-card[data-peers="1"]').waitFor();
+  // The server sends it everything as well, and it is counted there, too.
+  await publisher.locator('audience-card[data-peers="1"][data-central="1"]').waitFor();
+  assert.match(
+    await publisher.locator('audience-card [data-phase="connected"]').textContent(),
+    /\+ Through the server$/,
+  );
   assert.deepEqual(publisher.complaints, []);
   assert.deepEqual(viewer.complaints, []);
+  // Its page and its connection are there still; its place is not.
+  await viewer.evaluate(() => window.leave());
+  await publisher.locator('audience-card[data-peers="0"][data-central="0"]').waitFor();
+
+  wire.cut();
+  await publisher.locator('.desk[data-state="reconnecting"]').waitFor();
+  const late = await streamHubViewer(t, browser, server.origin, key);
+  await late.waitForFunction(() => window.asked === 1);
+  wire.mend();
+  await late.waitForFunction(() => window.different >= 30);
+  assert.equal(await late.evaluate(() => window.asked), 1);
+  assert.deepEqual(late.complaints, []);
 });
+
+test(
+  'who chooses the server where nothing comes through it keeps the picture, and else is told what to choose',
+  TEST_MAX,
+  async (t) => {
+    const { page: hub, streamKey } = await streamHubStreamer(t, browser, server.origin);
+    await hub.evaluate(() => window.allowCamera());
+    for (const transport of ['auto', 'socketio']) {
+      const viewer = await visit(t);
+      const choose = (way) => viewer.locator(`watch-ways input[value="${way}"]`).check({ force: true });
+      await viewer.goto(watch(streamKey, `?delivery=central&transport=${transport}`));
+      await viewer.locator('abanico-player[state="waiting"][data-peer="missed"]').waitFor();
+      assert.match(
+        await viewer.locator('abanico-player .hint').textContent(),
+        /through the server yet. Choose “Automatic”/,
+      );
+      await choose('auto');
+      await viewer.locator('abanico-player[data-path="p2p"][data-peer="playing"]').waitFor();
+      await viewer.evaluate(() => {
+        window.states = [];
+        const player = document.querySelector('abanico-player');
+        for (const name of ['statechange', 'peer'])
+          player.addEventListener(name, ({ detail }) => window.states.push(detail));
+      });
+      await choose('central');
+      // More pictures than come in the time that a picture that is weak is kept.
+      await moreFrames(viewer, 110);
+      assert.deepEqual(await viewer.evaluate(() => window.states), [], `${transport}: the picture did not just go on`);
+      assert.deepEqual(viewer.complaints, []);
+      await viewer.close();
+    }
+  },
+);
 
 /** A stream whose pictures are numbered, and a viewer whose eye reads them. */
 async function numbered(t, wish) {

@@ -106,6 +106,7 @@ export async function streamHubViewer(t, browser, origin, streamKey) {
       let peer;
       let me;
       window.asked = 0;
+      window.leave = () => socket.emit('stream:leave', { streamKey: key });
       socket.on('connect', () => socket.emit('user:register', { username: 'hub-bob', role: 'VIEWER' }));
       socket.on('user:registered', ({ user }) => {
         me = user;

@@ -3,7 +3,6 @@
 import type { Texts } from './es.ts';
 
 export const en: Texts = {
-  'app.tagline': 'One stream goes in, a fan of viewers comes out.',
   'app.home': 'Abanico, home',
   'app.skip': 'Skip to content',
   'app.language': 'Language',
@@ -29,7 +28,6 @@ export const en: Texts = {
   'home.join.go': 'Watch',
   'home.join.bad': 'That does not look like a link or a stream key.',
   'home.watch': 'Watch {name}',
-  'home.card.paused': 'Paused',
 
   'count.viewers.one': '{count} viewer',
   'count.viewers.other': '{count} viewers',
@@ -52,7 +50,6 @@ export const en: Texts = {
   'streamer.title': 'Abanico · go live',
   'streamer.heading': 'Go live',
   'streamer.name': 'Your name',
-  'streamer.name.hint': 'This is what viewers see.',
   'streamer.name.default': 'Host-{tag}',
   'streamer.key': 'Operator’s key',
   'streamer.key.hint': 'The server printed it when it first started: it begins with abk-. It is kept in this tab only.',
@@ -119,9 +116,7 @@ export const en: Texts = {
   'audience.total': 'Your uplink carries {rate} in all.',
   'audience.more': '{names} and {count} more',
   'audience.nameless': 'Without a name',
-  'audience.phase.waiting': 'waiting',
   'audience.phase.beginning': 'connecting…',
-  'audience.phase.connected': 'connected',
   'audience.phase.leaving': 'going over to the server…',
 
   'notice.bitrate-lowered': 'The network does not keep up: sending less now, {rate}.',
@@ -160,7 +155,6 @@ export const en: Texts = {
 
   'viewer.title': 'Abanico · watch',
   'viewer.title.named': '{name} · Abanico',
-  'viewer.of': 'Live by',
   'viewer.guest': 'Guest-{tag}',
   'viewer.delay': 'Delay',
   'viewer.delay.here': 'Delay in the player',
@@ -174,7 +168,6 @@ export const en: Texts = {
   'viewer.numbers.fps': '{value} pictures/s',
   'viewer.numbers.shown': '{value} shown',
   'viewer.numbers.skipped': '{value} skipped',
-  'viewer.numbers.rate': '{value}',
   'viewer.numbers.buffer': '{value} ms buffer',
   'viewer.path.webcodecs': 'single frames (WebCodecs)',
   'viewer.path.mse': 'HTTP (MediaSource)',
@@ -206,6 +199,7 @@ export const en: Texts = {
   'player.label': 'Live picture',
   'player.connecting': 'Connecting…',
   'player.waiting': 'Waiting for the first picture…',
+  'player.waiting.missed': 'Nothing has come through the server yet. Choose “Automatic”.',
   'player.waiting.asking':
     'Nothing has come through the server yet. Asking the publisher for it, straight from page to page…',
   'player.waiting.connecting': 'The publisher has answered. Connecting straight to its page…',
@@ -244,7 +238,6 @@ export const en: Texts = {
   'chat.joined': '{name} is here',
   'chat.left': '{name} has left',
   'chat.host': 'host',
-  'chat.new': 'New messages',
   'chat.offline': 'Not connected: the message stays here.',
   'reactions.title': 'Reactions',
   'reactions.send': 'React with {emoji}',

@@ -3,7 +3,6 @@
 import type { TrustKey } from './trust.ts';
 
 export const es = {
-  'app.tagline': 'Entra un directo, sale un abanico de espectadores.',
   'app.home': 'Abanico, inicio',
   'app.skip': 'Ir al contenido',
   'app.language': 'Idioma',
@@ -29,7 +28,6 @@ export const es = {
   'home.join.go': 'Ver',
   'home.join.bad': 'Eso no parece un enlace ni una clave.',
   'home.watch': 'Ver a {name}',
-  'home.card.paused': 'En pausa',
 
   'count.viewers.one': '{count} espectador',
   'count.viewers.other': '{count} espectadores',
@@ -52,7 +50,6 @@ export const es = {
   'streamer.title': 'Abanico · emitir',
   'streamer.heading': 'Emitir en directo',
   'streamer.name': 'Tu nombre',
-  'streamer.name.hint': 'Es lo que ven los espectadores.',
   'streamer.name.default': 'Emisor-{tag}',
   'streamer.key': 'Clave del operador',
   'streamer.key.hint':
@@ -120,9 +117,7 @@ export const es = {
   'audience.total': 'Tu subida lleva {rate} en total.',
   'audience.more': '{names} y {count} más',
   'audience.nameless': 'Sin nombre',
-  'audience.phase.waiting': 'en espera',
   'audience.phase.beginning': 'conectando…',
-  'audience.phase.connected': 'conectado',
   'audience.phase.leaving': 'pasando al servidor…',
 
   'notice.bitrate-lowered': 'La red no da abasto: ahora se envía menos, {rate}.',
@@ -161,7 +156,6 @@ export const es = {
 
   'viewer.title': 'Abanico · ver',
   'viewer.title.named': '{name} · Abanico',
-  'viewer.of': 'En directo de',
   'viewer.guest': 'Invitado-{tag}',
   'viewer.delay': 'Retardo',
   'viewer.delay.here': 'Retardo en el reproductor',
@@ -175,7 +169,6 @@ export const es = {
   'viewer.numbers.fps': '{value} imágenes/s',
   'viewer.numbers.shown': '{value} mostradas',
   'viewer.numbers.skipped': '{value} saltadas',
-  'viewer.numbers.rate': '{value}',
   'viewer.numbers.buffer': '{value} ms de margen',
   'viewer.path.webcodecs': 'imágenes sueltas (WebCodecs)',
   'viewer.path.mse': 'HTTP (MediaSource)',
@@ -209,6 +202,7 @@ export const es = {
   'player.label': 'Imagen en directo',
   'player.connecting': 'Conectando…',
   'player.waiting': 'Esperando la primera imagen…',
+  'player.waiting.missed': 'Por el servidor aún no llega nada. Elige «Automático».',
   'player.waiting.asking': 'Por el servidor aún no llega nada. Se pide directamente a quien emite, de página a página…',
   'player.waiting.connecting': 'Quien emite ha respondido. Conectando directamente con su página…',
   'player.waiting.refused': 'Quien emite no admite ahora más espectadores directos.',
@@ -247,7 +241,6 @@ export const es = {
   'chat.joined': '{name} está aquí',
   'chat.left': '{name} se ha ido',
   'chat.host': 'emite',
-  'chat.new': 'Mensajes nuevos',
   'chat.offline': 'Sin conexión: el mensaje se queda aquí.',
   'reactions.title': 'Reacciones',
   'reactions.send': 'Reaccionar con {emoji}',

@@ -24,6 +24,16 @@ test('who is left to choose asks a publisher that offers, or that sends nothing 
   expect(asking.isWanted(room({ hasCentral: true }), 9_000)).toBe(false);
 });
 
+test('who wants the server alone misses what only the publisher sends', () => {
+  const central = new PeerAsking('central');
+  expect(central.isMissed(room(), 900)).toBe(false);
+  expect(central.isMissed(room(), 1_100)).toBe(true);
+  expect(central.isMissed(room({ hasCentral: true }), 9_000)).toBe(false);
+  expect(central.isMissed(room({ peersMax: 0 }), 9_000)).toBe(false);
+  expect(central.isMissed(room({ isLive: false }), 9_000)).toBe(false);
+  expect(new PeerAsking('auto').isMissed(room(), 9_000)).toBe(false);
+});
+
 test('a crowd does not bury the publisher in questions', () => {
   expect(new PeerAsking('auto').isWanted(room({ peersMax: 2, viewers: 5_000 }), 0)).toBe(false);
 });

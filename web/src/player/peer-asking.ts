@@ -43,7 +43,12 @@ export class PeerAsking {
     if (!room.isLive || this.delivery === 'central') return false;
     if (this.delivery === 'p2p') return true;
     if (room.peersMax !== undefined) return room.peersMax > 0 && room.viewers <= ROOM_MAX;
-    return !room.hasCentral && now - room.since >= NOTHING_FOR_MS;
+    return hasNoOtherWay(room, now);
+  }
+
+  /** Whether there is nothing to see for who wants the server alone. */
+  isMissed(room: Room, now: number): boolean {
+    return this.delivery === 'central' && room.isLive && room.peersMax === undefined && hasNoOtherWay(room, now);
   }
 
   isDue(now: number): boolean {
@@ -76,4 +81,8 @@ export class PeerAsking {
     this.#next = Number.NEGATIVE_INFINITY;
     this.#failed = this.#asked = 0;
   }
+}
+
+function hasNoOtherWay({ hasCentral, since }: Room, now: number): boolean {
+  return !hasCentral && now - since >= NOTHING_FOR_MS;
 }

@@ -1,13 +1,16 @@
 // A viewer's side of peer to peer: asks the publisher, takes its newest offer, judges what comes, and goes when it is asked
 // to, fails or falls silent. What is shown meanwhile is decided above it.
+//
+// Invariant: a picture that is shown and moves is not given up before another has taken its place.
 
 import type { Delivery } from '../peer/delivery.ts';
 import type { Connection } from '../wire/connection.ts';
-import type { CandidateSignal, CloseSignal, OfferSignal, PeerSignal } from '../wire/events.ts';
+import type { CandidateSignal, CentralMeanwhile, CloseSignal, OfferSignal, PeerSignal } from '../wire/events.ts';
 import type { PathHost } from './path.ts';
 import { PeerAsking, type Room } from './peer-asking.ts';
 import { PeerPath } from './peer-path.ts';
 import { Pulse } from './pulse.ts';
+import type { Route } from './transport.ts';
 
 const LOOK_EVERY_MS = 100;
 /** A connection that shows nothing that can be trusted for so long has failed. */
@@ -17,8 +20,11 @@ const WEAK_MAX_MS = 3_000;
 /** Candidates that come before the offer they belong to; more are left out. */
 const EARLY_MAX = 64;
 
-/** What a person may want to know. */
-export type PeerState = 'off' | 'asking' | 'connecting' | 'playing' | 'refused' | 'failed';
+/** What the server does meanwhile for a viewer whose way through it is one of these; of others it knows nothing then. */
+const CENTRAL_MEANWHILE: Partial<Record<Route, CentralMeanwhile>> = { webcodecs: 'rests', socketio: 'sent' };
+
+/** What a person may want to know. `missed`: it is not wanted, and nothing has come through the server. */
+export type PeerState = 'off' | 'missed' | 'asking' | 'connecting' | 'playing' | 'refused' | 'failed';
 
 export interface PeerWatchHost extends Pick<PathHost, 'shown' | 'sized' | 'soundChanged'> {
   opened(path: PeerPath, pulse: Pulse): void;
@@ -26,6 +32,8 @@ export interface PeerWatchHost extends Pick<PathHost, 'shown' | 'sized' | 'sound
   /** Whether it shall be shown rather than what comes through the server. */
   usable(isUsable: boolean): void;
   received(bytes: number, frames: number): void;
+  /** The way through the server. */
+  route(): Route;
   state(state: PeerState): void;
 }
 
@@ -121,8 +129,9 @@ export class PeerWatch {
   #look(): void {
     const now = performance.now();
     if (this.#path) this.#judge(now);
+    else if (this.#asking.isMissed(this.#room, now)) this.#set('missed');
     else if (!this.#asking.isWanted(this.#room, now)) {
-      if (this.#state === 'asking') this.#set('off');
+      if (this.#state === 'asking' || this.#state === 'missed') this.#set('off');
     } else if (this.#asking.isDue(now)) this.#ask(now);
   }
 
@@ -132,7 +141,8 @@ export class PeerWatch {
     const wish = this.#asking.delivery === 'p2p' ? 'p2p' : 'auto';
     const { id: viewerId } = user;
     const streamKey = this.#streamKey;
-    if (!this.#connection.send('webrtc:request', { streamKey, viewerId, socketId, wish, username })) return;
+    const central = CENTRAL_MEANWHILE[this.#host.route()] ?? 'left';
+    if (!this.#connection.send('webrtc:request', { streamKey, viewerId, socketId, wish, username, central })) return;
     this.#asking.asked(now);
     this.#set('asking');
   }
@@ -163,9 +173,9 @@ export class PeerWatch {
       received: (bytes, frames) => {
         if (this.#path === path) this.#host.received(bytes, frames);
       },
-      candidate: (candidate) => this.#send('webrtc:ice-candidate', 'ice-candidate', candidate),
+      candidate: (candidate) => this.#send('ice-candidate', candidate),
       answer: (answer) => {
-        if (this.#path === path) this.#send('webrtc:answer', 'answer', answer);
+        if (this.#path === path) this.#send('answer', answer);
       },
       broken: () => {
         if (this.#path === path) this.#broke();
@@ -196,14 +206,12 @@ export class PeerWatch {
   #judge(now: number): void {
     if (document.hidden || this.#isPaused) return;
     const pulse = this.#pulse;
+    if (pulse.isTrusted(now)) this.#wasTrusted = true;
     if (!this.#isLeaving) {
       const isGood = !pulse.isSilent(now) && (!this.#wasTrusted || this.#isShown || pulse.isTrusted(now));
       if (isGood) {
         this.#weakSince = undefined;
-        if (pulse.isTrusted(now)) {
-          this.#wasTrusted = true;
-          this.#set('playing');
-        }
+        if (pulse.isTrusted(now)) this.#set('playing');
         this.#host.usable(true);
       } else {
         if (pulse.isSilent(now)) pulse.fellSilent();
@@ -214,9 +222,13 @@ export class PeerWatch {
     const isTooLate = !this.#wasTrusted && now - this.#openedAt > BEGIN_MAX_MS;
     const isTooWeak = this.#weakSince !== undefined && now - this.#weakSince > WEAK_MAX_MS;
     if (!isTooLate && !isTooWeak) return;
-    if (!this.#isLeaving) this.#asking.failed(now);
+    let hasFailed = this.#state === 'failed';
+    if (!this.#isLeaving) {
+      this.#asking.failed(now);
+      hasFailed = true;
+    } else if (!hasFailed && !pulse.isSilent(now)) return; // All that there is to see.
     this.#drop();
-    this.#set('failed');
+    if (hasFailed) this.#set('failed');
   }
 
   #broke(): void {
@@ -250,16 +262,16 @@ export class PeerWatch {
   }
 
   #sayLeft(): void {
-    this.#send('webrtc:close', 'close', { reason: 'left' });
+    this.#send('close', { reason: 'left' });
   }
 
-  #send(event: 'webrtc:answer', type: 'answer', data: RTCSessionDescriptionInit): void;
-  #send(event: 'webrtc:ice-candidate', type: 'ice-candidate', data: RTCIceCandidateInit): void;
-  #send(event: 'webrtc:close', type: 'close', data: CloseSignal['data']): void;
-  #send(event: 'webrtc:answer' | 'webrtc:ice-candidate' | 'webrtc:close', type: string, data: object): void {
+  #send(type: 'answer', data: RTCSessionDescriptionInit): void;
+  #send(type: 'ice-candidate', data: RTCIceCandidateInit): void;
+  #send(type: 'close', data: CloseSignal['data']): void;
+  #send(type: 'answer' | 'ice-candidate' | 'close', data: object): void {
     const { socketId: from } = this.#connection;
     const signal = { type, data, from, to: this.#publisher, streamKey: this.#streamKey };
-    this.#connection.send(event, signal as never);
+    this.#connection.send(`webrtc:${type}`, signal as never);
   }
 
   #set(state: PeerState): void {

@@ -73,9 +73,9 @@ export class Watch {
     this.#state = playerState(this.#situation);
     this.#tracks = new TracksAwaited(options.server, options.streamKey, {
       noFrames: () => this.#fail({ kind: 'no-frames' }),
-      // Nothing comes through the server: perhaps it can be had of the publisher itself.
+      // Nothing comes through the server: perhaps it can be had of the publisher itself, or a person be told that it can.
       nothing: () => {
-        if (!this.#connection && this.#delivery === 'auto') this.#connect(options.server);
+        if (!this.#connection) this.#connect(options.server);
       },
     });
     this.#front = new Front({
@@ -352,8 +352,7 @@ export class Watch {
     this.#link = state;
     const isOpen = state === LINK.open;
     if (!isOpen && this.#situation.hasPicture && this.#front.side === 'central') this.#change({ hasPicture: false });
-    if (this.#connection) this.#change({ connection: isOpen ? CONNECTION.online : this.#connection.state });
-    else this.#change({ connection: isOpen ? CONNECTION.online : CONNECTION.offline });
+    this.#change({ connection: isOpen ? CONNECTION.online : (this.#connection?.state ?? CONNECTION.offline) });
   }
 
   #doorRefused(reason: Refusal, isFinal: boolean): void {
@@ -391,6 +390,7 @@ export class Watch {
         if (this.#front.side === 'peer') this.#host.soundChanged();
       },
       received: (bytes, frames) => this.#received('peer', bytes, frames),
+      route: () => this.#route,
       state: (state) => this.#host.peer(state),
     });
   }
@@ -423,7 +423,10 @@ export class Watch {
   }
 
   #pictured(side: Side, delayMs: number | undefined): void {
-    if (this.#front.pictured(side, delayMs)) this.#onShown(delayMs);
+    if (!this.#front.pictured(side, delayMs)) return;
+    // It may have taken nobody's place.
+    if (side === 'peer' && this.#peer) this.#peer.isShown = true;
+    this.#onShown(delayMs);
   }
 
   #onShown(delayMs: number | undefined): void {
@@ -446,7 +449,7 @@ export class Watch {
     if (this.#routeAt + 1 < this.#routes.length) {
       this.#routeAt += 1;
       this.#host.fellBack(this.#route, failure);
-      this.#change({ hasPicture: false });
+      if (this.#front.side === 'central') this.#change({ hasPicture: false });
       if (this.#route === 'socketio' && this.#connection) {
         this.#closePath();
         this.#rejoin();

@@ -3,7 +3,7 @@
 
 import type { Delivery } from '../peer/delivery.ts';
 import type { Connection } from '../wire/connection.ts';
-import type { CloseSignal, PeerRequest } from '../wire/events.ts';
+import type { CentralMeanwhile, CloseSignal, PeerRequest } from '../wire/events.ts';
 import { type PeerPhase, PeerPlaces, type PeerWish, type Step } from './peer-places.ts';
 import { type PeerMedia, PeerSender } from './peer-sender.ts';
 import { type PeerSending, Uplink } from './uplink.ts';
@@ -18,7 +18,8 @@ export interface PeerViewer {
   id: string;
   /** Unknown of pages that do not say. */
   name: string | undefined;
-  phase: PeerPhase;
+  central: CentralMeanwhile;
+  phase: Exclude<PeerPhase, 'waiting'>;
   bitsPerSecond: number;
 }
 
@@ -74,7 +75,9 @@ export class PeerAudience {
         known(signal, ({ sender }, candidate) => sender.add(candidate)),
       ),
       connection.on('webrtc:close', (signal) => {
-        if (isOurs(signal)) this.#over(signal.from);
+        if (!isOurs(signal)) return;
+        if (signal.data?.reason === 'gone') this.#places.gone(signal.from);
+        this.#over(signal.from);
       }),
     ];
   }
@@ -104,9 +107,10 @@ export class PeerAudience {
   }
 
   get viewers(): PeerViewer[] {
-    return this.#places.all
-      .filter(({ phase }) => phase !== 'waiting')
-      .map(({ id, name, phase }) => ({ id, name, phase, bitsPerSecond: this.#served.get(id)?.bitsPerSecond ?? 0 }));
+    return this.#places.all.flatMap(({ id, name, central, phase }) => {
+      if (phase === 'waiting') return [];
+      return [{ id, name, central, phase, bitsPerSecond: this.#served.get(id)?.bitsPerSecond ?? 0 }];
+    });
   }
 
   close(): void {
@@ -116,11 +120,12 @@ export class PeerAudience {
   }
 
   #asked(request: PeerRequest): void {
-    const { socketId, wish, username } = request;
+    const { socketId, wish, username, central } = request;
     if (typeof socketId !== 'string' || socketId.length > ID_LENGTH_MAX) return;
     const known: PeerWish = wish === 'auto' || wish === 'p2p' ? wish : undefined;
     const name = typeof username === 'string' ? username.slice(0, NAME_LENGTH_MAX) : undefined;
-    this.#take(this.#places.asked(socketId, known, name, performance.now()));
+    const meanwhile = central === 'rests' || central === 'left' ? central : 'sent';
+    this.#take(this.#places.asked(socketId, { wish: known, name, central: meanwhile }, performance.now()));
     this.#turn();
   }
 

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
-import { PEERS_MAX, PeerPlaces, type Step } from './peer-places.ts';
+import { type Asker, PEERS_MAX, PeerPlaces, type PeerWish, type Step } from './peer-places.ts';
+
+const wishing = (wish: PeerWish): Asker => ({ wish, name: undefined, central: 'sent' });
+const ANYBODY = wishing(undefined);
 
 const done = (steps: Step[], what: Step['do']) => steps.filter((step) => step.do === what).map(({ id }) => id);
 
@@ -7,14 +10,14 @@ const done = (steps: Step[], what: Step['do']) => steps.filter((step) => step.do
 function served(count: number, max = PEERS_MAX): PeerPlaces {
   const places = new PeerPlaces('auto');
   places.max = max;
-  for (let i = 0; i < count; i++) places.asked(`v${i}`, 'auto', undefined, 0);
+  for (let i = 0; i < count; i++) places.asked(`v${i}`, wishing('auto'), 0);
   for (let i = 0; i < count; i++) for (const { id } of places.steps(i, true)) places.connected(id, i);
   return places;
 }
 
 test('a request that comes before the picture is kept', () => {
   const places = new PeerPlaces('auto');
-  places.asked('bob', undefined, undefined, 0);
+  places.asked('bob', ANYBODY, 0);
   expect(places.steps(100, false)).toEqual([]);
   expect(places.steps(20_000, true)).toEqual([{ do: 'begin', id: 'bob' }]);
 });
@@ -22,9 +25,9 @@ test('a request that comes before the picture is kept', () => {
 test('those who were left to choose get as many places as there are, who insists gets one besides', () => {
   const places = new PeerPlaces('auto');
   places.max = 1;
-  places.asked('ann', 'auto', undefined, 0);
-  places.asked('bob', 'auto', undefined, 0);
-  places.asked('cat', 'p2p', undefined, 0);
+  places.asked('ann', wishing('auto'), 0);
+  places.asked('bob', wishing('auto'), 0);
+  places.asked('cat', wishing('p2p'), 0);
   expect(done(places.steps(0, true), 'begin')).toEqual(['ann', 'cat']);
   places.connected('ann', 1);
   places.connected('cat', 1);
@@ -35,7 +38,7 @@ test('those who were left to choose get as many places as there are, who insists
 
 test('few are begun at a time', () => {
   const places = new PeerPlaces('p2p');
-  for (let i = 0; i < 10; i++) places.asked(`v${i}`, 'auto', undefined, 0);
+  for (let i = 0; i < 10; i++) places.asked(`v${i}`, wishing('auto'), 0);
   expect(done(places.steps(0, true), 'begin')).toHaveLength(2);
   expect(places.steps(0, true)).toEqual([]);
   places.connected('v0', 1);
@@ -55,8 +58,8 @@ test('all go when the publisher wants the server, a few at a time and the newest
 
 test('a page that knows no other way is served even then, who insists is refused', () => {
   const places = new PeerPlaces('central');
-  places.asked('old', undefined, undefined, 0);
-  places.asked('new', 'p2p', undefined, 0);
+  places.asked('old', ANYBODY, 0);
+  places.asked('new', wishing('p2p'), 0);
   expect(places.steps(0, true)).toEqual([
     { do: 'begin', id: 'old' },
     { do: 'refuse', id: 'new', reason: 'central' },
@@ -65,28 +68,39 @@ test('a page that knows no other way is served even then, who insists is refused
 
 test('beyond what a page can encode it refuses', () => {
   const places = served(PEERS_MAX);
-  places.asked('one more', 'p2p', undefined, 99);
+  places.asked('one more', wishing('p2p'), 99);
   expect(places.steps(99, true)).toEqual([{ do: 'refuse', id: 'one more', reason: 'full' }]);
 });
 
 test('a question that crosses with its answer changes nothing, a later one begins anew', () => {
   const places = new PeerPlaces('auto');
-  places.asked('bob', 'p2p', undefined, 0);
+  places.asked('bob', wishing('p2p'), 0);
   places.steps(0, true);
-  expect(places.asked('bob', 'p2p', undefined, 1_000)).toEqual([]);
+  expect(places.asked('bob', wishing('p2p'), 1_000)).toEqual([]);
   places.connected('bob', 1_100);
-  expect(places.asked('bob', 'p2p', undefined, 9_000)).toEqual([{ do: 'end', id: 'bob' }]);
+  expect(places.asked('bob', wishing('p2p'), 9_000)).toEqual([{ do: 'end', id: 'bob' }]);
   expect(done(places.steps(9_000, true), 'begin')).toEqual(['bob']);
 });
 
 test('who does not come and who does not go is given up', () => {
   const places = served(1);
-  places.asked('bob', 'p2p', undefined, 0);
+  places.asked('bob', wishing('p2p'), 0);
   places.steps(0, true);
   places.delivery = 'central';
   expect(done(places.steps(1, true), 'send-away')).toEqual(['bob', 'v0']);
   expect(done(places.steps(6_100, true), 'end').sort()).toEqual(['bob', 'v0']);
   expect(places.all.map(({ id }) => id)).toEqual(['v0']);
+});
+
+test('who has gone from the stream is forgotten, also when it was on its way over to the server', () => {
+  const places = served(2);
+  places.delivery = 'central';
+  expect(done(places.steps(1, true), 'send-away')).toEqual(['v1', 'v0']);
+  places.delivery = 'auto';
+  places.over('v1', 2);
+  places.gone('v0');
+  places.over('v0', 2);
+  expect(done(places.steps(2, true), 'begin')).toEqual(['v1']);
 });
 
 test('while the uplink is full nobody new is taken who has a choice', () => {

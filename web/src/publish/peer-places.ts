@@ -4,6 +4,7 @@
 // `max`. A few connections are begun at a time, and a few ended, so that nobody's picture waits for everybody's.
 
 import type { Delivery } from '../peer/delivery.ts';
+import type { CentralMeanwhile } from '../wire/events.ts';
 
 /** A page encodes for each of them: more are refused. */
 export const PEERS_MAX = 50;
@@ -24,10 +25,16 @@ export type PeerPhase = 'waiting' | 'beginning' | 'connected' | 'leaving';
 /** Undefined of a page that knows no other way. */
 export type PeerWish = 'auto' | 'p2p' | undefined;
 
-export interface Place {
-  readonly id: string;
+/** What a viewer says of itself when it asks. */
+export interface Asker {
   name: string | undefined;
   wish: PeerWish;
+  /** What the server does for it meanwhile. */
+  central: CentralMeanwhile;
+}
+
+export interface Place extends Asker {
+  readonly id: string;
   phase: PeerPhase;
   since: number;
 }
@@ -71,11 +78,10 @@ export class PeerPlaces {
   }
 
   /** A viewer asks. Steps that must be taken at once. */
-  asked(id: string, wish: PeerWish, name: string | undefined, now: number): Step[] {
+  asked(id: string, asker: Asker, now: number): Step[] {
     const before = this.#places.get(id);
     if (before) {
-      before.wish = wish;
-      before.name = name;
+      Object.assign(before, asker);
       const hasCrossed = now - before.since < CROSSED_MS;
       if (before.phase === 'waiting' || before.phase === 'leaving' || hasCrossed) return [];
       // It has lost what it had.
@@ -83,7 +89,7 @@ export class PeerPlaces {
       return [{ do: 'end', id }];
     }
     if (this.all.filter(({ phase }) => phase === 'waiting').length >= WAITING_MAX) return [];
-    this.#places.set(id, { id, name, wish, phase: 'waiting', since: now });
+    this.#places.set(id, { id, ...asker, phase: 'waiting', since: now });
     return [];
   }
 
@@ -98,6 +104,11 @@ export class PeerPlaces {
     if (!place) return;
     if (place.phase === 'leaving' && place.wish === 'auto') this.#enter(place, 'waiting', now);
     else this.#places.delete(id);
+  }
+
+  /** It is not in the stream any more. */
+  gone(id: string): void {
+    this.#places.delete(id);
   }
 
   /** The uplink carries no more: one who has a choice goes, and nobody new comes for a while. */

@@ -47,7 +47,9 @@ export class AudienceCard extends HTMLElement {
     const stats = this.#stats;
     if (!stats) return;
     const peers = stats.peers.filter(({ phase }) => phase === 'connected' || phase === 'leaving');
-    const central = Math.max(0, stats.viewers - peers.length);
+    // Whom the server sends the picture as well is served both ways: StreamHub's pages, which do not look at it.
+    const resting = peers.filter((peer) => peer.central === 'rests').length;
+    const central = Math.max(0, stats.viewers - resting);
     const peerKilobits = peers.reduce((sum, { bitsPerSecond }) => sum + bitsPerSecond, 0) / 1_000;
     this.dataset.central = String(central);
     this.dataset.peers = String(peers.length);
@@ -61,8 +63,9 @@ export class AudienceCard extends HTMLElement {
     this.#total.textContent = t('audience.total', { rate: bitrateText(stats.kilobitsPerSecond + peerKilobits) });
   }
 
-  #peer({ name, phase, bitsPerSecond }: PeerViewer): HTMLElement {
-    const said = phase === 'connected' ? bitrateText(bitsPerSecond / 1_000) : t(`audience.phase.${phase}`);
+  #peer({ name, central, phase, bitsPerSecond }: PeerViewer): HTMLElement {
+    const direct = phase === 'connected' ? bitrateText(bitsPerSecond / 1_000) : t(`audience.phase.${phase}`);
+    const said = central === 'sent' ? `${direct} + ${t('audience.central')}` : direct;
     return h(
       'li',
       { attributes: { 'data-phase': phase } },
@@ -71,12 +74,12 @@ export class AudienceCard extends HTMLElement {
     );
   }
 
-  /** Those whose names are known and who are not served directly. */
+  /** Those whose names are known and whom the server sends the picture. */
   #namesOfOthers(peers: readonly PeerViewer[], count: number): string {
     const names = new Map(this.#names);
-    for (const { name } of peers) {
+    for (const { name, central } of peers) {
       const left = name === undefined ? 0 : (names.get(name) ?? 0);
-      if (name !== undefined && left > 0) names.set(name, left - 1);
+      if (name !== undefined && left > 0 && central !== 'sent') names.set(name, left - 1);
     }
     const known = [...names].flatMap(([name, times]) => Array<string>(times).fill(name)).slice(0, NAMES_MAX);
     const more = count - known.length;

@@ -17,6 +17,7 @@ export const SAID: Partial<Record<PlayerState, { text: TextKey; hint?: TextKey }
 
 /** What is said below, while it waits for its first picture. */
 export const PEER_SAID: Partial<Record<PeerState, TextKey>> = {
+  missed: 'player.waiting.missed',
   asking: 'player.waiting.asking',
   connecting: 'player.waiting.connecting',
   refused: 'player.waiting.refused',

@@ -70,7 +70,15 @@ export interface PeerRequest {
   wish?: 'auto' | 'p2p';
   /** Added. */
   username?: string;
+  /** Added: what becomes of the way through the server meanwhile. A page that does not say is sent everything. */
+  central?: CentralMeanwhile;
 }
+
+/**
+ * What the server does for a viewer while a peer serves it: sends as before, sends nothing but counts it as a viewer, or
+ * neither.
+ */
+export type CentralMeanwhile = 'sent' | 'rests' | 'left';
 
 /** One of two peers to the other, by the ids of their sockets. */
 export interface PeerSignal<T extends string, D> {
@@ -84,7 +92,7 @@ export type OfferSignal = PeerSignal<'offer', RTCSessionDescriptionInit>;
 export type AnswerSignal = PeerSignal<'answer', RTCSessionDescriptionInit>;
 export type CandidateSignal = PeerSignal<'ice-candidate', RTCIceCandidateInit>;
 /** Added. From the publisher: go over to the server. From a viewer: it has gone. */
-export type CloseSignal = PeerSignal<'close', { reason: 'central' | 'full' | 'left' }>;
+export type CloseSignal = PeerSignal<'close', { reason: 'central' | 'full' | 'left' | 'gone' }>;
 
 export interface ClientToServer {
   'user:register': (payload: { username: string; role: Role; resumeToken?: string }) => void;
