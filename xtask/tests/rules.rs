@@ -317,3 +317,39 @@ fn events(text: &str, quote: char) -> BTreeSet<String> {
         .map(str::to_owned)
         .collect()
 }
+
+#[test]
+fn every_test_that_the_reliability_page_names_is_there() {
+    const PAGE: &str = "docs/reliability.md";
+    let page = fs::read_to_string(root().join(PAGE)).unwrap();
+    let faults = page.lines().filter(|line| {
+        line.starts_with("| ") && !line.starts_with("| ---") && !line.contains("| promise |")
+    });
+    let mut wrong = Vec::new();
+    for fault in faults {
+        let mut named = 0;
+        // The odd pieces are `code`.
+        for code in fault.split('`').skip(1).step_by(2) {
+            // In Rust a test is a function, elsewhere a title.
+            let (file, test) = match (code.split_once("::"), code.split_once(".mjs: ")) {
+                (Some((file, test)), _) => (file.to_owned(), format!("fn {test}(")),
+                (None, Some((file, test))) => (format!("{file}.mjs"), test.to_owned()),
+                (None, None) => continue,
+            };
+            named += 1;
+            let is_there = fs::read_to_string(root().join(&file))
+                .is_ok_and(|text| text.replace("\\'", "'").contains(&test));
+            if !is_there {
+                wrong.push(format!("{PAGE}: `{code}` is not there"));
+            }
+        }
+        if named == 0 {
+            wrong.push(format!("{PAGE}: no test is named in {fault}"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "a promise is worth its test; name one that is there:\n{}",
+        wrong.join("\n")
+    );
+}
