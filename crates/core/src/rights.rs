@@ -1,10 +1,11 @@
 //! Who may do what on this server: the deeds, what one shows for them, and what is missing where it does not suffice.
+//! A right may end: it expires, or is taken back.
 //!
 //! Pure. Whether a key is the right one is found out by whoever keeps it; what is decided here is what follows. The right
 //! to one stream that exists is the stream's own ([`crate::stream::Right`]): its seat or its token.
 //!
 //! Invariants: whoever knows a stream's key may watch it; nobody operates without the operator's key; where somebody
-//! stands gives at most the rights to publish and to see who watches.
+//! stands gives at most the rights to publish and to see who watches; a pass gives what it names and no more.
 
 use std::time::Duration;
 use thiserror::Error;
@@ -16,6 +17,8 @@ pub enum Deed {
     Watch,
     /// Open a stream. Who opened it publishes it by the stream's own rights.
     Publish,
+    /// Keep order where a stream is watched.
+    Moderate,
     /// See who watches a stream, one by one.
     Inspect,
     /// End any stream, take any publisher's seat.
@@ -36,8 +39,43 @@ pub enum Place {
 pub enum Shown {
     /// Nothing that concerns the whole server.
     Nothing,
+    /// Something that the operator gave out, or that somebody vouches for whom the operator trusts.
+    Pass(Powers),
     /// The operator's key.
     OperatorKey,
+}
+
+/// What a pass lets its holder do with the stream that was asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Powers {
+    /// Open it, and publish it then.
+    pub publish: bool,
+    /// Watch it, also if it is private.
+    pub watch: bool,
+    /// Keep order there.
+    pub moderate: bool,
+}
+
+/// What somebody would like to do, and shows for it.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// What.
+    pub deed: Deed,
+    /// With which stream, if with one that has a key already.
+    pub stream: Option<&'a str>,
+    /// What is shown for it: a key, a token, anything.
+    pub shown: Option<&'a str>,
+}
+
+/// Why a right is over that somebody had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Over {
+    /// Its time has come.
+    #[error("the right to be here has expired")]
+    Expired,
+    /// Whoever gave it took it back.
+    #[error("the right to be here was taken back")]
+    Revoked,
 }
 
 /// Who may open a stream without the operator's key.
@@ -60,6 +98,9 @@ pub enum Refused {
     /// A key was shown that is not the operator's.
     #[error("this is not the operator's key")]
     KeyWrong,
+    /// What was shown is right, and is not for this.
+    #[error("what was shown does not give the right to do this")]
+    NotForThis,
     /// Wrong keys came from the same address too often.
     #[error("too many wrong keys came from this address; try again later")]
     TooManyWrong {
@@ -83,20 +124,32 @@ impl Publishing {
         let may = match deed {
             Deed::Watch => true,
             Deed::Publish => {
-                shown == Shown::OperatorKey
+                shown.gives(|powers| powers.publish)
                     || match self {
                         Self::Key => false,
                         Self::Local => place == Place::Here,
                         Self::Open => true,
                     }
             }
+            Deed::Moderate => shown.gives(|powers| powers.moderate),
             Deed::Inspect => shown == Shown::OperatorKey || place == Place::Here,
             Deed::Operate => shown == Shown::OperatorKey,
         };
-        if may {
-            Ok(())
-        } else {
-            Err(Refused::KeyMissing)
+        match shown {
+            _ if may => Ok(()),
+            Shown::Nothing | Shown::OperatorKey => Err(Refused::KeyMissing),
+            Shown::Pass(_) => Err(Refused::NotForThis),
+        }
+    }
+}
+
+impl Shown {
+    /// Whether it gives one of the powers. The operator has all.
+    pub fn gives(self, power: impl Fn(Powers) -> bool) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Pass(powers) => power(powers),
+            Self::OperatorKey => true,
         }
     }
 }
@@ -106,6 +159,13 @@ mod tests {
     use super::*;
 
     const PLACES: [Place; 2] = [Place::Here, Place::Elsewhere];
+    const DEEDS: [Deed; 5] = [
+        Deed::Watch,
+        Deed::Publish,
+        Deed::Moderate,
+        Deed::Inspect,
+        Deed::Operate,
+    ];
     const SHOWN: [Shown; 2] = [Shown::Nothing, Shown::OperatorKey];
     const PUBLISHING: [Publishing; 3] = [Publishing::Key, Publishing::Local, Publishing::Open];
 
@@ -122,7 +182,7 @@ mod tests {
     fn the_key_lets_its_holder_do_everything_from_everywhere() {
         for publishing in PUBLISHING {
             for place in PLACES {
-                for deed in [Deed::Watch, Deed::Publish, Deed::Inspect, Deed::Operate] {
+                for deed in DEEDS {
                     assert_eq!(publishing.may(deed, place, Shown::OperatorKey), Ok(()));
                 }
             }
@@ -146,6 +206,30 @@ mod tests {
                 assert_eq!(refused, Err(Refused::KeyMissing));
             }
         }
+    }
+
+    #[test]
+    fn a_pass_gives_what_it_names_and_no_more() {
+        let nothing = Powers::default();
+        let may = |deed, powers| Publishing::Key.may(deed, Place::Here, Shown::Pass(powers));
+        let publish = Powers {
+            publish: true,
+            ..nothing
+        };
+        assert_eq!(may(Deed::Publish, publish), Ok(()));
+        assert_eq!(may(Deed::Publish, nothing), Err(Refused::NotForThis));
+        let moderate = Powers {
+            moderate: true,
+            ..nothing
+        };
+        assert_eq!(may(Deed::Moderate, moderate), Ok(()));
+        assert_eq!(may(Deed::Moderate, publish), Err(Refused::NotForThis));
+        let all = Powers {
+            publish: true,
+            watch: true,
+            moderate: true,
+        };
+        assert_eq!(may(Deed::Operate, all), Err(Refused::NotForThis));
     }
 
     #[test]

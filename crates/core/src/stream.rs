@@ -8,6 +8,7 @@
 
 use crate::key::{PublishToken, SessionId};
 use crate::presence::{self, Presence, Telling};
+use crate::rights::Over;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -65,6 +66,8 @@ pub enum Event {
     Lost(SessionId, Parting),
     /// The server's operator ends it.
     Stop,
+    /// What it was opened with holds no more.
+    Withdraw(Over),
     /// The server goes down.
     Shutdown,
 }
@@ -135,6 +138,8 @@ pub enum EndReason {
     PublisherGone,
     /// The server's operator ended it.
     Stopped,
+    /// What it was opened with holds no more.
+    Withdrawn(Over),
     /// The server went down.
     Shutdown,
 }
@@ -238,6 +243,7 @@ impl Stream {
                 self.lose_publisher(session, parting, now, &mut notices);
             }
             Event::Stop => self.end(EndReason::Stopped, &mut notices),
+            Event::Withdraw(over) => self.end(EndReason::Withdrawn(over), &mut notices),
             Event::Shutdown => self.end(EndReason::Shutdown, &mut notices),
         }
         Ok(notices)

@@ -25,9 +25,10 @@ use abanico_socketio::engine::PlainSessions;
 use abanico_socketio::retry;
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::WatchRefusal;
+use abanico_streamhub::grant::Grant;
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::response::IntoResponse;
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER,
@@ -101,12 +102,28 @@ impl Doors {
 
     /// Answers a request to watch over plain HTTP, and carries the answer past hyper.
     pub(crate) async fn answer(&self, request: direct::Request, cable: Cable) {
-        direct::answer(&self.viewers, &self.streamhub, request, cable).await;
+        direct::answer(self, request, cable).await;
     }
 
     /// WebRTC, unless it is off.
     pub(crate) fn webrtc(&self) -> Option<&Endpoint> {
         self.rtc.as_ref()
+    }
+
+    /// What who makes a request to watch a stream has for that, or the answer that says why not.
+    pub(crate) fn visit<'a, B>(
+        &'a self,
+        key: &'a str,
+        request: &http::Request<B>,
+    ) -> impl Future<Output = Result<Grant, Response<Body>>> + Send + use<'a, B> {
+        // A request cannot be looked at while one waits.
+        let shown = publish::shown(request);
+        let asker = self.keeper.asker(request);
+        async move {
+            let shown = shown.map_err(publish::unauthorized)?;
+            let visit = self.keeper.visit(asker, key, shown.as_deref()).await;
+            visit.map_err(publish::refuse_key)
+        }
     }
 
     /// Whether who makes a request may do the deed, or the answer that says why not.
@@ -151,7 +168,6 @@ enum Ending {
 
 /// Anything that is asked of `/live/{name}`.
 pub(crate) async fn live(
-    State(streamhub): State<StreamHub>,
     Extension(doors): Extension<Doors>,
     Path(name): Path<String>,
     request: Request,
@@ -163,9 +179,13 @@ pub(crate) async fn live(
     match (request.method(), ending) {
         (&Method::GET | &Method::HEAD, Some(Ending::Stream(format))) => {
             let head = request.method() == Method::HEAD;
-            watch::stream(&streamhub, key, format, head).await
+            let visit = doors.visit(key, &request);
+            watch::stream(&doors.streamhub, key, format, head, visit).await
         }
-        (&Method::GET | &Method::HEAD, Some(Ending::Still)) => watch::still(&streamhub, key),
+        (&Method::GET | &Method::HEAD, Some(Ending::Still)) => {
+            let visit = doors.visit(key, &request);
+            watch::still(&doors.streamhub, key, visit).await
+        }
         (&Method::GET | &Method::HEAD, None) => say(
             StatusCode::NOT_FOUND,
             "a stream is watched at its key followed by .webm, .mp4, .mjpeg or .jpg",

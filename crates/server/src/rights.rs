@@ -14,10 +14,11 @@ pub use networks::{NetworkError, Networks};
 
 use crate::config;
 use abanico_core::rate::Rate;
-use abanico_core::rights::{Deed, Publishing, Refused, Shown};
+use abanico_core::rights::{Deed, Publishing, Question, Refused, Shown};
 use abanico_socketio::Handshake;
 use abanico_streamhub::door::Claim;
 use abanico_streamhub::gate::{Answer, Gate};
+use abanico_streamhub::grant::Grant;
 use key::KeyFile;
 use keys::Keys;
 use std::path::Path;
@@ -59,62 +60,86 @@ impl Keeper {
         Asker::of(request, &self.0.proxies)
     }
 
-    /// What a publisher has for a stream at any door, who shows `token`: the stream's, or the operator's key.
+    /// What somebody has for what he would like to do: the one place that looks at what is shown, for every door.
+    ///
+    /// An error says that what was shown is no good; what a grant is not enough for, its [`Grant::may`] says. Each way to
+    /// know somebody has a step here, and hands out a lease if what it gives may end.
+    pub(crate) async fn ask(&self, asker: Asker, question: Question<'_>) -> Result<Grant, Refused> {
+        let mut grant = Grant::of_nobody(self.0.publishing, asker.place, asker.address);
+        let Some(shown) = question.shown else {
+            return Ok(grant);
+        };
+        if Key::is_meant(shown) {
+            self.0.keys.check(shown, asker.address).await?;
+            grant.shown = Shown::OperatorKey;
+            return Ok(grant);
+        }
+        // A stream's token, as may be: that is the stream's to judge.
+        grant.rest = Some(shown.to_owned());
+        Ok(grant)
+    }
+
+    /// What a publisher has for the stream `key` at any door, who shows a token: the stream's, or one of the server's.
     pub(crate) async fn claim(
         &self,
         asker: Asker,
-        token: Option<String>,
+        key: &str,
+        token: Option<&str>,
         title: Option<&str>,
     ) -> Result<Claim, Refused> {
-        let shown = self.shown(asker, token.as_deref()).await?;
-        let publishing = self.0.publishing;
-        let is_operator = publishing.may(Deed::Operate, asker.place, shown).is_ok();
+        let question = Question {
+            deed: Deed::Publish,
+            stream: Some(key),
+            shown: token,
+        };
         Ok(Claim {
-            token: token.filter(|_| !is_operator),
+            grant: self.ask(asker, question).await?,
             title: title.map(str::to_owned),
-            opening: publishing.may(Deed::Publish, asker.place, shown),
-            is_operator,
         })
     }
 
-    /// Whether somebody who shows `key` may do the deed.
+    /// What a viewer has for the stream `key` at any door, who shows something or nothing.
+    pub(crate) async fn visit(
+        &self,
+        asker: Asker,
+        key: &str,
+        shown: Option<&str>,
+    ) -> Result<Grant, Refused> {
+        let question = Question {
+            deed: Deed::Watch,
+            stream: Some(key),
+            shown,
+        };
+        let grant = self.ask(asker, question).await?;
+        grant.may(Deed::Watch).map(|()| grant)
+    }
+
+    /// Whether somebody who shows a key may do the deed.
     pub(crate) async fn may(
         &self,
         deed: Deed,
         asker: Asker,
-        key: Option<&str>,
+        shown: Option<&str>,
     ) -> Result<(), Refused> {
-        let shown = self.shown(asker, key).await?;
-        self.0.publishing.may(deed, asker.place, shown)
-    }
-
-    /// What a text is that was shown. One that is no key at all says nothing here.
-    async fn shown(&self, asker: Asker, text: Option<&str>) -> Result<Shown, Refused> {
-        match text.filter(|text| Key::is_meant(text)) {
-            Some(key) => {
-                self.0.keys.check(key, asker.address).await?;
-                Ok(Shown::OperatorKey)
-            }
-            None => Ok(Shown::Nothing),
-        }
+        let question = Question {
+            deed,
+            stream: None,
+            shown,
+        };
+        self.ask(asker, question).await?.may(deed)
     }
 }
 
 impl Gate for Keeper {
-    fn may_open<'a>(&'a self, handshake: &'a Handshake, key: Option<&'a str>) -> Answer<'a> {
+    fn ask<'a>(&'a self, handshake: &'a Handshake, question: Question<'a>) -> Answer<'a> {
         Box::pin(async move {
             let asker = Asker::of_session(handshake, &self.0.proxies);
-            let publishing = self.0.publishing;
-            let without = publishing.may(Deed::Publish, asker.place, Shown::Nothing);
-            let Some(key) = key.filter(|key| !key.is_empty()) else {
-                return without;
-            };
+            let nothing = Grant::of_nobody(self.0.publishing, asker.place, asker.address);
             // An old key in a page's storage is no hindrance where none is needed.
-            if without.is_ok() {
-                return Ok(());
+            if question.deed == Deed::Publish && nothing.may(Deed::Publish).is_ok() {
+                return Ok(nothing);
             }
-            self.0.keys.check(key, asker.address).await?;
-            publishing.may(Deed::Publish, asker.place, Shown::OperatorKey)
+            Self::ask(self, asker, question).await
         })
     }
 }

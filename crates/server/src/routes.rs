@@ -73,8 +73,18 @@ async fn streams(State(streamhub): State<StreamHub>) -> impl IntoResponse {
     )
 }
 
-async fn poster(State(streamhub): State<StreamHub>, Path(key): Path<String>) -> Response<Body> {
-    let Some((media_type, bytes)) = streamhub.still(&key) else {
+async fn poster(
+    State(streamhub): State<StreamHub>,
+    Extension(doors): Extension<Doors>,
+    Path(key): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let visit = doors.visit(&key, &request);
+    let grant = match visit.await {
+        Ok(grant) => grant,
+        Err(refusal) => return refusal,
+    };
+    let Some((media_type, bytes)) = streamhub.still(&key, &grant) else {
         return (
             StatusCode::NOT_FOUND,
             [(CACHE_CONTROL, "no-store")],

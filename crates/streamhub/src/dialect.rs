@@ -24,10 +24,14 @@ use abanico_socketio::{DisconnectReason, Event, Handler, Message, Refusal, Socke
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::task::AbortHandle;
 use tracing::debug;
+
+/// A longer token is none of ours, nor of anybody whom we ask.
+const SHOWN_BYTES_MAX: usize = 8 << 10;
 
 /// The dialect, as the handler of the main namespace.
 pub(crate) struct Dialect(pub(crate) Arc<Shared>);
@@ -37,12 +41,25 @@ pub(crate) struct Session {
     id: SessionId,
     joined: HashSet<StreamKey>,
     published: HashSet<StreamKey>,
+    /// What it was granted to be with some of them, where that may end.
+    stays: HashMap<StreamKey, Stay>,
+    /// What it showed when it connected: for streams that ask for something.
+    shown: Option<String>,
     /// Streams whose room it is in while it has their media over another door, or not at all.
     attended: HashSet<StreamKey>,
     buckets: Buckets,
     /// When it was last told that it sends frames too fast.
     data_refused_at: Option<Instant>,
     poster_at: Option<Instant>,
+}
+
+/// Waits for the end of what lets a session be with a stream, until this is dropped.
+struct Stay(AbortHandle);
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 struct Buckets {
@@ -71,14 +88,24 @@ impl Handler for Dialect {
     async fn connect(
         &self,
         socket: &Socket,
-        _auth: Option<&RawValue>,
+        auth: Option<&RawValue>,
     ) -> Result<Self::State, Refusal> {
+        #[derive(Deserialize)]
+        struct Auth {
+            token: String,
+        }
+        // Other clients have things of their own there.
+        let auth = auth.and_then(|auth| serde_json::from_str::<Auth>(auth.get()).ok());
+        let shown = auth.map(|auth| auth.token);
+        let shown = shown.filter(|token| token.len() <= SHOWN_BYTES_MAX);
         let id = self.0.next_session();
         self.0.add_peer(id, socket);
         Ok(Session {
             id,
             joined: HashSet::new(),
             published: HashSet::new(),
+            stays: HashMap::new(),
+            shown,
             attended: HashSet::new(),
             buckets: Buckets::new(&self.0.rates),
             data_refused_at: None,

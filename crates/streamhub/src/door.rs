@@ -4,11 +4,12 @@
 //! same. A [`Publisher`] has the seat and pushes into the stream's [`Channel`]; a [`Viewer`] is counted and watches it.
 //! Both hear of the stream's life as [`News`]. Dropping either is a connection that broke off.
 
+use crate::grant::{Grant, Lease};
 use crate::relay::{Packet, Relay};
 use crate::room::{Room, SharedRoom};
 use crate::{Shared, StreamHub};
 use abanico_core::key::{PublishToken, SessionId, StreamKey};
-use abanico_core::rights::Refused;
+use abanico_core::rights::{Deed, Over, Refused};
 use abanico_core::stream::{Event, Parting, Phase, Refusal, Right};
 use abanico_hub::Stream;
 use abanico_hub::distributor::{JoinError, PublishError};
@@ -36,6 +37,8 @@ pub struct News {
     pub viewers: usize,
     /// It is over. Nothing follows.
     pub ended: bool,
+    /// It is over because what it was opened with holds no more.
+    pub withdrawn: Option<Over>,
 }
 
 /// Why somebody may not publish.
@@ -87,28 +90,25 @@ pub enum EndRefusal {
 /// What somebody has who wants to publish.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// The stream's token, as far as it was shown. A stream that is opened has it from then on.
-    pub token: Option<String>,
+    /// What it was granted. What it showed besides is the token that a stream has which is opened.
+    pub grant: Grant,
     /// The streamer's name of a stream that is opened.
     pub title: Option<String>,
-    /// Whether a stream may be opened, and why not.
-    pub opening: Result<(), Refused>,
-    /// The operator takes the seat of any stream.
-    pub is_operator: bool,
 }
 
 impl Claim {
     /// Whether who was cut off can show as much again.
     pub fn may_come_back(&self) -> bool {
-        self.token.is_some() || self.is_operator
+        self.grant.rest.is_some() || self.grant.is_operator() || self.grant.holder.is_some()
     }
 
-    /// What it has for a stream that exists.
-    fn right(&self) -> Result<Right, PublishRefusal> {
-        if self.is_operator {
+    /// What it has for a stream that exists. The operator takes the seat of any.
+    fn right(&self, room: &Room) -> Result<Right, PublishRefusal> {
+        if self.grant.is_operator() || room.is_held_by(&self.grant) {
             return Ok(Right::Owner);
         }
-        let token = self.token.as_deref().ok_or(PublishRefusal::TokenMissing)?;
+        let token = self.grant.rest.as_deref();
+        let token = token.ok_or(PublishRefusal::TokenMissing)?;
         Ok(Right::Token(PublishToken::new(token)))
     }
 }
@@ -137,10 +137,13 @@ impl StreamHub {
     /// When it exists and the claim does not suffice.
     pub async fn takes_over(&self, key: &str, claim: &Claim) -> Result<bool, PublishRefusal> {
         let room = self.shared.room(key);
-        let Some(stream) = room.as_ref().and_then(|room| room.stream.get()) else {
+        let Some((room, stream)) = room
+            .as_ref()
+            .and_then(|room| Some((room, room.stream.get()?)))
+        else {
             return Ok(false);
         };
-        let right = claim.right()?;
+        let right = claim.right(room)?;
         let session = self.shared.next_door_session();
         match stream.handle(Event::Ask(session, right)).await {
             Ok(()) => Ok(true),
@@ -156,7 +159,7 @@ impl StreamHub {
     /// When the key or the token is wrong, the stream may not be opened, or there is no room.
     pub async fn publish(&self, key: &str, claim: &Claim) -> Result<Publisher, PublishRefusal> {
         let unfit = |token: &String| token.is_empty() || token.len() > TOKEN_BYTES_MAX;
-        if claim.token.as_ref().is_some_and(unfit) {
+        if claim.grant.rest.as_ref().is_some_and(unfit) {
             return Err(PublishRefusal::BadToken);
         }
         let shared = &self.shared;
@@ -166,17 +169,21 @@ impl StreamHub {
             if let Some(room) = shared.room(key)
                 && let Some(stream) = room.stream.get().cloned()
             {
-                let right = claim.right()?;
+                let right = claim.right(&room)?;
                 let publisher = Publisher::new(shared, room, stream, session, None);
                 match publisher.stream.handle(Event::Claim(session, right)).await {
-                    Ok(()) => return Ok(publisher),
+                    Ok(()) => {
+                        publisher.room.renew(&publisher.stream, &claim.grant);
+                        return Ok(publisher);
+                    }
                     Err(Refusal::NotPublisher | Refusal::Full { .. }) => {
                         return Err(PublishRefusal::TokenWrong);
                     }
                     Err(Refusal::Ended) => {}
                 }
             } else {
-                claim.opening.map_err(PublishRefusal::MayNotOpen)?;
+                let opening = claim.grant.may(Deed::Publish);
+                opening.map_err(PublishRefusal::MayNotOpen)?;
                 match self.open(key, claim, session) {
                     Ok(publisher) => return Ok(publisher),
                     Err(OpenError::Refused(refusal)) => return Err(refusal),
@@ -186,7 +193,7 @@ impl StreamHub {
             tokio::time::sleep(ENDING_WAIT).await;
         }
         // It is not the token's fault that somebody else was quicker each time.
-        Err(claim.right().err().unwrap_or(PublishRefusal::Ended))
+        Err(PublishRefusal::Ended)
     }
 
     /// Ends the stream `key` for everybody, if the claim suffices: its token does, and the operator's key.
@@ -199,12 +206,14 @@ impl StreamHub {
             WatchRefusal::Unknown | WatchRefusal::Full { .. } => EndRefusal::Unknown,
         };
         let room = self.shared.room(key);
-        let stream = room.as_ref().and_then(|room| room.stream.get());
-        let stream = stream.ok_or_else(|| over(self.no_stream(key)))?;
-        let event = if claim.is_operator {
+        let found = room
+            .as_ref()
+            .and_then(|room| Some((room, room.stream.get()?)));
+        let (room, stream) = found.ok_or_else(|| over(self.no_stream(key)))?;
+        let event = if claim.grant.is_operator() {
             Event::Stop
         } else {
-            let right = claim.right().map_err(|_| EndRefusal::TokenMissing)?;
+            let right = claim.right(room).map_err(|_| EndRefusal::TokenMissing)?;
             Event::End(self.shared.next_door_session(), right)
         };
         stream.handle(event).await.map_err(|refusal| match refusal {
@@ -223,7 +232,7 @@ impl StreamHub {
         if over == Some(false) {
             return Err(OpenError::Refused(PublishRefusal::Ended));
         }
-        let token = claim.token.clone();
+        let token = claim.grant.rest.clone();
         let token = token.unwrap_or_else(crate::dialect::random_hex);
         let title = claim.title.as_deref().map(str::trim);
         let title = title.filter(|title| !title.is_empty());
@@ -245,6 +254,7 @@ impl StreamHub {
         {
             Ok(stream) => {
                 room.stream.get_or_init(|| stream.clone());
+                room.hold(&stream, &claim.grant);
                 Ok(Publisher::new(shared, room, stream, session, Some(token)))
             }
             Err(error) => {
@@ -257,11 +267,11 @@ impl StreamHub {
         }
     }
 
-    /// Joins the stream `key` as a viewer who is counted.
+    /// Joins the stream `key` as a viewer who is counted, with what it was granted.
     ///
     /// # Errors
     /// When there is no such stream, or no room.
-    pub async fn watch(&self, key: &str) -> Result<Viewer, WatchRefusal> {
+    pub async fn watch(&self, key: &str, grant: &Grant) -> Result<Viewer, WatchRefusal> {
         let shared = &self.shared;
         let Some(room) = shared.room(key) else {
             return Err(self.no_stream(key));
@@ -282,6 +292,7 @@ impl StreamHub {
                 room.relay.lock().mirror_to(&room.channel, by_door);
                 return Ok(Viewer {
                     room,
+                    lease: grant.lease.clone(),
                     _place: place,
                 });
             }
@@ -302,19 +313,26 @@ impl StreamHub {
     ///
     /// # Errors
     /// When there is no such stream.
-    pub fn observe(&self, key: &str) -> Result<Observer, WatchRefusal> {
+    pub fn observe(&self, key: &str, grant: &Grant) -> Result<Observer, WatchRefusal> {
         let room = self.shared.room(key).ok_or_else(|| self.no_stream(key))?;
         // To know what the stream consists of, its frames must be looked at, as for a viewer.
         let by_door = room.is_by_door();
         room.relay.lock().mirror_to(&room.channel, by_door);
-        Ok(Observer { room })
+        Ok(Observer {
+            room,
+            lease: grant.lease.clone(),
+        })
     }
 
     /// The newest picture of the stream `key` and its MIME type, for somebody who is not counted.
     ///
     /// # Errors
     /// When there is no such stream. `None` when it has no picture.
-    pub fn picture(&self, key: &str) -> Result<Option<(&'static str, Bytes)>, WatchRefusal> {
+    pub fn picture(
+        &self,
+        key: &str,
+        _grant: &Grant,
+    ) -> Result<Option<(&'static str, Bytes)>, WatchRefusal> {
         let room = self.shared.room(key).ok_or_else(|| self.no_stream(key))?;
         Ok(room.picture())
     }
@@ -398,6 +416,11 @@ impl Publisher {
         self.room.news.subscribe()
     }
 
+    /// Why it has lost its stream, if what that was opened with holds no more.
+    pub fn withdrawn(&self) -> Option<Over> {
+        self.room.news.borrow().withdrawn
+    }
+
     /// Waits until it has the seat no longer.
     pub async fn seat_lost(&self) {
         let mut news = self.news();
@@ -438,6 +461,7 @@ impl Drop for Publisher {
 /// A viewer at another door. Dropping it leaves.
 pub struct Viewer {
     room: SharedRoom,
+    lease: Lease,
     _place: Place,
 }
 
@@ -467,6 +491,11 @@ impl Viewer {
     /// How the stream stands, and each change.
     pub fn news(&self) -> watch::Receiver<News> {
         self.room.news.subscribe()
+    }
+
+    /// How long it may stay.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
     }
 }
 
@@ -511,6 +540,7 @@ impl Viewer {
 /// Somebody who is told of a stream and is not counted.
 pub struct Observer {
     room: SharedRoom,
+    lease: Lease,
 }
 
 impl Observer {
@@ -522,6 +552,11 @@ impl Observer {
     /// How the stream stands, and each change.
     pub fn news(&self) -> watch::Receiver<News> {
         self.room.news.subscribe()
+    }
+
+    /// How long it may stay.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
     }
 }
 
@@ -589,6 +624,7 @@ impl Shared {
         room: &Room,
         stream: &Stream<Packet>,
         grace: Option<Duration>,
+        withdrawn: Option<Over>,
     ) {
         let status = stream.status();
         room.news.send_if_modified(|news| {
@@ -599,6 +635,7 @@ impl Shared {
                 grace: grace.or(news.grace).filter(|_| !status.publisher_present),
                 viewers: status.viewers,
                 ended: status.phase == Phase::Ended,
+                withdrawn: withdrawn.or(news.withdrawn),
             };
             std::mem::replace(news, now) != now
         });

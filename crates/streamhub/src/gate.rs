@@ -1,15 +1,16 @@
-//! Who may open a stream: asked here, answered by whoever knows keys and addresses.
+//! Who may do what: asked here, answered by whoever knows keys, tokens and addresses.
 
-use abanico_core::rights::Refused;
+use crate::grant::Grant;
+use abanico_core::rights::{Question, Refused};
 use abanico_socketio::Handshake;
 use std::future::Future;
 use std::pin::Pin;
 
-/// The answer to who asks to open a stream.
-pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>>;
+/// The answer to a question. An error says that what was shown is no good.
+pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Grant, Refused>> + Send + 'a>>;
 
-/// Decides who may open a stream over Socket.IO. The other doors ask before they come here.
+/// Answers what the clients of Socket.IO ask. The other doors ask before they come here.
 pub trait Gate: Send + Sync + 'static {
-    /// Whether the client with this opening request, which shows `key`, may open a stream.
-    fn may_open<'a>(&'a self, handshake: &'a Handshake, key: Option<&'a str>) -> Answer<'a>;
+    /// What the client with this opening request has for what it would like to do.
+    fn ask<'a>(&'a self, handshake: &'a Handshake, question: Question<'a>) -> Answer<'a>;
 }

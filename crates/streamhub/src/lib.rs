@@ -14,6 +14,7 @@ mod dialect;
 mod directory;
 pub mod door;
 pub mod gate;
+pub mod grant;
 mod hosting;
 mod joinable;
 mod mirror;
@@ -36,6 +37,7 @@ pub use wire::{Distribution, Health, ListedStream, StreamDetail, UserCounts};
 use crate::dialect::Dialect;
 use crate::directory::Directory;
 use crate::gate::Gate;
+use crate::grant::Grant;
 use crate::relay::Packet;
 use crate::room::{Ended, EndedStream, SharedRoom};
 use crate::stage::{Peer, Stage};
@@ -184,7 +186,7 @@ impl StreamHub {
     }
 
     /// A still of the stream `key` and its MIME type: its poster, or its newest picture.
-    pub fn still(&self, key: &str) -> Option<(&'static str, Bytes)> {
+    pub fn still(&self, key: &str, _grant: &Grant) -> Option<(&'static str, Bytes)> {
         self.shared.room(key)?.still()
     }
 

@@ -61,6 +61,9 @@ pub(crate) mod code {
     pub(crate) const KEY_MISSING: &str = "key-missing";
     pub(crate) const KEY_WRONG: &str = "key-wrong";
     pub(crate) const KEY_LATER: &str = "key-later";
+    pub(crate) const KEY_OTHER: &str = "key-other";
+    pub(crate) const EXPIRED: &str = "expired";
+    pub(crate) const REVOKED: &str = "revoked";
 }
 
 /// Texts as StreamHub sends them, and ours in the same language.
@@ -73,6 +76,7 @@ pub(crate) mod text {
     pub(crate) const KEY_MISSING: &str =
         "hace falta la clave del operador, que el servidor mostró al arrancar por primera vez";
     pub(crate) const KEY_WRONG: &str = "esa no es la clave del operador";
+    pub(crate) const KEY_OTHER: &str = "ese permiso no es para esto";
     pub(crate) const KEY_TOO_MANY: &str =
         "han llegado demasiadas claves equivocadas desde esta dirección; prueba más tarde";
     pub(crate) const KEY_BUSY: &str =
@@ -84,6 +88,10 @@ pub(crate) mod text {
     pub(crate) const SUBSCRIBE_FAILED: &str = "No se pudo completar la suscripción";
     pub(crate) const STREAMER_GONE: &str = "El streamer se desconectó";
     pub(crate) const OPERATOR_ENDED: &str = "El operador del servidor terminó el stream";
+    pub(crate) const RIGHT_EXPIRED: &str = "El permiso para emitir ha caducado";
+    pub(crate) const RIGHT_REVOKED: &str = "El permiso para emitir se ha retirado";
+    pub(crate) const STAY_EXPIRED: &str = "Tu permiso para ver el stream ha caducado";
+    pub(crate) const STAY_REVOKED: &str = "Tu permiso para ver el stream se ha retirado";
     pub(crate) const SERVER_GONE: &str = "El servidor se está cerrando";
     pub(crate) const SYSTEM_NAME: &str = "Sistema";
     pub(crate) const NOT_YOURS: &str = "No tienes permiso para publicar en este stream";

@@ -1,13 +1,14 @@
 //! One stream as the dialect sees it: who made it and when, its media, its poster, and what is told of it when it is over.
 
 use crate::door::News;
+use crate::grant::Grant;
 use crate::hosting::Hosting;
 use crate::relay::{Packet, Relay};
 use crate::store::{Status, StreamRow};
 use crate::time::Timestamp;
 use crate::wire::{ListedStream, StreamObject};
 use abanico_core::key::{SessionId, StreamKey};
-use abanico_core::stream::Phase;
+use abanico_core::stream::{Event, Phase};
 use abanico_hub::Stream;
 use abanico_live::{Channel, Format};
 use abanico_media::sniff::Kind;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 /// A stream that has not ended.
@@ -40,6 +42,8 @@ pub(crate) struct Room {
     pub(crate) chosen: bool,
     /// Which connection answers for it, and for how many viewers it would itself.
     pub(crate) hosting: Mutex<Hosting>,
+    /// For whom it was opened, and what waits for the end of that right.
+    held: Mutex<Held>,
     /// How it stands, for doors.
     pub(crate) news: watch::Sender<News>,
     /// The running stream. Set right after the room is listed.
@@ -68,8 +72,49 @@ impl Room {
             by_door: AtomicBool::new(chosen),
             chosen,
             hosting: Mutex::default(),
+            held: Mutex::default(),
             news: watch::Sender::new(News::default()),
             stream: OnceLock::new(),
+        }
+    }
+
+    /// Whether it was opened for the same holder as has this grant.
+    pub(crate) fn is_held_by(&self, grant: &Grant) -> bool {
+        let held = self.held.lock();
+        grant.holder.is_some() && held.holder == grant.holder
+    }
+
+    /// Holds the stream to what it was opened with: it ends when that does.
+    pub(crate) fn hold(&self, stream: &Stream<Packet>, grant: &Grant) {
+        let mut held = self.held.lock();
+        held.holder.clone_from(&grant.holder);
+        let before = held.waits.take();
+        if let Some(before) = before {
+            before.abort();
+        }
+        if !grant.lease.may_end() {
+            return;
+        }
+        let (stream, lease) = (stream.clone(), grant.lease.clone());
+        let mut news = self.news.subscribe();
+        let waiting = tokio::spawn(async move {
+            let ended = async {
+                let _ = news.wait_for(|news| news.ended).await;
+            };
+            let over = tokio::select! {
+                over = lease.over() => over,
+                () = ended => return,
+            };
+            // One that has ended meanwhile has no need to know.
+            let _ = stream.handle(Event::Withdraw(over)).await;
+        });
+        held.waits = Some(waiting.abort_handle());
+    }
+
+    /// Holds the stream to the newer right of its holder, who came back with it.
+    pub(crate) fn renew(&self, stream: &Stream<Packet>, grant: &Grant) {
+        if self.is_held_by(grant) {
+            self.hold(stream, grant);
         }
     }
 
@@ -190,6 +235,13 @@ impl Room {
         }
         self.relay.lock().picture()
     }
+}
+
+/// What a stream was opened with.
+#[derive(Default)]
+struct Held {
+    holder: Option<Arc<str>>,
+    waits: Option<AbortHandle>,
 }
 
 /// The Socket.IO room of a stream's members.

@@ -4,7 +4,7 @@
 //! Nothing here waits.
 
 use crate::door::is_door;
-use crate::names::{from_server, text};
+use crate::names::{code, from_server, text};
 use crate::relay::{Content, Packet, Parcel};
 use crate::room::{EndedStream, SharedRoom};
 use crate::store::Record;
@@ -14,7 +14,8 @@ use crate::wire::{ChatMessage, Joined, Notification};
 use crate::{Shared, bridge};
 use abanico_core::key::{SessionId, StreamKey};
 use abanico_core::presence::Telling;
-use abanico_core::stream::{EndReason, Notice, Parting};
+use abanico_core::rights::Over;
+use abanico_core::stream::{EndReason, Event, Notice, Parting};
 use abanico_hub::{Audience, Stream};
 use abanico_socketio::{FeedId, Message, Socket};
 use parking_lot::Mutex;
@@ -82,12 +83,13 @@ impl Audience<Packet> for Stage {
         let Some(room) = shared.room(stream.key().as_str()) else {
             return;
         };
-        let grace = match notice {
-            Notice::PublisherLost(grace) => Some(grace),
-            _ => None,
+        let (grace, withdrawn) = match notice {
+            Notice::PublisherLost(grace) => (Some(grace), None),
+            Notice::Ended(EndReason::Withdrawn(over)) => (None, Some(over)),
+            _ => (None, None),
         };
         shared.perform(&room, stream, notice);
-        shared.publish_news(&room, stream, grace);
+        shared.publish_news(&room, stream, grace, withdrawn);
     }
 }
 
@@ -303,6 +305,8 @@ impl Shared {
             EndReason::Finished => None,
             EndReason::PublisherGone => Some(text::STREAMER_GONE),
             EndReason::Stopped => Some(text::OPERATOR_ENDED),
+            EndReason::Withdrawn(Over::Expired) => Some(text::RIGHT_EXPIRED),
+            EndReason::Withdrawn(Over::Revoked) => Some(text::RIGHT_REVOKED),
             EndReason::Shutdown => Some(text::SERVER_GONE),
         };
         let payload = match reason {
@@ -346,6 +350,37 @@ impl Shared {
             viewers,
         };
         self.forget_room(room, over, ended_at);
+    }
+
+    /// Puts a session out of a stream whose right to be there is over, and tells it why.
+    /// `attends` is its name, if it has its media elsewhere: its stream does not know it then.
+    pub(crate) async fn put_out(
+        &self,
+        room: &SharedRoom,
+        session: SessionId,
+        attends: Option<&str>,
+        over: Over,
+    ) {
+        let Some(stream) = room.stream.get() else {
+            return;
+        };
+        self.gone(room, session);
+        let peer = self.peer(session).filter(|_| !stream.is_publisher(session));
+        if let Some(peer) = peer {
+            peer.detach(&room.key);
+            peer.socket.leave(&room.name());
+            let (code, reason) = match over {
+                Over::Expired => (code::EXPIRED, text::STAY_EXPIRED),
+                Over::Revoked => (code::REVOKED, text::STAY_REVOKED),
+            };
+            let payload = json!({ "stream": room.object(), "reason": reason, "code": code });
+            peer.tell(&event(from_server::STREAM_ENDED, &payload));
+        }
+        match attends {
+            Some(name) => self.tell_left(room, name, Parting::Explicit),
+            // A stream that has ended meanwhile has told everybody to leave.
+            None => drop(stream.handle(Event::Leave(session)).await),
+        }
     }
 
     fn tell_of_next(&self, room: &SharedRoom) {

@@ -37,6 +37,9 @@ pub(crate) struct StreamRef<'a> {
     pub(crate) stream_key: Cow<'a, str>,
     #[serde(borrow, default)]
     pub(crate) publish_token: Option<Cow<'a, str>>,
+    /// What is shown to watch it.
+    #[serde(borrow, default)]
+    pub(crate) token: Option<Cow<'a, str>>,
 }
 
 /// `stream:data:send` and `stream:poster`.

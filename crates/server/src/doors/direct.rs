@@ -6,13 +6,12 @@
 
 use super::conversation::{Closing, Conversation};
 use super::outlet::Direct;
-use super::{Ending, say_later, split, watch};
+use super::{Doors, Ending, say_later, split, watch};
 use crate::headers;
 use abanico_live::{Format, Item, Packet, Watching};
-use abanico_socketio::engine::{self, Outlet, Parcel, PlainSessions, Session};
+use abanico_socketio::engine::{self, Outlet, Parcel, Session};
 use abanico_socketio::retry::FULL_RETRY;
 use abanico_socketio::{Cable, PeerAddr};
-use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::Viewer;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -71,12 +70,7 @@ pub(crate) async fn look(stream: &Cable, peer: SocketAddr) -> Option<Request> {
 }
 
 /// Answers the request.
-pub(super) async fn answer(
-    sessions: &PlainSessions,
-    streamhub: &StreamHub,
-    asked: Request,
-    mut stream: Cable,
-) {
+pub(super) async fn answer(doors: &Doors, asked: Request, mut stream: Cable) {
     let Request {
         key,
         format,
@@ -87,8 +81,13 @@ pub(super) async fn answer(
         // It has gone meanwhile.
         return;
     }
+    let sessions = &doors.viewers;
+    let joining = async {
+        let grant = doors.visit(&key, &request).await?;
+        watch::join(&doors.streamhub, &key, &grant, format).await
+    };
     let joined = tokio::select! {
-        joined = watch::join(streamhub, &key, format) => joined,
+        joined = joining => joined,
         // Its place among the viewers goes with it.
         () = gone(&mut stream) => return,
     };
@@ -183,8 +182,11 @@ async fn play(session: Session, viewer: Viewer, watching: Watching) -> Closing {
         begun: false,
         ended: Some(ended),
     });
-    // It is dropped with the session, if not before.
-    let _ = is_over.await;
+    tokio::select! {
+        // It is dropped with the session, if not before.
+        _ = is_over => {}
+        _ = viewer.lease().over() => {}
+    }
     drop(viewer);
     Closing::gone()
 }

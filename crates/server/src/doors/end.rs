@@ -20,14 +20,18 @@ pub(crate) async fn end(
         Ok(shown) => shown,
         Err(sentence) => return unauthorized(sentence),
     };
-    let claim = match doors.keeper.claim(asker, shown, None).await {
+    let claim = match doors
+        .keeper
+        .claim(asker, &key, shown.as_deref(), None)
+        .await
+    {
         Ok(claim) => claim,
         Err(refused) => return refuse_key(refused),
     };
     match doors.streamhub.end(&key, &claim).await {
         Ok(()) => {
             info!(
-                by_operator = claim.is_operator,
+                by_operator = claim.grant.is_operator(),
                 "a stream was ended over HTTP"
             );
             say(StatusCode::OK, "the stream has ended")

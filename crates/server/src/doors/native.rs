@@ -10,7 +10,7 @@ mod watch;
 mod words;
 
 use super::conversation::Conversation;
-use super::{Doors, say};
+use super::{Doors, publish as publish_over_http, say};
 use abanico_socketio::engine::PlainSessions;
 use axum::body::Body;
 use axum::extract::Request;
@@ -28,11 +28,21 @@ const FIRST_WORD_WITHIN: Duration = Duration::from_secs(10);
 pub(super) fn open(doors: &Doors, key: &str, request: Request) -> Response<Body> {
     let (streamhub, key) = (doors.streamhub.clone(), key.to_owned());
     let (keeper, asker) = (doors.keeper.clone(), doors.keeper.asker(&request));
+    let in_address = request
+        .uri()
+        .query()
+        .and_then(publish_over_http::in_address);
     let texts = Texts::new(doors.texts);
     let response = match PlainSessions::subprotocol(&request, &[WATCH, PUBLISH]) {
         Some(WATCH) => doors.viewers.accept(request, Some(WATCH), |session| {
             Conversation::new(session, |session, inbox| {
-                watch::converse(session, inbox, texts, streamhub, key)
+                let guest = watch::Guest {
+                    keeper,
+                    asker,
+                    in_address,
+                    key,
+                };
+                watch::converse(session, inbox, texts, streamhub, guest)
             })
         }),
         Some(_) => doors.publishers.accept(request, Some(PUBLISH), |session| {

@@ -45,7 +45,11 @@ pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Respo
         .headers
         .get("ice-name")
         .and_then(|name| name.to_str().ok());
-    let claim = match doors.keeper.claim(asker, token, title).await {
+    let claim = match doors
+        .keeper
+        .claim(asker, key, token.as_deref(), title)
+        .await
+    {
         Ok(claim) => claim,
         Err(refused) => {
             hear_out(body);
@@ -204,6 +208,9 @@ impl Pushing {
                     let data = tokio::select! {
                         biased;
                         () = publisher.seat_lost() => {
+                            if let Some(over) = publisher.withdrawn() {
+                                return Ended::Withdrawn(over);
+                            }
                             let over = publisher.channel().has_ended();
                             return Ended::Refused(if over {
                                 SourceError::Ended
@@ -234,7 +241,10 @@ impl Pushing {
                     }
                     taken.broken
                 }
-                Err(error) => return Ended::Refused(error),
+                Err(error) => {
+                    let withdrawn = publisher.withdrawn().map(Ended::Withdrawn);
+                    return withdrawn.unwrap_or(Ended::Refused(error));
+                }
             };
             if self.sent.frames > 0 {
                 publisher.start().await;
@@ -314,6 +324,25 @@ pub(super) fn token(headers: &HeaderMap) -> Result<Option<String>, &'static str>
     Ok((!password.is_empty()).then(|| password.to_owned()))
 }
 
+/// What a request to watch shows: as a publisher's does, or in its address, which is all that an `img` has.
+pub(super) fn shown<B>(request: &http::Request<B>) -> Result<Option<String>, &'static str> {
+    let in_header = token(request.headers())?;
+    Ok(in_header.or_else(|| in_address(request.uri().query()?)))
+}
+
+/// The token in a query.
+pub(super) fn in_address(query: &str) -> Option<String> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let token = pairs
+        .filter(|(name, _)| *name == "token")
+        .map(|(_, token)| token);
+    // Ours have nothing that is written otherwise in an address.
+    token
+        .filter(|token| !token.is_empty())
+        .map(str::to_owned)
+        .next()
+}
+
 pub(super) fn unauthorized(sentence: &str) -> Response<Body> {
     let mut response = say(StatusCode::UNAUTHORIZED, sentence);
     response.headers_mut().insert(
@@ -341,6 +370,7 @@ pub(super) fn refuse_key(refused: Refused) -> Response<Body> {
     let sentence = refused.to_string();
     match refused {
         Refused::KeyMissing | Refused::KeyWrong => unauthorized(&sentence),
+        Refused::NotForThis => say(StatusCode::FORBIDDEN, &sentence),
         Refused::TooManyWrong { retry_after } => {
             let mut response = say_later(&sentence, retry_after);
             *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;

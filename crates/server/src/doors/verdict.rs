@@ -3,6 +3,7 @@
 use super::beginning::PROOF_BYTES_MAX;
 use super::publish::refuse;
 use super::say;
+use abanico_core::rights::Over;
 use abanico_live::{Fault, SourceError, Taken};
 use abanico_media::ingest::IngestError;
 use abanico_media::rest::Rest;
@@ -25,6 +26,8 @@ pub(super) enum Ended {
     Refused(SourceError),
     /// Too much of it had no frame for a stream that exists.
     Unproved,
+    /// With the end of the right to publish it.
+    Withdrawn(Over),
     /// The stream that it was to take over has changed meanwhile.
     Denied(PublishRefusal),
 }
@@ -107,9 +110,15 @@ impl Ended {
                 PROOF_BYTES_MAX >> 20
             )),
             Self::Denied(refusal) => refuse(*refusal),
+            Self::Withdrawn(over) => say(StatusCode::GONE, &withdrawn(*over)),
             Self::Refused(error) => refused(error, sent),
         }
     }
+}
+
+/// What a publisher is told whose right is over.
+pub(super) fn withdrawn(over: Over) -> String {
+    format!("this stream has ended, since {over}")
 }
 
 /// What cannot be taken, and how much could before.

@@ -7,6 +7,7 @@ use super::{refuse_viewer, say, say_later};
 use abanico_live::{Format, Item, MJPEG_BOUNDARY, Packet, Watching};
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::{Viewer, WatchRefusal};
+use abanico_streamhub::grant::{Grant, Lease};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
@@ -33,9 +34,14 @@ pub(super) async fn stream(
     key: &str,
     format: Format,
     head: bool,
+    visit: impl Future<Output = Result<Grant, Response<Body>>>,
 ) -> Response<Body> {
+    let grant = match visit.await {
+        Ok(grant) => grant,
+        Err(refusal) => return refusal,
+    };
     if head {
-        let observer = match streamhub.observe(key) {
+        let observer = match streamhub.observe(key, &grant) {
             Ok(observer) => observer,
             Err(refusal) => return refuse_viewer(refusal),
         };
@@ -48,7 +54,7 @@ pub(super) async fn stream(
             _ => answer(format, Body::empty()),
         };
     }
-    match join(streamhub, key, format).await {
+    match join(streamhub, key, &grant, format).await {
         Ok((viewer, watching)) => answer(format, Body::new(Playing::new(watching, viewer))),
         Err(refusal) => refusal,
     }
@@ -58,9 +64,11 @@ pub(super) async fn stream(
 pub(super) async fn join(
     streamhub: &StreamHub,
     key: &str,
+    grant: &Grant,
     format: Format,
 ) -> Result<(Viewer, Watching), Response<Body>> {
-    let viewer = streamhub.watch(key).await.map_err(refuse_viewer)?;
+    let viewer = streamhub.watch(key, grant).await;
+    let viewer = viewer.map_err(refuse_viewer)?;
     if let Some(why) = viewer.unshowable() {
         return Err(say(StatusCode::NOT_ACCEPTABLE, why));
     }
@@ -87,9 +95,17 @@ pub(super) async fn join(
 }
 
 /// `GET` or `HEAD` of the newest picture, or of the poster of a stream that is none of pictures.
-pub(super) fn still(streamhub: &StreamHub, key: &str) -> Response<Body> {
-    let picture = match streamhub.picture(key) {
-        Ok(picture) => picture.or_else(|| streamhub.still(key)),
+pub(super) async fn still(
+    streamhub: &StreamHub,
+    key: &str,
+    visit: impl Future<Output = Result<Grant, Response<Body>>>,
+) -> Response<Body> {
+    let grant = match visit.await {
+        Ok(grant) => grant,
+        Err(refusal) => return refusal,
+    };
+    let picture = match streamhub.picture(key, &grant) {
+        Ok(picture) => picture.or_else(|| streamhub.still(key, &grant)),
         Err(refusal) => return refuse_viewer(refusal),
     };
     let Some((media_type, bytes)) = picture else {
@@ -162,12 +178,18 @@ fn dress(response: &mut Response<Body>, media_type: &str) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
+async fn over(lease: Lease) {
+    let _ = lease.over().await;
+}
+
 /// A body that lasts as long as the stream, or as its codecs do: a player that was given one init segment cannot be given
 /// another.
 struct Playing {
     watching: Watching,
     /// Counted for as long as the body lasts.
     _viewer: Viewer,
+    /// Waits for the end of the right to watch.
+    over: Pin<Box<dyn Future<Output = ()> + Send>>,
     parts: VecDeque<Bytes>,
     begun: bool,
 }
@@ -176,6 +198,7 @@ impl Playing {
     fn new(watching: Watching, viewer: Viewer) -> Self {
         Self {
             watching,
+            over: Box::pin(over(viewer.lease().clone())),
             _viewer: viewer,
             parts: VecDeque::new(),
             begun: false,
@@ -200,6 +223,9 @@ impl HttpBody for Playing {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.over.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
         loop {
             if let Some(part) = self.parts.pop_front() {
                 return Poll::Ready(Some(Ok(Frame::data(part))));

@@ -1,18 +1,18 @@
 //! WebRTC: `POST` an offer to `/whip/{key}` to publish, to `/whep/{key}` to watch; `PATCH` and `DELETE` the session that
 //! the answer names.
 
-use super::publish::{refuse, refuse_key, token, unauthorized};
+use super::publish::{in_address, refuse, refuse_key, token, unauthorized};
 use super::{Doors, say, say_later, watch};
 use crate::rights::Asker;
 use abanico_live::Format;
 use abanico_rtc::{
     Accepted, Ended, Endpoint, OFFER_BYTES_MAX, Patched, Publishing, Refused, Side, TrickleRefused,
 };
+use abanico_streamhub::IceServer;
 use abanico_streamhub::door::Publisher;
-use abanico_streamhub::{IceServer, StreamHub};
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::response::IntoResponse;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -21,7 +21,9 @@ use http::header::{
 };
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::convert::Infallible;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tracing::info;
 
 const SDP: &str = "application/sdp";
@@ -32,22 +34,20 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// `/whip/{key}`.
 pub(crate) async fn whip(
-    State(streamhub): State<StreamHub>,
     Extension(doors): Extension<Doors>,
     Path(key): Path<String>,
     request: Request,
 ) -> Response<Body> {
-    offer(&streamhub, &doors, Side::Publisher, &key, request).await
+    offer(&doors, Side::Publisher, &key, request).await
 }
 
 /// `/whep/{key}`.
 pub(crate) async fn whep(
-    State(streamhub): State<StreamHub>,
     Extension(doors): Extension<Doors>,
     Path(key): Path<String>,
     request: Request,
 ) -> Response<Body> {
-    offer(&streamhub, &doors, Side::Viewer, &key, request).await
+    offer(&doors, Side::Viewer, &key, request).await
 }
 
 /// `/whip/{key}/{session}`.
@@ -68,13 +68,7 @@ pub(crate) async fn whep_session(
     session(&doors, Side::Viewer, &key, &name, request).await
 }
 
-async fn offer(
-    streamhub: &StreamHub,
-    doors: &Doors,
-    side: Side,
-    key: &str,
-    request: Request,
-) -> Response<Body> {
+async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Response<Body> {
     match *request.method() {
         Method::OPTIONS => return options("POST, OPTIONS"),
         Method::POST => {}
@@ -92,6 +86,7 @@ async fn offer(
         return no_webrtc();
     };
     let asker = doors.keeper.asker(&request);
+    let in_address = request.uri().query().and_then(in_address);
     let (head, body) = request.into_parts();
     let offer = match text(&head.headers, SDP, body).await {
         Ok(offer) => offer,
@@ -99,7 +94,10 @@ async fn offer(
     };
     let accepted = match side {
         Side::Publisher => publish(doors, rtc, key, (asker, &head.headers), &offer).await,
-        Side::Viewer => view(streamhub, rtc, key, &offer).await,
+        Side::Viewer => {
+            let shown = token(&head.headers).map(|token| token.or(in_address));
+            view(doors, rtc, key, (asker, shown), &offer).await
+        }
     };
     match accepted {
         Ok(accepted) => created(side, key, &accepted, &doors.ice_servers),
@@ -115,7 +113,7 @@ async fn publish(
     offer: &str,
 ) -> Result<Accepted, Response<Body>> {
     let token = token(headers).map_err(unauthorized)?;
-    let claim = doors.keeper.claim(asker, token, None).await;
+    let claim = doors.keeper.claim(asker, key, token.as_deref(), None).await;
     let claim = claim.map_err(refuse_key)?;
     // What cannot be answered takes nobody's seat.
     let negotiated = rtc
@@ -158,18 +156,38 @@ async fn accompany(publisher: Publisher, publishing: Publishing, may_come_back: 
 }
 
 async fn view(
-    streamhub: &StreamHub,
+    doors: &Doors,
     rtc: &Endpoint,
     key: &str,
+    (asker, shown): (Asker, Result<Option<String>, &'static str>),
     offer: &str,
 ) -> Result<Accepted, Response<Body>> {
+    let shown = shown.map_err(unauthorized)?;
+    let visit = doors.keeper.visit(asker, key, shown.as_deref()).await;
+    let grant = visit.map_err(refuse_key)?;
     let negotiated = rtc.answer(offer, Side::Viewer, key).map_err(refuse_offer)?;
-    let (viewer, watching) = watch::join(streamhub, key, Format::Rtp).await?;
+    let (viewer, watching) = watch::join(&doors.streamhub, key, &grant, Format::Rtp).await?;
     let tracks = viewer.channel().tracks();
     if let Some(picture) = tracks.iter().find(|track| track.is_video()) {
         negotiated.suits(&picture.codec).map_err(refuse_offer)?;
     }
-    Ok(rtc.watch(negotiated, key, watching, viewer))
+    let lease = viewer.lease().clone();
+    let (stays, gone) = oneshot::channel::<Infallible>();
+    let accepted = rtc.watch(negotiated, key, watching, (viewer, stays));
+    if lease.may_end() {
+        let (rtc, key, name) = (rtc.clone(), key.to_owned(), accepted.name.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                // Its end is dropped with the session.
+                _ = gone => {}
+                _ = lease.over() => {
+                    // It may have gone by itself just now.
+                    let _ = rtc.end(Side::Viewer, &key, &name);
+                }
+            }
+        });
+    }
+    Ok(accepted)
 }
 
 async fn session(

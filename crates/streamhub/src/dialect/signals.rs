@@ -153,7 +153,7 @@ impl Shared {
 
     /// Tells the publisher, in the viewer's name, that a viewer which had asked for its picture has left the stream: a
     /// page that is simply gone would keep its place until its connection is given up.
-    pub(super) fn gone(&self, room: &SharedRoom, viewer: SessionId) {
+    pub(crate) fn gone(&self, room: &SharedRoom, viewer: SessionId) {
         let asker = room.hosting.lock().forget(viewer);
         let (Some(from), Some(host)) = (asker, self.host(room)) else {
             return;

@@ -1,7 +1,8 @@
 //! Creating, starting, ending, watching and feeding streams.
 
-use super::{Turn, random_hex};
+use super::{Stay, Turn, random_hex};
 use crate::directory::User;
+use crate::grant::Grant;
 use crate::names::{code, from_server, text};
 use crate::payload::Data;
 use crate::relay::{Relay, Stamps};
@@ -11,7 +12,7 @@ use crate::store::{Record, Role};
 use crate::time::Timestamp;
 use crate::wire::{Create, DataSend, ErrorObject, Joined, Pause, StreamRef};
 use abanico_core::key::{PublishToken, StreamKey};
-use abanico_core::rights::Refused;
+use abanico_core::rights::{Deed, Question, Refused};
 use abanico_core::stream::{Event as StreamEvent, Parting, Phase, Refusal, Right};
 use abanico_hub::Stream;
 use abanico_hub::distributor::{JoinError, PublishError};
@@ -34,11 +35,21 @@ impl Turn<'_> {
             return;
         };
         let key = Self::payload::<Create<'_>>(event).and_then(|create| create.key);
-        let asked = (self.socket.handshake(), key.as_deref());
-        if let Err(refused) = self.shared.gate.may_open(asked.0, asked.1).await {
-            self.refuse_opening(refused);
-            return;
-        }
+        let question = Question {
+            deed: Deed::Publish,
+            stream: None,
+            shown: key.as_deref().filter(|key| !key.is_empty()),
+        };
+        let answer = self
+            .shared
+            .gate
+            .ask(self.socket.handshake(), question)
+            .await;
+        let granted = answer.and_then(|grant| grant.may(Deed::Publish).map(|()| grant));
+        let grant = match granted {
+            Ok(grant) => grant,
+            Err(refused) => return self.refuse_key(text::MAY_NOT_CREATE, refused),
+        };
         if !self.end_abandoned(&user).await {
             let error = ErrorObject::new(text::CREATE_FAILED, text::ALREADY_STREAMING);
             self.refuse(&error);
@@ -46,7 +57,7 @@ impl Turn<'_> {
         }
         let key = StreamKey::new(random_hex());
         let token = random_hex();
-        match self.open(&user, &key, &token) {
+        match self.open(&user, &key, &token, &grant) {
             Ok(room) => {
                 self.session.published.insert(key);
                 room.hosting.lock().take(self.session.id);
@@ -66,10 +77,11 @@ impl Turn<'_> {
         }
     }
 
-    fn refuse_opening(&self, refused: Refused) {
+    fn refuse_key(&self, message: &str, refused: Refused) {
         let (code, error, after) = match refused {
             Refused::KeyMissing => (code::KEY_MISSING, text::KEY_MISSING, None),
             Refused::KeyWrong => (code::KEY_WRONG, text::KEY_WRONG, None),
+            Refused::NotForThis => (code::KEY_OTHER, text::KEY_OTHER, None),
             Refused::TooManyWrong { retry_after } => {
                 (code::KEY_LATER, text::KEY_TOO_MANY, Some(retry_after))
             }
@@ -78,7 +90,7 @@ impl Turn<'_> {
         self.refuse(&ErrorObject {
             retry_after_ms: after.map(retry::spread_millis),
             code: Some(code),
-            ..ErrorObject::new(text::MAY_NOT_CREATE, error)
+            ..ErrorObject::new(message, error)
         });
     }
 
@@ -99,7 +111,13 @@ impl Turn<'_> {
         true
     }
 
-    fn open(&self, user: &User, key: &StreamKey, token: &str) -> Result<SharedRoom, PublishError> {
+    fn open(
+        &self,
+        user: &User,
+        key: &StreamKey,
+        token: &str,
+        grant: &Grant,
+    ) -> Result<SharedRoom, PublishError> {
         let relay = Relay::new(key.clone(), self.shared.limits.clone());
         let channel = Channel::named(&self.shared.pool, key.as_str());
         let name = user.row.username.clone();
@@ -114,7 +132,7 @@ impl Turn<'_> {
             .register_publisher(key.clone(), token, self.session.id)
         {
             Ok(stream) => {
-                room.stream.get_or_init(|| stream);
+                room.hold(room.stream.get_or_init(|| stream), grant);
                 if let Some(user) = self.shared.directory.lock().user_mut(user.row.id) {
                     user.stream = Some(key.clone());
                 }
@@ -227,8 +245,13 @@ impl Turn<'_> {
             self.refuse(&ErrorObject::new(text::JOIN_REFUSED, &error));
             return;
         }
+        let granted = self.may_watch(&key, named.token.as_deref()).await;
+        let grant = match granted {
+            Ok(grant) => grant,
+            Err(refused) => return self.refuse_key(text::JOIN_REFUSED, refused),
+        };
         if !Self::has_media(event) {
-            return self.attend(&key, &user.row.username).await;
+            return self.attend(&key, &user.row.username, &grant).await;
         }
         self.session.attended.remove(&key);
         let (id, name) = (self.session.id, user.row.username);
@@ -239,6 +262,7 @@ impl Turn<'_> {
             .await
         {
             Ok(()) => {
+                self.stay(&key, None, &grant);
                 self.session.joined.insert(key);
             }
             Err(JoinError::Unknown | JoinError::Refused(Refusal::Ended)) => self.join_ended(&key),
@@ -261,7 +285,7 @@ impl Turn<'_> {
 
     /// Puts a member into a room who has its media over another door: it is told of everything but the media, and is not
     /// counted here.
-    async fn attend(&mut self, key: &StreamKey, name: &str) {
+    async fn attend(&mut self, key: &StreamKey, name: &str, grant: &Grant) {
         let room = self.shared.room(key.as_str());
         let stream = room.as_ref().and_then(|room| room.stream.get());
         let (Some(room), Some(stream)) = (&room, stream) else {
@@ -275,6 +299,7 @@ impl Turn<'_> {
             let _ = stream.handle(StreamEvent::Leave(self.session.id)).await;
         }
         let first = self.session.attended.insert(key.clone());
+        self.stay(key, Some(name), grant);
         let status = stream.status();
         self.answer(
             from_server::STREAM_JOINED,
@@ -290,6 +315,36 @@ impl Turn<'_> {
         if first {
             self.shared.tell_came(room, name);
         }
+    }
+
+    /// What this session has for watching a stream, by what it shows now or showed when it connected.
+    async fn may_watch(&self, key: &StreamKey, shown: Option<&str>) -> Result<Grant, Refused> {
+        let question = Question {
+            deed: Deed::Watch,
+            stream: Some(key.as_str()),
+            shown: shown.or(self.session.shown.as_deref()),
+        };
+        let handshake = self.socket.handshake();
+        let grant = self.shared.gate.ask(handshake, question).await?;
+        grant.may(Deed::Watch).map(|()| grant)
+    }
+
+    /// Holds this session to what it was granted: it is put out of the stream when that is over.
+    fn stay(&mut self, key: &StreamKey, attends: Option<&str>, grant: &Grant) {
+        self.session.stays.remove(key);
+        let Some(room) = self.room(key.as_str()).filter(|_| grant.lease.may_end()) else {
+            return;
+        };
+        let (shared, session) = (Arc::clone(self.shared), self.session.id);
+        let (lease, attends) = (grant.lease.clone(), attends.map(str::to_owned));
+        let waiting = tokio::spawn(async move {
+            let over = lease.over().await;
+            shared
+                .put_out(&room, session, attends.as_deref(), over)
+                .await;
+        });
+        let stay = Stay(waiting.abort_handle());
+        self.session.stays.insert(key.clone(), stay);
     }
 
     /// Refuses a join that may succeed later, and says when to try again.
@@ -329,6 +384,7 @@ impl Turn<'_> {
             return;
         };
         let key: &str = &named.stream_key;
+        self.session.stays.remove(key);
         if let Some(room) = self.room(key) {
             self.shared.gone(&room, self.session.id);
         }
@@ -545,6 +601,9 @@ impl Turn<'_> {
         self.session
             .joined
             .retain(|key| distributor.stream(key.as_str()).is_some());
+        self.session
+            .stays
+            .retain(|key, _| distributor.stream(key.as_str()).is_some());
         self.session
             .published
             .retain(|key| distributor.stream(key.as_str()).is_some());

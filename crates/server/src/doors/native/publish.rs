@@ -4,7 +4,9 @@ use super::FIRST_WORD_WITHIN;
 use super::count::Count;
 use super::words::{self, Texts, Word, code};
 use crate::doors::conversation::{Closing, Inbox};
+use crate::doors::verdict::withdrawn as withdrawn_words;
 use crate::rights::{Asker, Keeper};
+use abanico_core::rights::Over;
 use abanico_live::native::{Header, parse_tracks};
 use abanico_live::{Encoder, SourceError};
 use abanico_socketio::engine::{Inbound, Session};
@@ -34,7 +36,10 @@ pub(super) async fn converse(
             return Closing::silent(r#"{"type":"publish"}"#);
         }
     };
-    let claim = match keeper.claim(asker, token, title.as_deref()).await {
+    let claim = match keeper
+        .claim(asker, &key, token.as_deref(), title.as_deref())
+        .await
+    {
         Ok(claim) => claim,
         Err(refused) => return Closing::no_key(refused),
     };
@@ -90,7 +95,7 @@ pub(super) async fn converse(
                 let now = *news.borrow_and_update();
                 talk.count.set(now.viewers);
                 if changed.is_err() || now.ended {
-                    return Closing::ended(Some(r#"{"type":"ended"}"#.to_owned()));
+                    return over(now.withdrawn);
                 }
                 if !talk.publisher.has_seat() {
                     return replaced();
@@ -104,6 +109,14 @@ pub(super) async fn converse(
             }
             () = talk.count.due() => talk.count.tell(&talk.session),
         }
+    }
+}
+
+/// The stream is over: because that was wanted, or because what it was opened with holds no more.
+fn over(withdrawn: Option<Over>) -> Closing {
+    match withdrawn {
+        Some(over) => Closing::over(over, &withdrawn_words(over)),
+        None => Closing::ended(Some(r#"{"type":"ended"}"#.to_owned())),
     }
 }
 
@@ -151,7 +164,8 @@ impl Talk {
             }
             return Ok(());
         };
-        let taken = self.encoder.push(&header, payload).map_err(refused)?;
+        let taken = self.encoder.push(&header, payload);
+        let taken = taken.map_err(|error| self.refused(error))?;
         if let Some(fault) = taken.faults.first() {
             debug!(key = self.publisher.key(), %fault, "left out");
             if !std::mem::replace(&mut self.warned, true) {
@@ -187,7 +201,8 @@ impl Talk {
             Word::Tracks => {
                 let tracks =
                     parse_tracks(text).map_err(|error| Closing::malformed(&error.to_string()))?;
-                self.encoder.tracks(tracks).map_err(refused)?;
+                let taken = self.encoder.tracks(tracks);
+                taken.map_err(|error| self.refused(error))?;
             }
             Word::Clock { id } => words::tell_time(&self.session, &id),
             Word::Pause { paused } => self.publisher.pause(paused).await,
@@ -196,12 +211,12 @@ impl Talk {
         }
         Ok(Said::GoOn)
     }
-}
 
-fn refused(error: SourceError) -> Closing {
-    match error {
-        SourceError::Replaced => replaced(),
-        SourceError::Ended => Closing::ended(Some(r#"{"type":"ended"}"#.to_owned())),
-        error => Closing::malformed(&error.to_string()),
+    fn refused(&self, error: SourceError) -> Closing {
+        match error {
+            SourceError::Replaced => replaced(),
+            SourceError::Ended => over(self.publisher.withdrawn()),
+            error => Closing::malformed(&error.to_string()),
+        }
     }
 }

@@ -5,37 +5,63 @@ use super::count::Count;
 use super::feed::NativeFeed;
 use super::words::{self, Texts, Word};
 use crate::doors::conversation::{Closing, Inbox};
+use crate::rights::{Asker, Keeper};
 use abanico_live::native::tracks_json;
 use abanico_live::{Channel, Format, Watching};
 use abanico_media::frame::Track;
 use abanico_socketio::engine::{Inbound, Parcel, Session};
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::{News, Observer, Viewer};
+use abanico_streamhub::grant::Lease;
 use serde_json::json;
 use std::future::pending;
 use tokio::sync::{oneshot, watch};
 
-/// Talks with a viewer of the stream `key` until one of them has enough.
+/// Who would like to watch which stream, before anything was said.
+pub(super) struct Guest {
+    pub(super) keeper: Keeper,
+    pub(super) asker: Asker,
+    /// The token in the address of the WebSocket.
+    pub(super) in_address: Option<String>,
+    pub(super) key: String,
+}
+
+/// Talks with a viewer of a stream until one of them has enough.
 pub(super) async fn converse(
     session: Session,
     mut inbox: Inbox,
     mut texts: Texts,
     streamhub: StreamHub,
-    key: String,
+    guest: Guest,
 ) -> Closing {
-    let (resume, media) = match inbox.next_within(FIRST_WORD_WITHIN).await {
+    let (resume, media, token) = match inbox.next_within(FIRST_WORD_WITHIN).await {
         Ok(None) => return Closing::gone(),
         Ok(Some(Inbound::Text(text))) => match texts.read(&text) {
-            Ok(Word::Watch { resume, media }) => (resume, media != Some(false)),
+            Ok(Word::Watch {
+                resume,
+                media,
+                token,
+            }) => (resume, media != Some(false), token),
             Ok(_) => return Closing::silent(r#"{"type":"watch"}"#),
             Err(closing) => return closing,
         },
         Ok(Some(Inbound::Binary(_))) | Err(()) => return Closing::silent(r#"{"type":"watch"}"#),
     };
+    let Guest {
+        keeper,
+        asker,
+        in_address,
+        key,
+    } = guest;
+    let shown = token.or(in_address);
+    let grant = match keeper.visit(asker, &key, shown.as_deref()).await {
+        Ok(grant) => grant,
+        Err(refused) => return Closing::no_key(refused),
+    };
     let joined = if media {
-        streamhub.watch(&key).await.map(Seat::Viewer)
+        streamhub.watch(&key, &grant).await.map(Seat::Viewer)
     } else {
-        streamhub.observe(&key).map(Seat::Observer)
+        streamhub.observe(&key, &grant).map(Seat::Observer)
     };
     let seat = match joined {
         Ok(seat) => seat,
@@ -103,6 +129,7 @@ pub(super) async fn converse(
                 talk.describe(&tracks.borrow_and_update());
                 continue;
             }
+            over = seat.lease().over() => return Closing::over(over, &over.to_string()),
             () = ended(&mut talk.media) => return Closing::ended(None),
             () = talk.count.due() => {
                 talk.count.tell(&talk.session);
@@ -142,6 +169,13 @@ impl Seat {
         match self {
             Self::Viewer(viewer) => viewer.channel(),
             Self::Observer(observer) => observer.channel(),
+        }
+    }
+
+    fn lease(&self) -> &Lease {
+        match self {
+            Self::Viewer(viewer) => viewer.lease(),
+            Self::Observer(observer) => observer.lease(),
         }
     }
 

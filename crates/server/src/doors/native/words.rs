@@ -2,7 +2,7 @@
 
 use crate::doors::conversation::Closing;
 use abanico_core::rate::{Bucket, Rate};
-use abanico_core::rights::Refused;
+use abanico_core::rights::{Over, Refused};
 use abanico_socketio::engine::{Parcel, Session};
 use abanico_socketio::retry::{self, FULL_RETRY};
 use abanico_streamhub::door::{PublishRefusal, WatchRefusal};
@@ -16,6 +16,7 @@ pub(super) mod code {
     pub(in super::super) const NORMAL: u16 = 1000;
     pub(in super::super) const MALFORMED: u16 = 4400;
     pub(in super::super) const TOKEN: u16 = 4401;
+    pub(in super::super) const OVER: u16 = 4403;
     pub(in super::super) const NO_STREAM: u16 = 4404;
     pub(in super::super) const REPLACED: u16 = 4409;
     pub(in super::super) const ENDED: u16 = 4410;
@@ -39,6 +40,15 @@ impl Closing {
             code,
             reason: word,
         }
+    }
+
+    /// The right to be here is over.
+    pub(super) fn over(over: Over, message: &str) -> Self {
+        let word = match over {
+            Over::Expired => "expired",
+            Over::Revoked => "revoked",
+        };
+        Self::error(code::OVER, word, message)
     }
 
     /// The client did not say what it wants.
@@ -79,7 +89,9 @@ impl Closing {
     pub(super) fn no_key(refused: Refused) -> Self {
         let message = refused.to_string();
         match refused {
-            Refused::KeyMissing | Refused::KeyWrong => Self::error(code::TOKEN, "key", &message),
+            Refused::KeyMissing | Refused::KeyWrong | Refused::NotForThis => {
+                Self::error(code::TOKEN, "key", &message)
+            }
             Refused::TooManyWrong { retry_after } | Refused::Busy { retry_after } => {
                 Self::full(&message, retry_after)
             }
@@ -107,6 +119,7 @@ pub(super) enum Word {
         resume: Option<Resume>,
         /// False if its media come by another connection.
         media: Option<bool>,
+        token: Option<String>,
     },
     /// The first word of a publisher.
     Publish {
