@@ -93,10 +93,12 @@ pub enum Publishing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refused {
     /// Nothing was shown.
-    #[error("this server asks for the operator's key; it was printed at the server's first start")]
+    #[error(
+        "this server asks for the operator's key, which it printed at its first start, or for a token that the operator gave"
+    )]
     KeyMissing,
-    /// A key was shown that is not the operator's.
-    #[error("this is not the operator's key")]
+    /// A key was shown that is not the operator's, or a token that does not hold.
+    #[error("this is not the operator's key, nor a token that holds")]
     KeyWrong,
     /// What was shown is right, and is not for this.
     #[error("what was shown does not give the right to do this")]

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Publishing};
 use crate::qr;
-use crate::rights::Key;
+use crate::rights::Secret;
 use crate::trust::Trust;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -21,7 +21,7 @@ pub(crate) fn banner(
     bound: SocketAddr,
     greeting: &Greeting,
     config: &Config,
-    first_key: Option<&Key>,
+    first_key: Option<&Secret>,
 ) -> String {
     let neighbours = if bound.ip().is_unspecified() {
         lan_addresses()
@@ -52,7 +52,7 @@ pub(crate) fn lan_addresses() -> Vec<IpAddr> {
 }
 
 /// Who may go live, and with what.
-fn keys(publishing: Publishing, first_key: Option<&Key>) -> String {
+fn keys(publishing: Publishing, first_key: Option<&Secret>) -> String {
     let asked = match publishing {
         Publishing::Key => "Who goes live is asked for the operator's key.",
         Publishing::Local => "Who goes live from another machine is asked for the operator's key.",

@@ -15,6 +15,7 @@ mod rights;
 mod socketio;
 mod streams;
 mod tls;
+mod token;
 mod value;
 mod webrtc;
 
@@ -28,6 +29,8 @@ pub use rights::{Publishing, Rights};
 pub use socketio::SocketIo;
 pub use streams::Streams;
 pub use tls::Tls;
+pub use token::TokenCommand;
+pub(crate) use token::after;
 pub use value::{Addresses, Count, Hosts, Listen, Often, Size, Span, ValueError};
 pub use webrtc::WebRtc;
 

@@ -10,6 +10,7 @@ mod end;
 mod native;
 mod outlet;
 mod publish;
+mod tokens;
 mod verdict;
 mod watch;
 mod webrtc;
@@ -157,6 +158,7 @@ impl Doors {
 }
 
 pub(crate) use end::end;
+pub(crate) use tokens::{make_token, revoke_token, tokens};
 pub(crate) use webrtc::{whep, whep_session, whip, whip_session};
 
 /// What stands behind the dot.

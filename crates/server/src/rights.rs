@@ -1,16 +1,21 @@
 //! Who may do what on this server: finds out who asks and what they show, and lets `core::rights` decide.
 //!
-//! One `Keeper` for all doors. It keeps the operator's key, which opens streams, takes any seat and operates; the rights
-//! to one stream are the stream's own. Invariant: what is shown is never logged, and never part of an answer.
+//! One `Keeper` for all doors. It keeps the operator's key, which opens streams, takes any seat and operates, and the
+//! publish tokens that the operator gave; the rights to one stream are the stream's own. Invariant: what is shown is never logged, and never part of an answer.
 
 mod asker;
+mod file;
 mod key;
 mod keys;
 mod networks;
+mod roll;
+mod secret;
+mod tokens;
 
 pub(crate) use asker::Asker;
-pub(crate) use key::Key;
 pub use networks::{NetworkError, Networks};
+pub(crate) use secret::Secret;
+pub(crate) use tokens::{Pattern, Right, Token, TokenFile, Wanted};
 
 use crate::config;
 use abanico_core::rate::Rate;
@@ -21,8 +26,12 @@ use abanico_streamhub::gate::{Answer, Gate};
 use abanico_streamhub::grant::Grant;
 use key::KeyFile;
 use keys::Keys;
+use roll::Roll;
+use secret::Kind;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
 /// Knows who may do what. Clones are the same.
 #[derive(Debug, Clone)]
@@ -33,6 +42,7 @@ struct Inner {
     publishing: Publishing,
     proxies: Networks,
     keys: Keys,
+    roll: Roll,
 }
 
 impl Keeper {
@@ -40,7 +50,7 @@ impl Keeper {
     pub(crate) fn open(
         settings: &config::Rights,
         data: &Path,
-    ) -> anyhow::Result<(Self, Option<Key>)> {
+    ) -> anyhow::Result<(Self, Option<Secret>)> {
         let file = KeyFile::of(data);
         let first = file.make_first()?;
         let tries = Rate {
@@ -51,8 +61,28 @@ impl Keeper {
             publishing: settings.publishing.into(),
             proxies: settings.trusted_proxies.clone().unwrap_or_default(),
             keys: Keys::new(file, tries),
+            roll: Roll::new(TokenFile::of(data)),
         };
         Ok((Self(Arc::new(inner)), first))
+    }
+
+    /// Looks again and again whether a token was revoked, for as long as the server runs.
+    pub(crate) async fn watch(self, stop: CancellationToken) {
+        let mut turns = tokio::time::interval(roll::LOOK_EVERY);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(turns.tick()).await.is_some() {
+            self.0.roll.look();
+        }
+    }
+
+    /// Heeds at once what was done with the tokens here.
+    pub(crate) fn look(&self) {
+        self.0.roll.look();
+    }
+
+    /// The publish tokens, to be made and revoked.
+    pub(crate) fn tokens(&self) -> &TokenFile {
+        self.0.roll.file()
     }
 
     /// Who stands behind a request.
@@ -69,10 +99,24 @@ impl Keeper {
         let Some(shown) = question.shown else {
             return Ok(grant);
         };
-        if Key::is_meant(shown) {
-            self.0.keys.check(shown, asker.address).await?;
-            grant.shown = Shown::OperatorKey;
-            return Ok(grant);
+        match Kind::of(shown) {
+            Some(Kind::Key) => {
+                self.0.keys.check(shown, asker.address).await?;
+                grant.shown = Shown::OperatorKey;
+                return Ok(grant);
+            }
+            Some(Kind::Token) => {
+                let secret = Secret::read(shown);
+                let Some((token, lease)) = secret.and_then(|secret| self.0.roll.find(&secret))
+                else {
+                    return Err(self.0.keys.wrong(asker.address));
+                };
+                grant.shown = Shown::Pass(token.powers(question.stream));
+                grant.holder = Some(format!("token {}", token.id).into());
+                grant.lease = lease;
+                return Ok(grant);
+            }
+            None => {}
         }
         // A stream's token, as may be: that is the stream's to judge.
         grant.rest = Some(shown.to_owned());
@@ -136,16 +180,19 @@ impl Gate for Keeper {
             let asker = Asker::of_session(handshake, &self.0.proxies);
             let nothing = Grant::of_nobody(self.0.publishing, asker.place, asker.address);
             // An old key in a page's storage is no hindrance where none is needed.
-            if question.deed == Deed::Publish && nothing.may(Deed::Publish).is_ok() {
+            let needs_nothing =
+                question.deed == Deed::Publish && nothing.may(Deed::Publish).is_ok();
+            if needs_nothing && question.shown.and_then(Kind::of) == Some(Kind::Key) {
                 return Ok(nothing);
             }
-            Self::ask(self, asker, question).await
+            let answer = Self::ask(self, asker, question).await;
+            answer.or_else(|refused| needs_nothing.then_some(nothing).ok_or(refused))
         })
     }
 }
 
 /// Makes another key for the server with this data directory, running or not, and shows it.
-pub(crate) fn make_new_key(data: &Path) -> anyhow::Result<Key> {
+pub(crate) fn make_new_key(data: &Path) -> anyhow::Result<Secret> {
     anyhow::ensure!(
         data.is_dir(),
         "there is no data directory {}\n  hint: name the server's, `abanico key --data DIR`",

@@ -32,6 +32,8 @@ pub(crate) fn router(streamhub: StreamHub, doors: Doors, browsers: &Browsers) ->
         .route("/streams/{key}", delete(doors::end))
         .route("/streams/{key}/poster", get(poster))
         .route("/streams/{key}/viewers", get(viewers))
+        .route("/tokens", get(doors::tokens).post(doors::make_token))
+        .route("/tokens/{name}", delete(doors::revoke_token))
         .route("/live/{name}", any(doors::live))
         .route("/whip/{key}", any(doors::whip))
         .route("/whip/{key}/{session}", any(doors::whip_session))

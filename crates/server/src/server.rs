@@ -5,7 +5,7 @@ use crate::banner::{Greeting, banner};
 use crate::config::{Config, Count};
 use crate::connection::Entrance;
 use crate::doors::Doors;
-use crate::rights::{self, Keeper, Key};
+use crate::rights::{self, Keeper, Secret};
 use crate::shutdown::Signals;
 use crate::store::{DataDirectory, Store, Writer};
 use crate::tls::Https;
@@ -45,7 +45,7 @@ pub struct Server {
     store: Store,
     keeper: Keeper,
     /// Made just now, to be shown once.
-    first_key: Option<Key>,
+    first_key: Option<Secret>,
 }
 
 impl Server {
@@ -169,7 +169,7 @@ impl Running {
     ) -> Self {
         let (stop_connections, stop_writing) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
-        let doors = Doors::new(streamhub.clone(), keeper, config, rtc);
+        let doors = Doors::new(streamhub.clone(), keeper.clone(), config, rtc);
         let Ways {
             listener,
             https,
@@ -205,6 +205,7 @@ impl Running {
         };
         accepting.spawn(accept::run(listener, None, plain, house));
         let writing = tokio::spawn(writer.run(stop_writing.clone()));
+        tokio::spawn(keeper.watch(stop_connections.clone()));
         tokio::spawn(reserves::watch(streamhub.clone(), stop_connections.clone()));
         Self {
             streamhub,
@@ -245,7 +246,7 @@ impl Running {
 }
 
 /// Greets whoever started the server, and writes the address to the log for programs.
-fn announce(address: SocketAddr, greeting: &Greeting, config: &Config, first_key: Option<&Key>) {
+fn announce(address: SocketAddr, greeting: &Greeting, config: &Config, first_key: Option<&Secret>) {
     let connections_max = config.connections.connections_max.0;
     tracing::info!(%address, connections_max, data = %config.data.display(), version = env!("CARGO_PKG_VERSION"), "listening");
     if let Some(address) = greeting.tls {

@@ -73,9 +73,8 @@ pub(crate) mod text {
     pub(crate) const NOT_REGISTERED: &str = "Usuario no registrado";
     pub(crate) const ONLY_STREAMERS: &str = "Solo los streamers pueden crear streams";
     pub(crate) const MAY_NOT_CREATE: &str = "No tienes permiso para crear streams en este servidor";
-    pub(crate) const KEY_MISSING: &str =
-        "hace falta la clave del operador, que el servidor mostró al arrancar por primera vez";
-    pub(crate) const KEY_WRONG: &str = "esa no es la clave del operador";
+    pub(crate) const KEY_MISSING: &str = "hace falta la clave del operador, que el servidor mostró al arrancar por primera vez, o un permiso suyo";
+    pub(crate) const KEY_WRONG: &str = "esa no es la clave del operador, ni un permiso que valga";
     pub(crate) const KEY_OTHER: &str = "ese permiso no es para esto";
     pub(crate) const KEY_TOO_MANY: &str =
         "han llegado demasiadas claves equivocadas desde esta dirección; prueba más tarde";

@@ -1,6 +1,6 @@
 //! The command line: what the binary can be asked to do, and what its help says around the settings.
 
-use super::Config;
+use super::{Config, TokenCommand};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Live streaming from one browser to many viewers: one binary, nothing else to install.
@@ -27,6 +27,8 @@ pub enum Wish {
     Serve(Box<Config>),
     /// Make a new operator's key and show it; the one before is no longer right
     Key(Box<Config>),
+    /// Make, list and revoke publish tokens; a server that runs heeds it within a second
+    Token(Box<TokenCommand>),
     /// Load a server on this machine and measure it
     #[cfg(target_os = "linux")]
     Bench(Box<abanico_bench::Bench>),
@@ -45,6 +47,12 @@ impl Wish {
             if let Some(wish) = CommandLine::from_arg_matches(&matches)?.command {
                 return Ok(wish);
             }
+        }
+        if std::env::args_os()
+            .nth(1)
+            .is_some_and(|command| command == "token")
+        {
+            return Ok(Self::Token(Box::new(TokenCommand::parse()?)));
         }
         let config = Box::new(Config::load()?);
         // Whatever stands first on a command line that can be read is the command.

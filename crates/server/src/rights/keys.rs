@@ -4,7 +4,9 @@
 //! other is compared one at a time, while few wait; an address that showed wrong ones too often is not listened to for a
 //! while; and all addresses together are compared at a pace.
 
-use super::key::{Key, KeyFile};
+use super::file::Stamp;
+use super::key::KeyFile;
+use super::secret::Secret;
 use abanico_core::rate::{Bucket, Rate};
 use abanico_core::rights::Refused;
 use parking_lot::Mutex;
@@ -12,7 +14,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// Keys that may wait until theirs is compared. One more is refused for a moment.
@@ -46,7 +48,7 @@ pub(super) struct Keys {
 /// What is known of the file.
 #[derive(Debug, Default)]
 struct Kept {
-    written_at: Option<SystemTime>,
+    stamp: Option<Stamp>,
     hash: String,
     /// The fast hash of the key that was found to be right.
     right: Option<[u8; 32]>,
@@ -81,7 +83,7 @@ impl Keys {
     /// Whether this is the operator's key, shown from an address.
     pub(super) async fn check(&self, shown: &str, from: IpAddr) -> Result<(), Refused> {
         let (hash, right) = self.known();
-        let key = Key::read(shown);
+        let key = Secret::read(shown);
         let fast = self.fast(shown.trim());
         if right.is_some_and(|right| same(&right, &fast)) {
             return Ok(());
@@ -103,15 +105,22 @@ impl Keys {
         Ok(())
     }
 
+    /// Counts something that was shown and is not right against its address, and says what it is told.
+    pub(super) fn wrong(&self, from: IpAddr) -> Refused {
+        let mut tries = self.tries.lock();
+        let taken = tries.take_own(from, Instant::now());
+        taken.err().unwrap_or(Refused::KeyWrong)
+    }
+
     /// The hash, and what is known to be right. A key that was made anew meanwhile is heeded at once.
     fn known(&self) -> (String, Option<[u8; 32]>) {
-        let written_at = self.file.written_at();
+        let stamp = self.file.stamp();
         let mut kept = self.kept.lock();
-        if written_at.is_none() || kept.written_at != written_at {
+        if stamp.is_none() || kept.stamp != stamp {
             // Without a file no key is right.
             let hash = self.file.read().unwrap_or_default();
             *kept = Kept {
-                written_at,
+                stamp,
                 hash,
                 right: None,
             };
@@ -127,6 +136,18 @@ impl Keys {
 
 impl Tries {
     fn take(&mut self, from: IpAddr, now: Instant) -> Result<(), Refused> {
+        self.take_own(from, now)?;
+        if self.all.take(now) {
+            Ok(())
+        } else {
+            Err(Refused::Busy {
+                retry_after: BUSY_RETRY,
+            })
+        }
+    }
+
+    /// The same, for what costs nothing to compare.
+    fn take_own(&mut self, from: IpAddr, now: Instant) -> Result<(), Refused> {
         let from = neighbourhood(from);
         if self.of.len() >= ADDRESSES_MAX && !self.of.contains_key(&from) {
             let oldest = self.of.iter().min_by_key(|(_, (_, at))| *at);
@@ -143,13 +164,7 @@ impl Tries {
                 retry_after: Duration::from_secs_f64(seconds),
             });
         }
-        if self.all.take(now) {
-            Ok(())
-        } else {
-            Err(Refused::Busy {
-                retry_after: BUSY_RETRY,
-            })
-        }
+        Ok(())
     }
 }
 
@@ -197,7 +212,7 @@ mod tests {
     const HERE: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
     const WRONG: &str = "abk-00000-00000-00000-00000-00000";
 
-    fn keys(burst: u32) -> (Keys, Key, tempfile::TempDir) {
+    fn keys(burst: u32) -> (Keys, Secret, tempfile::TempDir) {
         let data = tempfile::tempdir().unwrap();
         let key = KeyFile::of(data.path()).make_new().unwrap();
         let tries = Rate {

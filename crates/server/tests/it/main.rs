@@ -17,3 +17,4 @@ mod shutdown;
 mod stall;
 mod start;
 mod tls;
+mod tokens;

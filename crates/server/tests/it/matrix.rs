@@ -65,6 +65,14 @@ const ROUTES: &[Row] = &[
         "/streams/KEY/viewers",
         [200, 401, 401, 401, 200],
     ),
+    ("/tokens", "GET", "/tokens", [401, 401, 401, 401, 200]),
+    ("/tokens", "POST", "/tokens", [401, 401, 401, 401, 201]),
+    (
+        "/tokens/{name}",
+        "DELETE",
+        "/tokens/none",
+        [401, 401, 401, 401, 404],
+    ),
     ("/live/{name}", "GET", "/live/KEY.jpg", [200; 5]),
     ("/live/{name}", "HEAD", "/live/KEY.mjpeg", [200; 5]),
     (
@@ -198,6 +206,7 @@ fn every_route_answers_each_who_asks_as_the_table_says() {
                 "POST" if path.starts_with("/whep") => {
                     ("application/sdp", offer("recvonly").into_bytes())
                 }
+                "POST" if path == "/tokens" => ("application/json", br#"{"name": "a"}"#.to_vec()),
                 "PUT" | "POST" | "SOURCE" => ("multipart/x-mixed-replace; boundary=b", body()),
                 _ => ("text/plain", Vec::new()),
             };
@@ -323,7 +332,7 @@ pub(crate) fn body() -> Vec<u8> {
 }
 
 /// An offer of VP8.
-fn offer(direction: &str) -> String {
+pub(crate) fn offer(direction: &str) -> String {
     format!(
         "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
          m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
@@ -334,10 +343,10 @@ fn offer(direction: &str) -> String {
 }
 
 /// A WebSocket, no more than the native door's first words need.
-struct Socket(TcpStream);
+pub(crate) struct Socket(TcpStream);
 
 impl Socket {
-    fn open(node: &Node, path: &str, protocol: &str, header: &str) -> Self {
+    pub(crate) fn open(node: &Node, path: &str, protocol: &str, header: &str) -> Self {
         let mut stream = node.connect();
         let line = if header.is_empty() {
             String::new()
@@ -362,7 +371,7 @@ impl Socket {
     }
 
     /// Sends a text under a mask that changes nothing.
-    fn say(&mut self, text: &str) {
+    pub(crate) fn say(&mut self, text: &str) {
         let len = u8::try_from(text.len()).expect("a short text");
         assert!(len < 126);
         self.0.write_all(&[0x81, 0x80 | len, 0, 0, 0, 0]).unwrap();
@@ -370,7 +379,7 @@ impl Socket {
     }
 
     /// The next text.
-    fn hear(&mut self) -> Value {
+    pub(crate) fn hear(&mut self) -> Value {
         let mut head = [0; 2];
         self.0.read_exact(&mut head).unwrap();
         assert_eq!(head[0], 0x81, "a text comes first");
