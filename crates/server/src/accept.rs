@@ -184,6 +184,7 @@ async fn serve_securely(
             let cable = Cable::Secure(Box::new(stream));
             connection::serve_http2(entrance, cable, peer, stop).await;
         }
+        Ok(Accepted::Answered) => tracing::debug!(%peer, "a question of ACME was answered"),
         Err(error) => tracing::debug!(%peer, %error, "no handshake"),
     }
 }

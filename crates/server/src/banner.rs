@@ -3,6 +3,7 @@
 use crate::config::{Config, Publishing};
 use crate::qr;
 use crate::rights::Secret;
+use crate::tls::Https;
 use crate::trust::Trust;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -12,8 +13,55 @@ use std::net::{IpAddr, SocketAddr};
 pub(crate) struct Greeting {
     /// Where HTTPS is.
     pub(crate) tls: Option<SocketAddr>,
+    /// The public names that a certificate is got for.
+    pub(crate) names: Option<Named>,
     /// LAN mode.
     pub(crate) trust: Option<Trust>,
+}
+
+/// A server with public names.
+pub(crate) struct Named {
+    names: Vec<String>,
+    port: u16,
+    /// Whether there is a certificate already.
+    has_certificate: bool,
+    /// Why there was none when last asked for.
+    last_failure: Option<String>,
+}
+
+impl Named {
+    /// Of a server that gets its certificate by ACME.
+    pub(crate) fn of(https: &Https) -> Option<Self> {
+        let acme = https.acme()?;
+        Some(Self {
+            names: acme.names().to_vec(),
+            port: https.public_port,
+            has_certificate: acme.is_shown(),
+            last_failure: acme.last_failure(),
+        })
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = String> {
+        self.names.iter().map(|name| match self.port {
+            443 => name.clone(),
+            port => format!("{name}:{port}"),
+        })
+    }
+
+    /// What is said of the certificate, where there is something to say.
+    fn certificate(&self) -> String {
+        let mut text = String::new();
+        if !self.has_certificate {
+            text += "\n  HTTPS waits for its certificate, which is asked for now: the log says what comes of it.\n";
+        }
+        if let Some(failure) = &self.last_failure {
+            let _ = writeln!(
+                text,
+                "  A certificate was asked for in vain. Last time: {failure}"
+            );
+        }
+        text
+    }
 }
 
 /// The text that the server greets with.
@@ -29,7 +77,7 @@ pub(crate) fn banner(
         Vec::new()
     };
     let keys = keys(config.rights.publishing, first_key);
-    let text = compose(bound, greeting.tls, &neighbours, &keys, &config.data);
+    let text = compose(bound, greeting, &neighbours, &keys, &config.data);
     match &greeting.trust {
         Some(trust) => for_phones(trust, std::io::stdout().is_terminal()) + &text,
         None => text,
@@ -69,7 +117,7 @@ fn keys(publishing: Publishing, first_key: Option<&Secret>) -> String {
 
 fn compose(
     bound: SocketAddr,
-    tls: Option<SocketAddr>,
+    greeting: &Greeting,
     neighbours: &[IpAddr],
     keys: &str,
     data: &std::path::Path,
@@ -97,8 +145,14 @@ fn compose(
             "your network",
         );
     }
-    if let Some(tls) = tls {
+    if let Some(tls) = greeting.tls {
         line("https", &here(tls), "by the name in its certificate");
+    }
+    for name in greeting.names.iter().flat_map(Named::addresses) {
+        line("https", &name, "everybody");
+    }
+    if let Some(names) = &greeting.names {
+        text.push_str(&names.certificate());
     }
     let _ = write!(
         text,
@@ -106,7 +160,7 @@ fn compose(
          \n    /streamer.html   go live: camera, screen or test picture\
          \n    /viewer.html     watch\n"
     );
-    if tls.is_none() && (!neighbours.is_empty() || !is_local(bound.ip())) {
+    if greeting.tls.is_none() && (!neighbours.is_empty() || !is_local(bound.ip())) {
         let _ = write!(
             text,
             "\n  Watching works from anywhere. A browser opens its camera only on localhost or over HTTPS: to go\
@@ -145,12 +199,45 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    const PLAIN: Greeting = Greeting {
+        tls: None,
+        names: None,
+        trust: None,
+    };
+
+    fn with_names(has_certificate: bool, last_failure: Option<&str>) -> String {
+        let greeting = Greeting {
+            tls: Some("[::]:443".parse().unwrap()),
+            names: Some(Named {
+                names: vec!["live.example.org".to_owned()],
+                port: 443,
+                has_certificate,
+                last_failure: last_failure.map(str::to_owned),
+            }),
+            trust: None,
+        };
+        let bound = "[::]:80".parse().unwrap();
+        compose(bound, &greeting, &[], "", Path::new("data"))
+    }
+
+    #[test]
+    fn a_server_with_public_names_says_them_and_why_they_have_no_certificate() {
+        let text = with_names(true, None);
+        assert!(text.contains("https://live.example.org/ "), "{text}");
+        assert!(!text.contains("certificate,"), "{text}");
+        let text = with_names(false, Some("the port is shut"));
+        assert!(text.contains("HTTPS waits for its certificate,"), "{text}");
+        assert!(text.contains("Last time: the port is shut"), "{text}");
+        let text = with_names(true, Some("the port is shut"));
+        assert!(text.contains("Last time: the port is shut"), "{text}");
+    }
+
     #[test]
     fn the_banner_names_the_addresses_to_open() {
         let lan = ["192.168.1.20".parse().unwrap(), "fd00::7".parse().unwrap()];
         let text = compose(
             "[::]:3000".parse().unwrap(),
-            None,
+            &PLAIN,
             &lan,
             "",
             Path::new("data"),
@@ -169,7 +256,7 @@ mod tests {
     fn a_server_for_this_machine_only_speaks_of_no_other() {
         let text = compose(
             "127.0.0.1:4000".parse().unwrap(),
-            None,
+            &PLAIN,
             &[],
             "",
             Path::new("data"),

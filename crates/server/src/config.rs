@@ -4,6 +4,7 @@
 //! from the field. Those of one matter are one file here, and the order of [`Config`]'s fields is that of the help.
 //! `docs/configuration.md` lists them all and is checked against them by a test.
 
+mod acme;
 mod browsers;
 mod clients;
 mod command;
@@ -19,6 +20,7 @@ mod token;
 mod value;
 mod webrtc;
 
+pub use acme::{Acme, AcmeChallenge};
 pub use browsers::Browsers;
 pub use clients::Clients;
 pub use command::Wish;
@@ -100,6 +102,10 @@ pub struct Config {
     /// HTTPS.
     #[command(flatten)]
     pub tls: Tls,
+
+    /// Certificates by ACME.
+    #[command(flatten)]
+    pub acme: Acme,
 
     /// Limits and times of connections.
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! The whole life of a server in one file: what is opened in which order, and how it is all put away again.
 
 use crate::accept::{self, House};
-use crate::banner::{Greeting, banner};
+use crate::banner::{Greeting, Named, banner};
 use crate::config::{Config, Count};
 use crate::connection::Entrance;
 use crate::doors::Doors;
@@ -117,6 +117,7 @@ impl Server {
                 .transpose()?;
             let greeting = Greeting {
                 tls: https.as_ref().map(|https| https.address),
+                names: https.as_ref().and_then(Named::of),
                 trust: https.as_ref().and_then(|https| Trust::of(https, address.port())),
             };
             let ways = Ways { listener, https, trust: greeting.trust.clone() };
@@ -188,19 +189,22 @@ impl Running {
             router = router.merge(trust.router());
         }
         let limits = &config.connections;
-        let open = Entrance::new(router.clone(), doors.clone(), true, limits);
         let plain = match https {
-            None => open,
+            None => Entrance::new(router, doors.clone(), true, limits),
             Some(https) => {
                 let port = https.public_port;
-                let remembered = https::remembered(router, &config.tls, port);
+                let challenges = https.acme().map(|acme| acme.challenges().router());
+                let remembered = https::remembered(router.clone(), &config.tls, port);
                 let entrance = Entrance::new(remembered, doors.clone(), true, limits);
                 https.start(&mut accepting, entrance, house.clone());
-                if config.tls.tls_redirect {
-                    Entrance::new(https::redirecting(port), doors.clone(), false, limits)
+                let redirects = config.tls.tls_redirect;
+                let answered = if redirects {
+                    https::redirecting(port)
                 } else {
-                    open
-                }
+                    router
+                };
+                let answered = answered.merge(challenges.unwrap_or_default());
+                Entrance::new(answered, doors.clone(), !redirects, limits)
             }
         };
         accepting.spawn(accept::run(listener, None, plain, house));

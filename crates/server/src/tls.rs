@@ -1,8 +1,9 @@
 //! HTTPS in the process: whose certificate is shown, what is agreed in a handshake, and how many may be under way.
 //!
-//! Where a certificate comes from is its source's matter ([`files`], [`lan`]); all of them put it into one [`Shown`]. What
+//! Where a certificate comes from is its source's matter ([`files`], [`lan`], [`acme`]); all of them put it into one [`Shown`]. What
 //! is sent over a connection afterwards is none of this module's. Cryptography is aws-lc-rs and nothing else.
 
+pub(crate) mod acme;
 pub(crate) mod files;
 pub(crate) mod lan;
 pub(crate) mod private;
@@ -14,6 +15,8 @@ use crate::config::{Config, Tls as Settings};
 use crate::connection::Entrance;
 use crate::listener;
 use crate::store::DataDirectory;
+use acme::Acme;
+use acme::challenges;
 use anyhow::{Context, bail, ensure};
 use lan::Lan;
 use lan::names::Names;
@@ -33,7 +36,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// What is spoken over TLS, what we like best first.
-const PROTOCOLS: [&[u8]; 2] = [HTTP2, b"http/1.1"];
+const PROTOCOLS: [&[u8]; 3] = [HTTP2, b"http/1.1", challenges::PROTOCOL];
 
 /// HTTP/2, as a handshake spells it.
 const HTTP2: &[u8] = b"h2";
@@ -53,10 +56,10 @@ pub(crate) struct Https {
 pub(crate) fn open(config: &Config, data: &DataDirectory) -> anyhow::Result<Option<Https>> {
     let settings = &config.tls;
     let shown = Arc::new(Shown::default());
-    let Some(source) = Source::open(settings, data, &shown)? else {
+    let Some(source) = Source::open(config, data, &shown)? else {
         ensure!(
             !settings.tls_redirect,
-            "tls-redirect is set, and there is no HTTPS to redirect to\n  hint: `--lan`, or `--tls-certificate FILE --tls-key FILE`, opens it"
+            "tls-redirect is set, and there is no HTTPS to redirect to\n  hint: `--lan`, `--acme-names NAME`, or `--tls-certificate FILE --tls-key FILE`, opens it"
         );
         return Ok(None);
     };
@@ -87,7 +90,15 @@ impl Https {
     pub(crate) fn lan(&self) -> Option<&Lan> {
         match &self.source {
             Source::Lan(lan) => Some(lan),
-            Source::Files(..) => None,
+            Source::Files(..) | Source::Acme(_) => None,
+        }
+    }
+
+    /// ACME, if it is that.
+    pub(crate) fn acme(&self) -> Option<&Acme> {
+        match &self.source {
+            Source::Acme(acme) => Some(acme),
+            Source::Files(..) | Source::Lan(_) => None,
         }
     }
 
@@ -99,6 +110,9 @@ impl Https {
             }
             Source::Lan(lan) => {
                 tokio::spawn(lan.keep(house.stop.clone()));
+            }
+            Source::Acme(acme) => {
+                tokio::spawn(acme.keep(house.stop.clone()));
             }
         }
         tasks.spawn(accept::run(self.listener, Some(self.tls), entrance, house));
@@ -122,6 +136,8 @@ pub(crate) enum Accepted {
     Http1(Stream),
     /// HTTP/2.
     Http2(Stream),
+    /// It was a question of an ACME authority, and is answered.
+    Answered,
 }
 
 impl Tls {
@@ -149,6 +165,7 @@ impl Tls {
         let stream = timeout(self.handshake_timeout, shaking).await??;
         Ok(match stream.protocol().as_deref() {
             Some(HTTP2) => Accepted::Http2(stream),
+            Some(challenges::PROTOCOL) => Accepted::Answered,
             _ => Accepted::Http1(stream),
         })
     }
@@ -165,15 +182,36 @@ enum Source {
     Files(files::Pair, files::State),
     /// An authority of our own.
     Lan(Lan),
+    /// An authority that everybody trusts.
+    Acme(Box<Acme>),
 }
 
 impl Source {
     /// What the settings ask for, if they ask for TLS at all. What can be shown at once is.
     fn open(
-        settings: &Settings,
+        config: &Config,
         data: &DataDirectory,
         shown: &Arc<Shown>,
     ) -> anyhow::Result<Option<Self>> {
+        let settings = &config.tls;
+        if let Some(names) = &config.acme.acme_names {
+            ensure!(
+                !settings.lan && settings.tls_certificate.is_none() && settings.tls_key.is_none(),
+                "acme-names is set, and so is another certificate\n  hint: leave out lan, tls-certificate and tls-key"
+            );
+            ensure!(
+                names.addresses.is_empty(),
+                "acme-names: `{names}` has an address, and certificates are got for names alone\n  hint: type for example \
+                 live.example.org,www.example.org"
+            );
+            let names = names.names.clone();
+            let acme = Acme::open(&data.acme(), names, &config.acme, Arc::clone(shown))?;
+            return Ok(Some(Self::Acme(Box::new(acme))));
+        }
+        ensure!(
+            config.acme.acme_contact.is_none() && config.acme.acme_root.is_none(),
+            "acme-contact or acme-root is set and acme-names is not\n  hint: `--acme-names NAME` gets a certificate for that name"
+        );
         if settings.lan {
             ensure!(
                 settings.tls_certificate.is_none() && settings.tls_key.is_none(),

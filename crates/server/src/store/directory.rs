@@ -43,6 +43,11 @@ impl DataDirectory {
         self.path.join("lan")
     }
 
+    /// Where ACME's account and certificates are kept.
+    pub(crate) fn acme(&self) -> PathBuf {
+        self.path.join("acme")
+    }
+
     /// The database's file.
     pub(crate) fn database(&self) -> PathBuf {
         self.path.join("abanico.db")

@@ -171,10 +171,20 @@ pub(crate) fn describe(certificate: &CertifiedKey) {
     }
 }
 
+/// From when on a certificate is good.
+pub(crate) fn begins(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    at(parsed.validity().not_before.timestamp())
+}
+
 /// When a certificate ends.
 pub(crate) fn ends(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    let seconds = u64::try_from(parsed.validity().not_after.timestamp()).ok()?;
+    at(parsed.validity().not_after.timestamp())
+}
+
+fn at(timestamp: i64) -> Option<SystemTime> {
+    let seconds = u64::try_from(timestamp).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 

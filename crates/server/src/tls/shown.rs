@@ -1,5 +1,6 @@
 //! The certificate that clients are shown at the moment, exchanged while connections come and go.
 
+use super::acme::challenges::{self, Challenges};
 use parking_lot::RwLock;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -9,6 +10,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
     current: RwLock<Option<Arc<CertifiedKey>>>,
+    /// What is shown to an authority that asks whether a name is ours.
+    pub(crate) challenges: Challenges,
 }
 
 impl Shown {
@@ -19,7 +22,11 @@ impl Shown {
 }
 
 impl ResolvesServerCert for Shown {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let mut spoken = hello.alpn().into_iter().flatten();
+        if spoken.any(|protocol| protocol == challenges::PROTOCOL) {
+            return self.challenges.certificate(hello.server_name()?);
+        }
         self.current.read().clone()
     }
 }

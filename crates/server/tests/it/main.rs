@@ -1,5 +1,7 @@
 //! The real binary, driven from outside as its users do: over HTTP, by signals, by its settings.
 
+mod acme;
+mod acme_server;
 mod node;
 
 #[cfg(target_os = "linux")]

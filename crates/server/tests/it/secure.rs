@@ -1,8 +1,9 @@
 //! A certificate authority of the test's own, and clients that trust it alone.
 
 use crate::node::{Node, PATIENCE};
+use rcgen::Issuer;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -51,6 +52,29 @@ impl Authority {
             .signed_by(&key, &self.issuer)
             .expect("a certificate");
         (certificate.pem(), key.serialize_pem())
+    }
+
+    /// The same in DER.
+    pub(crate) fn issued_der(
+        &self,
+        name: &str,
+    ) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        use rustls::pki_types::pem::PemObject;
+        let (certificate, key) = self.issued(name);
+        (
+            CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM"),
+            PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM"),
+        )
+    }
+
+    /// Who signs.
+    pub(crate) fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
+    }
+
+    /// Its own certificate.
+    pub(crate) fn pem(&self) -> String {
+        self.issuer.pem()
     }
 
     pub(crate) fn certificate(&self) -> PathBuf {
