@@ -48,6 +48,7 @@ pub(crate) mod server;
 pub(crate) mod service;
 pub(crate) mod session;
 
+mod alarm;
 mod answer;
 mod ending;
 mod feeds;

@@ -37,7 +37,7 @@ pub(crate) struct Link {
     is_lent: bool,
     /// How long its peer is waited for, where that can be judged.
     patience: Option<Patience>,
-    /// Something was written since the last look at its peer.
+    /// Something was written since the last look at its peer, other than a ping.
     has_written: bool,
     /// Where the loan stood at the last look.
     place_seen: u64,
@@ -84,6 +84,10 @@ enum Goodbye {
 
 /// Size of the read buffer of each thread: most bytes that one read takes.
 const READ_BYTES: usize = 64 * 1024;
+
+/// The longest ping on the wire. Looking after pings would cost more than they do, and there is no need to: a pong is waited
+/// for.
+const PING_BYTES_MAX: usize = 3;
 
 thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -320,7 +324,7 @@ impl Link {
         let (count, len) = outbox.slices(&mut slices);
         let written = ready!(self.io.poll_write(cx, &slices[..count], len))?;
         outbox.advance(written);
-        self.has_written = true;
+        self.has_written |= written > PING_BYTES_MAX;
         Poll::Ready(Ok(()))
     }
 

@@ -13,9 +13,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use crate::body::Body;
+use crate::engine::alarm::Alarm;
 use crate::engine::ending::Ending;
 use crate::engine::feeds::Feeds;
 use crate::engine::heartbeat::{Beat, Heartbeat};
@@ -98,7 +99,7 @@ impl<D: Driver> Task<D> {
         let config = &ticket.shared.config;
         let now = Instant::from_std(ticket.shared.handshake.opened_at());
         let heartbeat = Heartbeat::new(config.ping_interval, config.ping_timeout, now);
-        let alarm = Alarm::new(now + config.ping_interval);
+        let alarm = Alarm::new(now + config.ping_interval, now);
         Self {
             ticket,
             driver,
@@ -146,13 +147,14 @@ impl<D: Driver> Task<D> {
         if let Some(upgrade) = state.polling.upgrade.take() {
             drop(state);
             let config = &self.ticket.shared.config;
-            let deadline = Instant::now() + config.upgrade_timeout;
+            let now = Instant::now();
+            let deadline = now + config.upgrade_timeout;
             self.probe = Some(Box::new(Probe::new(
                 upgrade,
                 limits(&self.ticket.shared),
                 deadline,
             )));
-            self.alarm.not_after(deadline);
+            self.alarm.not_after(deadline, now);
         }
         Ok(())
     }
@@ -176,15 +178,15 @@ impl<D: Driver> Task<D> {
                 Beat::Dead => return Err(Ending::of(DisconnectReason::PingTimeout)),
             }
         };
-        self.alarm.set(next);
+        self.alarm.set(next, now);
         if let Some(look) = look {
-            self.alarm.not_after(look);
+            self.alarm.not_after(look, now);
         }
         if let Some(deadline) = self.probe.as_ref().map(|probe| probe.deadline) {
             if now >= deadline {
                 self.end_probe();
             } else {
-                self.alarm.not_after(deadline);
+                self.alarm.not_after(deadline, now);
             }
         }
         self.publish_death();
@@ -282,7 +284,7 @@ impl<D: Driver> Task<D> {
             return;
         };
         if let Some(look) = link.next_look() {
-            self.alarm.not_after(look);
+            self.alarm.not_after(look, Instant::now());
             // A new time registers only when it is polled.
             if self.alarm.poll(cx).is_ready() {
                 cx.waker().wake_by_ref();
@@ -523,33 +525,6 @@ fn take_post(shared: &Shared) -> Option<Payload> {
     let payload = state.polling.post.take()?;
     state.polling.post_taken = None;
     Some(payload)
-}
-
-/// One timer for all that a session waits for.
-struct Alarm {
-    sleep: Pin<Box<Sleep>>,
-}
-
-impl Alarm {
-    fn new(at: Instant) -> Self {
-        Self {
-            sleep: Box::pin(tokio::time::sleep_until(at)),
-        }
-    }
-
-    fn set(&mut self, at: Instant) {
-        self.sleep.as_mut().reset(at);
-    }
-
-    fn not_after(&mut self, at: Instant) {
-        if at < self.sleep.deadline() {
-            self.set(at);
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.sleep.as_mut().poll(cx)
-    }
 }
 
 /// Accepts a WebSocket only to close it: its session has another one, or none.

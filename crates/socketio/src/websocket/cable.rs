@@ -4,7 +4,7 @@
 //! reference, because the socket of a session can be lent ([`crate::websocket::turn`]) while its owner reads on.
 
 use std::fmt;
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -81,7 +81,7 @@ impl Cable {
             let result = match self {
                 Self::Plain(stream) => {
                     ready!(stream.poll_read_ready(cx))?;
-                    stream.try_read(buffer)
+                    read_now(stream, buffer)
                 }
                 // It may have bytes that left the socket long ago.
                 Self::Secure(secure) => secure.read(buffer),
@@ -169,6 +169,26 @@ impl Cable {
             Self::Plain(_) => true,
             Self::Secure(secure) => secure.flush().is_ok(),
         }
+    }
+}
+
+/// Reads what a plain socket has.
+fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let len = buffer.len();
+    let mut taken = 0;
+    let result = stream.try_io(Interest::READABLE, || {
+        taken = (&*SockRef::from(stream)).read(buffer)?;
+        // Less than there was room for means that nothing is left: say so now and save the system call that would find
+        // out. The end of the connection is known by other means, and stays known.
+        if 0 < taken && taken < len {
+            Err(ErrorKind::WouldBlock.into())
+        } else {
+            Ok(())
+        }
+    });
+    match result {
+        Err(error) if taken == 0 => Err(error),
+        Ok(()) | Err(_) => Ok(taken),
     }
 }
 

@@ -35,7 +35,7 @@ impl<D: Driver> Task<D> {
             deadline,
             driver_is_done: false,
         });
-        self.alarm.set(deadline);
+        self.alarm.set(deadline, now);
         self.end_probe();
         self.payloads.clear();
         let feeds = std::mem::take(&mut self.feeds);
