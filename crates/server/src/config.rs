@@ -33,7 +33,7 @@ pub use streams::Streams;
 pub use tls::Tls;
 pub use token::TokenCommand;
 pub(crate) use token::after;
-pub use value::{Addresses, Count, Hosts, Listen, Often, Size, Span, ValueError};
+pub use value::{Addresses, Count, Hosts, Listen, Often, Share, Size, Span, ValueError};
 pub use webrtc::WebRtc;
 
 use clap::parser::ValueSource;

@@ -210,7 +210,12 @@ impl Running {
         accepting.spawn(accept::run(listener, None, plain, house));
         let writing = tokio::spawn(writer.run(stop_writing.clone()));
         tokio::spawn(keeper.watch(stop_connections.clone()));
-        tokio::spawn(reserves::watch(streamhub.clone(), stop_connections.clone()));
+        let bounds = reserves::Bounds {
+            busy_max: config.streams.busy_max,
+            memory_left_min: config.streams.memory_left_min,
+        };
+        let stop_watching = stop_connections.clone();
+        tokio::spawn(reserves::watch(streamhub.clone(), bounds, stop_watching));
         Self {
             streamhub,
             doors,

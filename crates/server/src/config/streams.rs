@@ -1,6 +1,6 @@
 //! Settings of streams: how many, how much of each is held, and what becomes of a viewer that lags.
 
-use super::{Count, Often, Size, Span};
+use super::{Count, Often, Share, Size, Span};
 use clap::Args;
 
 /// What a stream holds, and for how long.
@@ -46,6 +46,24 @@ pub struct Streams {
         hide_short_help = true
     )]
     pub join_rate: Often,
+
+    /// How busy the server's threads may be before no further viewers are taken, so that those who watch do not suffer
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value = "85%",
+        hide_short_help = true
+    )]
+    pub busy_max: Share,
+
+    /// Memory that must be left, of all that this process may use, for further viewers to be taken
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value = "4%",
+        hide_short_help = true
+    )]
+    pub memory_left_min: Share,
 
     /// A viewer with more bytes than this waiting for it is moved to the newest picture or keyframe
     #[arg(

@@ -161,6 +161,31 @@ impl fmt::Display for Count {
     }
 }
 
+/// A part of a whole, from nothing (0) to all (1), written in percent: `90%`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share(pub f64);
+
+impl FromStr for Share {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let read = || {
+            let percent: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
+            (0.0..=100.0)
+                .contains(&percent)
+                .then_some(Self(percent / 100.0))
+        };
+        read().ok_or_else(|| ValueError::Share(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What was typed, without the noise of having been divided.
+        write!(f, "{}%", (self.0 * 1e6).round() / 1e4)
+    }
+}
+
 /// Addresses of this machine as others know them, each with a port or without: `203.0.113.5, [2001:db8::5]:3000`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses(pub Vec<(IpAddr, Option<u16>)>);
@@ -296,6 +321,9 @@ pub enum ValueError {
     /// Not a number of things.
     #[error("`{0}` is no whole number: type for example 1000")]
     Count(String),
+    /// Not a part of a whole.
+    #[error("`{0}` is no share: type for example 90% or 2.5%, at most 100%")]
+    Share(String),
     /// Not addresses.
     #[error(
         "`{0}` is no list of addresses: type for example 203.0.113.5 or 203.0.113.5,[2001:db8::5]:3000"
@@ -350,6 +378,20 @@ mod tests {
             "soon".parse::<Span>(),
             Err(ValueError::Span("soon".to_owned()))
         );
+    }
+
+    #[test]
+    fn a_share_is_written_in_percent() {
+        assert_eq!("90%".parse(), Ok(Share(0.9)));
+        assert_eq!(Share(0.04).to_string(), "4%");
+        assert_eq!("100 %".parse(), Ok(Share(1.0)));
+        for wrong in ["", "90", "%", "101%", "-1%", "NaN%", "0.9"] {
+            assert_eq!(
+                wrong.parse::<Share>(),
+                Err(ValueError::Share(wrong.to_owned())),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

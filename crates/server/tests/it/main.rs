@@ -10,6 +10,7 @@ mod events;
 mod limits;
 mod matrix;
 mod pages;
+mod reserves;
 mod restart;
 mod rights;
 mod routes;

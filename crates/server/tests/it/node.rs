@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -182,14 +182,13 @@ impl Node {
 
     /// Reads the log until a line has this text.
     pub(crate) fn log_until(&mut self, text: &str) {
-        let pipe = self.child.stderr.as_mut().expect("started with a log");
-        let mut seen = Vec::new();
-        let mut byte = [0];
-        while !String::from_utf8_lossy(&seen).contains(text) {
-            pipe.read_exact(&mut byte)
-                .expect("the log goes on until the text");
-            seen.push(byte[0]);
-        }
+        let log = self.child.stderr.as_mut().expect("started with a log");
+        read_until(log, text);
+    }
+
+    /// The log on its own, for a test that asks the server while it reads.
+    pub(crate) fn take_log(&mut self) -> Log {
+        Log(self.child.stderr.take().expect("started with a log"))
     }
 
     /// Ends the process as a power cut does, and gives its data back.
@@ -272,6 +271,26 @@ impl Node {
     /// The file of the database.
     pub(crate) fn data(&self) -> &Path {
         self.data.path()
+    }
+}
+
+/// What a server writes down.
+pub(crate) struct Log(ChildStderr);
+
+impl Log {
+    /// Reads until a line has this text.
+    pub(crate) fn until(&mut self, text: &str) {
+        read_until(&mut self.0, text);
+    }
+}
+
+fn read_until(log: &mut impl Read, text: &str) {
+    let mut seen = Vec::new();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&seen).contains(text) {
+        log.read_exact(&mut byte)
+            .expect("the log goes on until the text");
+        seen.push(byte[0]);
     }
 }
 

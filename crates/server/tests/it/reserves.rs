@@ -1,0 +1,74 @@
+//! A machine with nothing to spare: who comes is refused, who watches goes on.
+
+use crate::matrix::{Socket, Stream};
+use crate::node::{Client, Node, picture};
+use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[test]
+fn without_memory_to_spare_who_comes_is_told_so_at_every_door_and_who_watches_goes_on() {
+    // There is never all of it left.
+    let mut node = Node::start_with_log(&["--memory-left-min", "100%"]);
+    let mut log = node.take_log();
+    let mut stream = Stream::open(&node);
+    let watch = json!({"streamKey": stream.key});
+    let viewer = || Client::register(&node, &json!({"username": "Eva", "role": "VIEWER"})).0;
+    let mut old = viewer();
+    old.emit("stream:join", &watch);
+    old.heard("stream:joined");
+    log.until("lacking=\"memory\"");
+
+    let mut new = viewer();
+    new.emit("stream:join", &watch);
+    let refused = new.heard_any();
+    assert_eq!(refused[0], "stream:error", "{refused}");
+    let after = refused[1]["retryAfterMs"].as_u64();
+    assert!(after.is_some_and(|after| after > 0), "{refused}");
+    for name in ["mjpeg", "jpg"] {
+        let answer = node.get(&format!("/live/{}.{name}", stream.key));
+        let refused = (answer.status, answer.header("retry-after").is_some());
+        // A single picture costs nothing that lasts.
+        let expected = if name == "jpg" {
+            (200, false)
+        } else {
+            (503, true)
+        };
+        assert_eq!(refused, expected, "{name}: {}", answer.text());
+    }
+    let path = format!("/live/{}", stream.key);
+    let mut native = Socket::open(&node, &path, "abanico.watch.v1", "");
+    native.say(r#"{"type":"watch"}"#);
+    let refused = native.hear();
+    assert_eq!(refused["code"], "full", "{refused}");
+
+    let frame = base64_simd::STANDARD.encode_to_string(picture(200));
+    let frame = json!({"streamKey": stream.key, "data": frame});
+    stream.publisher.emit("stream:data:send", &frame);
+    while old.heard("stream:data")["data"] != frame["data"] {}
+}
+
+#[test]
+fn while_the_threads_never_rest_who_comes_is_refused_and_then_let_in_again() {
+    let mut node = Node::start_with_log(&["--busy-max", "3%"]);
+    let mut log = node.take_log();
+    let stream = Stream::open(&node);
+    let watch = json!({"streamKey": stream.key});
+    let mut viewer = Client::register(&node, &json!({"username": "Eva", "role": "VIEWER"})).0;
+
+    let enough = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !enough.load(Ordering::Relaxed) {
+                node.get("/streams");
+            }
+        });
+        log.until("lacking=\"processor time\"");
+        viewer.emit("stream:join", &watch);
+        let refused = viewer.heard_any();
+        assert_eq!(refused[0], "stream:error", "{refused}");
+        enough.store(true, Ordering::Relaxed);
+    });
+    log.until("the machine has room again");
+    viewer.emit("stream:join", &watch);
+    viewer.heard("stream:joined");
+}
