@@ -7,6 +7,7 @@ mod beginning;
 mod conversation;
 mod direct;
 mod end;
+mod links;
 mod native;
 mod outlet;
 mod publish;
@@ -18,7 +19,7 @@ mod webrtc;
 use crate::config::Config;
 use crate::rights::Keeper;
 use abanico_core::rate::Rate;
-use abanico_core::rights::Deed;
+use abanico_core::rights::{Deed, Question};
 use abanico_live::Format;
 use abanico_rtc::Endpoint;
 use abanico_socketio::Cable;
@@ -127,19 +128,40 @@ impl Doors {
         }
     }
 
-    /// Whether who makes a request may do the deed, or the answer that says why not.
-    pub(crate) fn may(
-        &self,
+    /// What who makes a request has, who may do the deed, or the answer that says why not.
+    pub(crate) fn granted<'a>(
+        &'a self,
         deed: Deed,
+        stream: Option<&'a str>,
         request: &Request,
-    ) -> impl Future<Output = Result<(), Response<Body>>> + Send {
+    ) -> impl Future<Output = Result<Grant, Response<Body>>> + Send + use<'a> {
+        let asked = self.asked(deed, stream, request);
+        async move {
+            let grant = asked.await?;
+            let may = grant.may(deed).map(|()| grant);
+            may.map_err(publish::refuse_key)
+        }
+    }
+
+    /// What who makes a request has for a deed, be it enough or not.
+    fn asked<'a>(
+        &'a self,
+        deed: Deed,
+        stream: Option<&'a str>,
+        request: &Request,
+    ) -> impl Future<Output = Result<Grant, Response<Body>>> + Send + use<'a> {
         // A request cannot be looked at while one waits.
         let shown = publish::token(request.headers());
         let asker = self.keeper.asker(request);
         async move {
             let shown = shown.map_err(publish::unauthorized)?;
-            let may = self.keeper.may(deed, asker, shown.as_deref()).await;
-            may.map_err(publish::refuse_key)
+            let question = Question {
+                deed,
+                stream,
+                shown: shown.as_deref(),
+            };
+            let answer = self.keeper.ask(asker, question).await;
+            answer.map_err(publish::refuse_key)
         }
     }
 
@@ -158,6 +180,7 @@ impl Doors {
 }
 
 pub(crate) use end::end;
+pub(crate) use links::{links, make_link, revoke_link};
 pub(crate) use tokens::{make_token, revoke_token, tokens};
 pub(crate) use webrtc::{whep, whep_session, whip, whip_session};
 
@@ -244,7 +267,9 @@ fn refuse_viewer(refusal: WatchRefusal) -> Response<Body> {
     match refusal {
         WatchRefusal::Unknown => say(StatusCode::NOT_FOUND, &sentence),
         WatchRefusal::Ended => say(StatusCode::GONE, &sentence),
-        WatchRefusal::Full { retry_after } => say_later(&sentence, retry_after),
+        WatchRefusal::Seats { retry_after } | WatchRefusal::Full { retry_after } => {
+            say_later(&sentence, retry_after)
+        }
     }
 }
 

@@ -139,6 +139,7 @@ impl Keeper {
         Ok(Claim {
             grant: self.ask(asker, question).await?,
             title: title.map(str::to_owned),
+            private: false,
         })
     }
 
@@ -156,21 +157,6 @@ impl Keeper {
         };
         let grant = self.ask(asker, question).await?;
         grant.may(Deed::Watch).map(|()| grant)
-    }
-
-    /// Whether somebody who shows a key may do the deed.
-    pub(crate) async fn may(
-        &self,
-        deed: Deed,
-        asker: Asker,
-        shown: Option<&str>,
-    ) -> Result<(), Refused> {
-        let question = Question {
-            deed,
-            stream: None,
-            shown,
-        };
-        self.ask(asker, question).await?.may(deed)
     }
 }
 

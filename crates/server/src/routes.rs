@@ -32,6 +32,11 @@ pub(crate) fn router(streamhub: StreamHub, doors: Doors, browsers: &Browsers) ->
         .route("/streams/{key}", delete(doors::end))
         .route("/streams/{key}/poster", get(poster))
         .route("/streams/{key}/viewers", get(viewers))
+        .route(
+            "/streams/{key}/links",
+            get(doors::links).post(doors::make_link),
+        )
+        .route("/streams/{key}/links/{id}", delete(doors::revoke_link))
         .route("/tokens", get(doors::tokens).post(doors::make_token))
         .route("/tokens/{name}", delete(doors::revoke_token))
         .route("/live/{name}", any(doors::live))
@@ -86,7 +91,7 @@ async fn poster(
         Ok(grant) => grant,
         Err(refusal) => return refusal,
     };
-    let Some((media_type, bytes)) = streamhub.still(&key, &grant) else {
+    let Some((media_type, bytes)) = streamhub.still(&key, &grant).await else {
         return (
             StatusCode::NOT_FOUND,
             [(CACHE_CONTROL, "no-store")],
@@ -110,10 +115,12 @@ async fn viewers(
     request: Request,
 ) -> Response<Body> {
     let uncached = [(CACHE_CONTROL, "no-store")];
-    if let Err(refusal) = doors.may(Deed::Inspect, &request).await {
-        return refusal;
-    }
-    match streamhub.watchers(&key) {
+    let granted = doors.granted(Deed::Inspect, Some(&key), &request);
+    let grant = match granted.await {
+        Ok(grant) => grant,
+        Err(refusal) => return refusal,
+    };
+    match streamhub.watchers(&key, &grant).await {
         Some(watchers) => (uncached, Json(watchers)).into_response(),
         None => (StatusCode::NOT_FOUND, uncached, "there is no such stream\n").into_response(),
     }

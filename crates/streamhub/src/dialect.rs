@@ -11,6 +11,7 @@ mod users;
 use crate::Shared;
 use crate::config::Rates;
 use crate::directory::User;
+use crate::links::Seat;
 use crate::names::{from_client, from_server, text};
 use crate::room::SharedRoom;
 use crate::stage::event;
@@ -21,6 +22,7 @@ use abanico_core::key::{SessionId, StreamKey};
 use abanico_core::rate::Bucket;
 use abanico_core::stream::{Event as StreamEvent, Parting};
 use abanico_socketio::{DisconnectReason, Event, Handler, Message, Refusal, Socket};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -42,7 +44,7 @@ pub(crate) struct Session {
     joined: HashSet<StreamKey>,
     published: HashSet<StreamKey>,
     /// What it was granted to be with some of them, where that may end.
-    stays: HashMap<StreamKey, Stay>,
+    stays: HashMap<StreamKey, Staying>,
     /// What it showed when it connected: for streams that ask for something.
     shown: Option<String>,
     /// Streams whose room it is in while it has their media over another door, or not at all.
@@ -54,11 +56,19 @@ pub(crate) struct Session {
 }
 
 /// Waits for the end of what lets a session be with a stream, until this is dropped.
-struct Stay(AbortHandle);
+struct Staying {
+    waiting: AbortHandle,
+    /// Given up by whichever of the two is over first.
+    seat: SharedSeat,
+}
 
-impl Drop for Stay {
+/// A seat of a link, if one was taken.
+type SharedSeat = Arc<Mutex<Option<Seat>>>;
+
+impl Drop for Staying {
     fn drop(&mut self) {
-        self.0.abort();
+        self.waiting.abort();
+        self.seat.lock().take();
     }
 }
 

@@ -5,6 +5,7 @@
 //! Both hear of the stream's life as [`News`]. Dropping either is a connection that broke off.
 
 use crate::grant::{Grant, Lease};
+use crate::privacy::Stay;
 use crate::relay::{Packet, Relay};
 use crate::room::{Room, SharedRoom};
 use crate::{Shared, StreamHub};
@@ -94,6 +95,8 @@ pub struct Claim {
     pub grant: Grant,
     /// The streamer's name of a stream that is opened.
     pub title: Option<String>,
+    /// Whether a stream that is opened is private.
+    pub private: bool,
 }
 
 impl Claim {
@@ -108,8 +111,17 @@ impl Claim {
             return Ok(Right::Owner);
         }
         let token = self.grant.rest.as_deref();
-        let token = token.ok_or(PublishRefusal::TokenMissing)?;
+        let token = token.ok_or_else(|| self.refused(room, PublishRefusal::TokenMissing))?;
         Ok(Right::Token(PublishToken::new(token)))
+    }
+
+    /// What is told whose claim does not suffice: of a private stream the same as of one that does not exist, as far as
+    /// whoever asks may not open one.
+    fn refused(&self, room: &Room, refusal: PublishRefusal) -> PublishRefusal {
+        match self.grant.may(Deed::Publish) {
+            Err(refused) if room.private => PublishRefusal::MayNotOpen(refused),
+            _ => refusal,
+        }
     }
 }
 
@@ -122,6 +134,12 @@ pub enum WatchRefusal {
     /// The stream is over.
     #[error("this stream has ended")]
     Ended,
+    /// All seats of the link that was shown are taken.
+    #[error("all seats of this link are taken now")]
+    Seats {
+        /// When it is worth to try again.
+        retry_after: Duration,
+    },
     /// There is no room now; it is worth to try again after this time.
     #[error("there is no room for another viewer now")]
     Full {
@@ -149,7 +167,9 @@ impl StreamHub {
             Ok(()) => Ok(true),
             // It ends just now: whoever publishes opens another.
             Err(Refusal::Ended) => Ok(false),
-            Err(Refusal::NotPublisher | Refusal::Full { .. }) => Err(PublishRefusal::TokenWrong),
+            Err(Refusal::NotPublisher | Refusal::Full { .. }) => {
+                Err(claim.refused(room, PublishRefusal::TokenWrong))
+            }
         }
     }
 
@@ -177,7 +197,7 @@ impl StreamHub {
                         return Ok(publisher);
                     }
                     Err(Refusal::NotPublisher | Refusal::Full { .. }) => {
-                        return Err(PublishRefusal::TokenWrong);
+                        return Err(claim.refused(&publisher.room, PublishRefusal::TokenWrong));
                     }
                     Err(Refusal::Ended) => {}
                 }
@@ -203,7 +223,9 @@ impl StreamHub {
     pub async fn end(&self, key: &str, claim: &Claim) -> Result<(), EndRefusal> {
         let over = |refusal| match refusal {
             WatchRefusal::Ended => EndRefusal::Ended,
-            WatchRefusal::Unknown | WatchRefusal::Full { .. } => EndRefusal::Unknown,
+            WatchRefusal::Unknown | WatchRefusal::Seats { .. } | WatchRefusal::Full { .. } => {
+                EndRefusal::Unknown
+            }
         };
         let room = self.shared.room(key);
         let found = room
@@ -213,11 +235,16 @@ impl StreamHub {
         let event = if claim.grant.is_operator() {
             Event::Stop
         } else {
-            let right = claim.right(room).map_err(|_| EndRefusal::TokenMissing)?;
+            let missing = match room.private {
+                true => EndRefusal::Unknown,
+                false => EndRefusal::TokenMissing,
+            };
+            let right = claim.right(room).map_err(|_| missing)?;
             Event::End(self.shared.next_door_session(), right)
         };
         stream.handle(event).await.map_err(|refusal| match refusal {
             Refusal::Ended => EndRefusal::Ended,
+            refusal if room.hides(refusal) => EndRefusal::Unknown,
             Refusal::NotPublisher | Refusal::Full { .. } => EndRefusal::TokenWrong,
         })
     }
@@ -241,7 +268,14 @@ impl StreamHub {
         let key = StreamKey::new(key);
         let relay = Relay::new(key.clone(), shared.limits.clone());
         let channel = Channel::named(&shared.pool, key.as_str());
-        let room = Room::new(key.clone(), Uuid::new_v4(), name, relay, channel, true);
+        let room = Room::new(
+            key.clone(),
+            Uuid::new_v4(),
+            name,
+            relay,
+            channel,
+            (true, claim.private),
+        );
         let room = Arc::new(room);
         // Listed first: the stream's task finds it from its first notice on.
         if !shared.list_room(&room) {
@@ -280,6 +314,7 @@ impl StreamHub {
             return Err(WatchRefusal::Unknown);
         };
         let session = shared.next_door_session();
+        let stay = room.admit(grant, session, true).await?;
         // Taken first, so that who gives up while it waits leaves.
         let place = Place { stream, session };
         let joined = shared
@@ -292,7 +327,7 @@ impl StreamHub {
                 room.relay.lock().mirror_to(&room.channel, by_door);
                 return Ok(Viewer {
                     room,
-                    lease: grant.lease.clone(),
+                    stay,
                     _place: place,
                 });
             }
@@ -313,27 +348,28 @@ impl StreamHub {
     ///
     /// # Errors
     /// When there is no such stream.
-    pub fn observe(&self, key: &str, grant: &Grant) -> Result<Observer, WatchRefusal> {
+    pub async fn observe(&self, key: &str, grant: &Grant) -> Result<Observer, WatchRefusal> {
         let room = self.shared.room(key).ok_or_else(|| self.no_stream(key))?;
+        let session = self.shared.next_door_session();
+        let stay = room.admit(grant, session, false).await?;
         // To know what the stream consists of, its frames must be looked at, as for a viewer.
         let by_door = room.is_by_door();
         room.relay.lock().mirror_to(&room.channel, by_door);
-        Ok(Observer {
-            room,
-            lease: grant.lease.clone(),
-        })
+        Ok(Observer { room, stay })
     }
 
     /// The newest picture of the stream `key` and its MIME type, for somebody who is not counted.
     ///
     /// # Errors
     /// When there is no such stream. `None` when it has no picture.
-    pub fn picture(
+    pub async fn picture(
         &self,
         key: &str,
-        _grant: &Grant,
+        grant: &Grant,
     ) -> Result<Option<(&'static str, Bytes)>, WatchRefusal> {
         let room = self.shared.room(key).ok_or_else(|| self.no_stream(key))?;
+        let session = self.shared.next_door_session();
+        room.admit(grant, session, false).await?;
         Ok(room.picture())
     }
 
@@ -461,7 +497,7 @@ impl Drop for Publisher {
 /// A viewer at another door. Dropping it leaves.
 pub struct Viewer {
     room: SharedRoom,
-    lease: Lease,
+    stay: Stay,
     _place: Place,
 }
 
@@ -495,7 +531,7 @@ impl Viewer {
 
     /// How long it may stay.
     pub fn lease(&self) -> &Lease {
-        &self.lease
+        &self.stay.lease
     }
 }
 
@@ -540,7 +576,7 @@ impl Viewer {
 /// Somebody who is told of a stream and is not counted.
 pub struct Observer {
     room: SharedRoom,
-    lease: Lease,
+    stay: Stay,
 }
 
 impl Observer {
@@ -556,7 +592,7 @@ impl Observer {
 
     /// How long it may stay.
     pub fn lease(&self) -> &Lease {
-        &self.lease
+        &self.stay.lease
     }
 }
 
@@ -592,7 +628,7 @@ pub(crate) fn is_door(session: SessionId) -> bool {
 }
 
 impl Shared {
-    fn next_door_session(&self) -> SessionId {
+    pub(crate) fn next_door_session(&self) -> SessionId {
         SessionId(self.next_session().0 | DOOR)
     }
 

@@ -17,9 +17,11 @@ pub mod gate;
 pub mod grant;
 mod hosting;
 mod joinable;
+mod links;
 mod mirror;
 mod names;
 mod payload;
+mod privacy;
 mod relay;
 mod room;
 mod stage;
@@ -31,6 +33,8 @@ mod watchers;
 mod wire;
 
 pub use config::{Config, IceServer, Limits, PeerToPeer, Rates};
+pub use links::Link;
+pub use privacy::LinkRefusal;
 pub use watchers::{Watcher, Watchers};
 pub use wire::{Distribution, Health, ListedStream, StreamDetail, UserCounts};
 
@@ -145,18 +149,21 @@ impl StreamHub {
             .iter()
             .filter(|s| s.status.phase == abanico_core::stream::Phase::Live);
         let stream_details = live
-            .map(|stream| {
+            .filter_map(|stream| {
                 let room = self.shared.room(stream.key.as_str());
+                if room.as_ref().is_some_and(|room| room.private) {
+                    return None;
+                }
                 let doors = room.map(|room| room.channel.counts()).unwrap_or_default();
                 let viewers = stream.viewers + doors;
-                StreamDetail {
+                Some(StreamDetail {
                     stream_key: stream.key.shortened(),
                     viewers: stream.status.viewers,
                     frames: stream.packets,
                     bytes: stream.bytes,
                     delivered: viewers.read,
                     skipped: viewers.skipped,
-                }
+                })
             })
             .collect();
         Health {
@@ -180,14 +187,21 @@ impl StreamHub {
     /// The live streams, the newest first.
     pub fn live_streams(&self) -> Vec<ListedStream> {
         let rooms: Vec<_> = self.shared.rooms.read().values().cloned().collect();
-        let mut listed: Vec<_> = rooms.iter().filter_map(|room| room.listed()).collect();
+        let mut listed: Vec<_> = rooms
+            .iter()
+            .filter(|room| !room.private)
+            .filter_map(|room| room.listed())
+            .collect();
         listed.sort_by_key(|listed| std::cmp::Reverse(listed.stream.started_at));
         listed
     }
 
     /// A still of the stream `key` and its MIME type: its poster, or its newest picture.
-    pub fn still(&self, key: &str, _grant: &Grant) -> Option<(&'static str, Bytes)> {
-        self.shared.room(key)?.still()
+    pub async fn still(&self, key: &str, grant: &Grant) -> Option<(&'static str, Bytes)> {
+        let room = self.shared.room(key)?;
+        let session = self.shared.next_door_session();
+        room.admit(grant, session, false).await.ok()?;
+        room.still()
     }
 
     /// Says whether the machine can carry no further viewers: joins are then refused with a time to return. Those who
@@ -276,7 +290,10 @@ impl Shared {
             streamer.last_ended = Some(room.key.clone());
             streamer.stream.take_if(|key| *key == room.key);
         }
-        self.ended.lock().insert(room.key.clone(), over, now);
+        // Of a private one nobody is told afterwards that it was there.
+        if !room.private {
+            self.ended.lock().insert(room.key.clone(), over, now);
+        }
         self.rooms.write().remove(&room.key);
     }
 }

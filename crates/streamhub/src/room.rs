@@ -3,6 +3,7 @@
 use crate::door::News;
 use crate::grant::Grant;
 use crate::hosting::Hosting;
+use crate::links::Links;
 use crate::relay::{Packet, Relay};
 use crate::store::{Status, StreamRow};
 use crate::time::Timestamp;
@@ -40,6 +41,10 @@ pub(crate) struct Room {
     by_door: AtomicBool,
     /// Whether a door opened it, under a key that somebody chose.
     pub(crate) chosen: bool,
+    /// Whether it is in no list, and watched by those alone who show something.
+    pub(crate) private: bool,
+    /// The links that it is watched with, if it is private.
+    pub(crate) links: Links,
     /// Which connection answers for it, and for how many viewers it would itself.
     pub(crate) hosting: Mutex<Hosting>,
     /// For whom it was opened, and what waits for the end of that right.
@@ -57,7 +62,7 @@ impl Room {
         streamer_name: String,
         relay: Relay,
         channel: Channel,
-        chosen: bool,
+        (chosen, private): (bool, bool),
     ) -> Self {
         Self {
             id: Uuid::new_v4(),
@@ -71,6 +76,8 @@ impl Room {
             channel,
             by_door: AtomicBool::new(chosen),
             chosen,
+            private,
+            links: Links::default(),
             hosting: Mutex::default(),
             held: Mutex::default(),
             news: watch::Sender::new(News::default()),

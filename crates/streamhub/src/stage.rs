@@ -171,6 +171,9 @@ impl Shared {
             return;
         }
         self.note(Record::Stream(room.row(None)));
+        if room.private {
+            return;
+        }
         self.notify_followers(room, "started", started_at, None);
         self.tell_of_next(room);
     }
@@ -335,7 +338,9 @@ impl Shared {
             message,
             content: Content::LastWord,
         })));
-        self.notify_followers(room, "ended", None, Some(ended_at));
+        if !room.private {
+            self.notify_followers(room, "ended", None, Some(ended_at));
+        }
         if room.was_idle() {
             // A door opened it and nothing came: nobody has seen it, and there is nothing to remember.
             self.rooms.write().remove(&room.key);

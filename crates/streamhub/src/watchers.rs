@@ -1,6 +1,7 @@
 //! What the operator sees of a stream's viewers, one by one: what each was given, and what it missed.
 
 use crate::StreamHub;
+use crate::grant::Grant;
 use abanico_core::ladder::Rung;
 use abanico_hub::tally::Look;
 use serde::Serialize;
@@ -34,9 +35,14 @@ pub struct Watcher {
 }
 
 impl StreamHub {
-    /// The viewers of the stream `key` over every door; `None` when there is no such stream.
-    pub fn watchers(&self, key: &str) -> Option<Watchers> {
-        let looks = self.shared.room(key)?.channel.tallies().look();
+    /// The viewers of the stream `key` over every door; `None` when there is no such stream, or none for who asks.
+    pub async fn watchers(&self, key: &str, grant: &Grant) -> Option<Watchers> {
+        let room = self.shared.room(key)?;
+        let session = self.shared.next_door_session();
+        if room.private && !room.is_of(grant, session).await {
+            return None;
+        }
+        let looks = room.channel.tallies().look();
         Some(Watchers {
             stream_key: key.to_owned(),
             total: looks.len(),

@@ -27,6 +27,9 @@ pub(crate) struct Create<'a> {
     /// The operator's, where one is asked for.
     #[serde(borrow, default)]
     pub(crate) key: Option<Cow<'a, str>>,
+    /// In no list, and watched by those alone who show something.
+    #[serde(default)]
+    pub(crate) private: bool,
 }
 
 /// What names a stream, with the right to publish it where one is shown.

@@ -50,7 +50,10 @@ pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Respo
         .claim(asker, key, token.as_deref(), title)
         .await
     {
-        Ok(claim) => claim,
+        Ok(claim) => Claim {
+            private: is_private(&head.uri),
+            ..claim
+        },
         Err(refused) => {
             hear_out(body);
             return close(refuse_key(refused));
@@ -333,14 +336,15 @@ pub(super) fn shown<B>(request: &http::Request<B>) -> Result<Option<String>, &'s
 /// The token in a query.
 pub(super) fn in_address(query: &str) -> Option<String> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let token = pairs
-        .filter(|(name, _)| *name == "token")
-        .map(|(_, token)| token);
     // Ours have nothing that is written otherwise in an address.
-    token
-        .filter(|token| !token.is_empty())
-        .map(str::to_owned)
-        .next()
+    let mut tokens = pairs.filter(|(name, token)| *name == "token" && !token.is_empty());
+    tokens.next().map(|(_, token)| token.to_owned())
+}
+
+/// Whether a stream that is opened at this address is to be private.
+pub(super) fn is_private(address: &http::Uri) -> bool {
+    let mut words = address.query().unwrap_or_default().split('&');
+    words.any(|word| matches!(word, "private" | "private=true" | "private=1"))
 }
 
 pub(super) fn unauthorized(sentence: &str) -> Response<Body> {

@@ -43,7 +43,7 @@ struct Asked {
 
 /// `GET /tokens`.
 pub(crate) async fn tokens(Extension(doors): Extension<Doors>, request: Request) -> Response<Body> {
-    if let Err(refusal) = doors.may(Deed::Operate, &request).await {
+    if let Err(refusal) = doors.granted(Deed::Operate, None, &request).await {
         return refusal;
     }
     match doors.keeper.tokens().read() {
@@ -60,7 +60,7 @@ pub(crate) async fn make_token(
     Extension(doors): Extension<Doors>,
     request: Request,
 ) -> Response<Body> {
-    if let Err(refusal) = doors.may(Deed::Operate, &request).await {
+    if let Err(refusal) = doors.granted(Deed::Operate, None, &request).await {
         return refusal;
     }
     let form = r#"{"name": "…", "stream"?: "studio-*", "may"?: ["publish"], "expires"?: "30d"}"#;
@@ -103,7 +103,7 @@ pub(crate) async fn revoke_token(
     Path(name): Path<String>,
     request: Request,
 ) -> Response<Body> {
-    if let Err(refusal) = doors.may(Deed::Operate, &request).await {
+    if let Err(refusal) = doors.granted(Deed::Operate, None, &request).await {
         return refusal;
     }
     let (file, asked) = (doors.keeper.tokens().clone(), name.clone());

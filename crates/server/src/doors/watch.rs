@@ -41,7 +41,7 @@ pub(super) async fn stream(
         Err(refusal) => return refusal,
     };
     if head {
-        let observer = match streamhub.observe(key, &grant) {
+        let observer = match streamhub.observe(key, &grant).await {
             Ok(observer) => observer,
             Err(refusal) => return refuse_viewer(refusal),
         };
@@ -104,8 +104,9 @@ pub(super) async fn still(
         Ok(grant) => grant,
         Err(refusal) => return refusal,
     };
-    let picture = match streamhub.picture(key, &grant) {
-        Ok(picture) => picture.or_else(|| streamhub.still(key, &grant)),
+    let picture = match streamhub.picture(key, &grant).await {
+        Ok(Some(picture)) => Some(picture),
+        Ok(None) => streamhub.still(key, &grant).await,
         Err(refusal) => return refuse_viewer(refusal),
     };
     let Some((media_type, bytes)) = picture else {

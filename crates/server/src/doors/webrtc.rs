@@ -1,7 +1,7 @@
 //! WebRTC: `POST` an offer to `/whip/{key}` to publish, to `/whep/{key}` to watch; `PATCH` and `DELETE` the session that
 //! the answer names.
 
-use super::publish::{in_address, refuse, refuse_key, token, unauthorized};
+use super::publish::{in_address, is_private, refuse, refuse_key, token, unauthorized};
 use super::{Doors, say, say_later, watch};
 use crate::rights::Asker;
 use abanico_live::Format;
@@ -9,7 +9,7 @@ use abanico_rtc::{
     Accepted, Ended, Endpoint, OFFER_BYTES_MAX, Patched, Publishing, Refused, Side, TrickleRefused,
 };
 use abanico_streamhub::IceServer;
-use abanico_streamhub::door::Publisher;
+use abanico_streamhub::door::{Claim, Publisher};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request};
@@ -87,13 +87,14 @@ async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Respon
     };
     let asker = doors.keeper.asker(&request);
     let in_address = request.uri().query().and_then(in_address);
+    let private = is_private(request.uri());
     let (head, body) = request.into_parts();
     let offer = match text(&head.headers, SDP, body).await {
         Ok(offer) => offer,
         Err(refusal) => return refusal,
     };
     let accepted = match side {
-        Side::Publisher => publish(doors, rtc, key, (asker, &head.headers), &offer).await,
+        Side::Publisher => publish(doors, rtc, key, (asker, &head.headers, private), &offer).await,
         Side::Viewer => {
             let shown = token(&head.headers).map(|token| token.or(in_address));
             view(doors, rtc, key, (asker, shown), &offer).await
@@ -109,12 +110,15 @@ async fn publish(
     doors: &Doors,
     rtc: &Endpoint,
     key: &str,
-    (asker, headers): (Asker, &HeaderMap),
+    (asker, headers, private): (Asker, &HeaderMap, bool),
     offer: &str,
 ) -> Result<Accepted, Response<Body>> {
     let token = token(headers).map_err(unauthorized)?;
     let claim = doors.keeper.claim(asker, key, token.as_deref(), None).await;
-    let claim = claim.map_err(refuse_key)?;
+    let claim = Claim {
+        private,
+        ..claim.map_err(refuse_key)?
+    };
     // What cannot be answered takes nobody's seat.
     let negotiated = rtc
         .answer(offer, Side::Publisher, key)

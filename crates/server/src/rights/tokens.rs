@@ -96,7 +96,8 @@ impl Token {
         let has = |right| is_for_it && self.may.contains(&right);
         Powers {
             publish: has(Right::Publish),
-            watch: has(Right::Watch),
+            // Nobody keeps order where they may not look.
+            watch: has(Right::Watch) || has(Right::Moderate),
             moderate: has(Right::Moderate),
         }
     }

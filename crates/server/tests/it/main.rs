@@ -10,6 +10,7 @@ mod events;
 mod limits;
 mod matrix;
 mod pages;
+mod private;
 mod reserves;
 mod restart;
 mod rights;

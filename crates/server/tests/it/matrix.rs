@@ -65,6 +65,25 @@ const ROUTES: &[Row] = &[
         "/streams/KEY/viewers",
         [200, 401, 401, 401, 200],
     ),
+    // It is not private.
+    (
+        "/streams/{key}/links",
+        "GET",
+        "/streams/KEY/links",
+        [401, 401, 401, 409, 409],
+    ),
+    (
+        "/streams/{key}/links",
+        "POST",
+        "/streams/KEY/links",
+        [401, 401, 401, 409, 409],
+    ),
+    (
+        "/streams/{key}/links/{id}",
+        "DELETE",
+        "/streams/KEY/links/none",
+        [401, 401, 401, 409, 409],
+    ),
     ("/tokens", "GET", "/tokens", [401, 401, 401, 401, 200]),
     ("/tokens", "POST", "/tokens", [401, 401, 401, 401, 201]),
     (
@@ -206,6 +225,7 @@ fn every_route_answers_each_who_asks_as_the_table_says() {
                 "POST" if path.starts_with("/whep") => {
                     ("application/sdp", offer("recvonly").into_bytes())
                 }
+                "POST" if path.ends_with("/links") => ("application/json", b"{}".to_vec()),
                 "POST" if path == "/tokens" => ("application/json", br#"{"name": "a"}"#.to_vec()),
                 "PUT" | "POST" | "SOURCE" => ("multipart/x-mixed-replace; boundary=b", body()),
                 _ => ("text/plain", Vec::new()),
@@ -260,9 +280,14 @@ pub(crate) struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     pub(crate) fn open(node: &'a Node) -> Self {
+        Self::open_as(node, &json!({}))
+    }
+
+    /// The same, with more of a wish.
+    pub(crate) fn open_as(node: &'a Node, wish: &Value) -> Self {
         let user = json!({"username": "Ada", "role": "STREAMER"});
         let (mut publisher, registered) = Client::register(node, &user);
-        publisher.emit("stream:create", &json!({}));
+        publisher.emit("stream:create", wish);
         let created = publisher.heard("stream:created");
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let key = text(&created["stream"]["streamKey"]);
@@ -378,11 +403,26 @@ impl Socket {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 
-    /// The next text.
+    /// The next text, before any frame.
     pub(crate) fn hear(&mut self) -> Value {
+        let (kind, text) = self.next();
+        assert_eq!(kind, 0x81, "a text comes first");
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    /// The next text; frames before it are passed over.
+    pub(crate) fn told(&mut self) -> Value {
+        loop {
+            let (kind, text) = self.next();
+            if kind == 0x81 {
+                return serde_json::from_slice(&text).unwrap();
+            }
+        }
+    }
+
+    fn next(&mut self) -> (u8, Vec<u8>) {
         let mut head = [0; 2];
         self.0.read_exact(&mut head).unwrap();
-        assert_eq!(head[0], 0x81, "a text comes first");
         let len = match head[1] {
             126 => {
                 let mut long = [0; 2];
@@ -391,8 +431,8 @@ impl Socket {
             }
             short => usize::from(short),
         };
-        let mut text = vec![0; len];
-        self.0.read_exact(&mut text).unwrap();
-        serde_json::from_slice(&text).unwrap()
+        let mut content = vec![0; len];
+        self.0.read_exact(&mut content).unwrap();
+        (head[0], content)
     }
 }

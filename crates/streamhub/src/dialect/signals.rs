@@ -32,7 +32,10 @@ impl Turn<'_> {
         let Some(room) = self.room(&signal.stream_key) else {
             return;
         };
-        if !self.is_member(&room) {
+        // To a private stream nobody comes from peer to peer who has no seat here.
+        let is_let_in =
+            !room.private || self.session.joined.contains(&room.key) || self.is_host(&room);
+        if !is_let_in || !self.is_member(&room) {
             return;
         }
         let request = incoming.name() == from_client::WEBRTC_REQUEST;
@@ -104,7 +107,7 @@ impl Turn<'_> {
             return;
         };
         if !room.hosting.lock().is_of(self.session.id) {
-            return self.refuse_stream(Refusal::NotPublisher);
+            return self.refuse_of(&room, Refusal::NotPublisher);
         }
         let max = max.min(PEERS_MAX);
         if room.hosting.lock().set_peers_max(max) {
@@ -114,7 +117,7 @@ impl Turn<'_> {
         }
     }
 
-    fn is_member(&self, room: &SharedRoom) -> bool {
+    pub(super) fn is_member(&self, room: &SharedRoom) -> bool {
         let session = &self.session;
         session.joined.contains(&room.key)
             || session.attended.contains(&room.key)

@@ -1,10 +1,12 @@
 //! Creating, starting, ending, watching and feeding streams.
 
-use super::{Stay, Turn, random_hex};
+use super::{Staying, Turn, random_hex};
 use crate::directory::User;
+use crate::door::WatchRefusal;
 use crate::grant::Grant;
 use crate::names::{code, from_server, text};
 use crate::payload::Data;
+use crate::privacy::Stay;
 use crate::relay::{Relay, Stamps};
 use crate::room::{Room, SharedRoom};
 use crate::stage::event;
@@ -20,6 +22,7 @@ use abanico_live::Channel;
 use abanico_media::sniff::sniff;
 use abanico_socketio::Event;
 use abanico_socketio::retry::{self, FULL_RETRY};
+use parking_lot::Mutex;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +37,8 @@ impl Turn<'_> {
             self.refuse(&ErrorObject::plain(text::ONLY_STREAMERS));
             return;
         };
-        let key = Self::payload::<Create<'_>>(event).and_then(|create| create.key);
+        let create = Self::payload::<Create<'_>>(event);
+        let (key, private) = create.map_or((None, false), |create| (create.key, create.private));
         let question = Question {
             deed: Deed::Publish,
             stream: None,
@@ -57,7 +61,7 @@ impl Turn<'_> {
         }
         let key = StreamKey::new(random_hex());
         let token = random_hex();
-        match self.open(&user, &key, &token, &grant) {
+        match self.open(&user, &key, &token, (&grant, private)) {
             Ok(room) => {
                 self.session.published.insert(key);
                 room.hosting.lock().take(self.session.id);
@@ -116,12 +120,19 @@ impl Turn<'_> {
         user: &User,
         key: &StreamKey,
         token: &str,
-        grant: &Grant,
+        (grant, private): (&Grant, bool),
     ) -> Result<SharedRoom, PublishError> {
         let relay = Relay::new(key.clone(), self.shared.limits.clone());
         let channel = Channel::named(&self.shared.pool, key.as_str());
         let name = user.row.username.clone();
-        let room = Room::new(key.clone(), user.row.id, name, relay, channel, false);
+        let room = Room::new(
+            key.clone(),
+            user.row.id,
+            name,
+            relay,
+            channel,
+            (false, private),
+        );
         let room = Arc::new(room);
         // Listed first: the stream's task finds it from its first notice on.
         self.shared.rooms.write().insert(key.clone(), room.clone());
@@ -165,7 +176,7 @@ impl Turn<'_> {
                 self.session.published.insert(room.key.clone());
             }
             Ok(()) => {}
-            Err(refusal) => return self.refuse_stream(refusal),
+            Err(refusal) => return self.refuse_of(&room, refusal),
         }
         self.take_hosting(&room);
     }
@@ -201,7 +212,7 @@ impl Turn<'_> {
                 self.session.published.remove(&room.key);
                 self.session.joined.remove(&room.key);
             }
-            Err(refusal) => self.refuse_stream(refusal),
+            Err(refusal) => self.refuse_of(&room, refusal),
         }
     }
 
@@ -225,7 +236,7 @@ impl Turn<'_> {
                 self.session.published.insert(room.key.clone());
             }
             Ok(()) => {}
-            Err(refusal) => self.refuse_stream(refusal),
+            Err(refusal) => self.refuse_of(&room, refusal),
         }
     }
 
@@ -250,8 +261,22 @@ impl Turn<'_> {
             Ok(grant) => grant,
             Err(refused) => return self.refuse_key(text::JOIN_REFUSED, refused),
         };
-        if !Self::has_media(event) {
-            return self.attend(&key, &user.row.username, &grant).await;
+        let media = Self::has_media(event);
+        // Who comes again gives up its seat for the one that it asks for.
+        self.session.stays.remove(&key);
+        let stay = match self.room(key.as_str()) {
+            None => None,
+            Some(room) => match self.admitted(&room, &grant, media).await {
+                Ok(stay) => Some((room, stay)),
+                Err(WatchRefusal::Seats { retry_after }) => {
+                    return self
+                        .refuse_for_now("todas las plazas del enlace están ocupadas", retry_after);
+                }
+                Err(_) => return self.refuse(&ErrorObject::plain(text::STREAM_NOT_FOUND)),
+            },
+        };
+        if !media {
+            return self.attend(&key, &user.row.username, stay).await;
         }
         self.session.attended.remove(&key);
         let (id, name) = (self.session.id, user.row.username);
@@ -262,7 +287,7 @@ impl Turn<'_> {
             .await
         {
             Ok(()) => {
-                self.stay(&key, None, &grant);
+                self.stay(stay, None);
                 self.session.joined.insert(key);
             }
             Err(JoinError::Unknown | JoinError::Refused(Refusal::Ended)) => self.join_ended(&key),
@@ -285,8 +310,8 @@ impl Turn<'_> {
 
     /// Puts a member into a room who has its media over another door: it is told of everything but the media, and is not
     /// counted here.
-    async fn attend(&mut self, key: &StreamKey, name: &str, grant: &Grant) {
-        let room = self.shared.room(key.as_str());
+    async fn attend(&mut self, key: &StreamKey, name: &str, stay: Option<(SharedRoom, Stay)>) {
+        let room = stay.as_ref().map(|(room, _)| room.clone());
         let stream = room.as_ref().and_then(|room| room.stream.get());
         let (Some(room), Some(stream)) = (&room, stream) else {
             return self.join_ended(key);
@@ -299,7 +324,7 @@ impl Turn<'_> {
             let _ = stream.handle(StreamEvent::Leave(self.session.id)).await;
         }
         let first = self.session.attended.insert(key.clone());
-        self.stay(key, Some(name), grant);
+        self.stay(stay, Some(name));
         let status = stream.status();
         self.answer(
             from_server::STREAM_JOINED,
@@ -329,22 +354,47 @@ impl Turn<'_> {
         grant.may(Deed::Watch).map(|()| grant)
     }
 
-    /// Holds this session to what it was granted: it is put out of the stream when that is over.
-    fn stay(&mut self, key: &StreamKey, attends: Option<&str>, grant: &Grant) {
-        self.session.stays.remove(key);
-        let Some(room) = self.room(key.as_str()).filter(|_| grant.lease.may_end()) else {
+    /// Lets this session into a stream, if it may: whoever publishes a stream may always be with it.
+    async fn admitted(
+        &self,
+        room: &SharedRoom,
+        grant: &Grant,
+        media: bool,
+    ) -> Result<Stay, WatchRefusal> {
+        let id = self.session.id;
+        let is_publisher = matches!(self.right(room, None), Right::Owner)
+            || room
+                .stream
+                .get()
+                .is_some_and(|stream| stream.is_publisher(id));
+        if is_publisher {
+            return Ok(Stay::of_publisher());
+        }
+        room.admit(grant, id, media).await
+    }
+
+    /// Holds this session to what lets it be with a stream: it is put out when that is over.
+    fn stay(&mut self, stay: Option<(SharedRoom, Stay)>, attends: Option<&str>) {
+        let Some((room, stay)) = stay else { return };
+        let Stay { lease, seat } = stay;
+        if !lease.may_end() && seat.is_none() {
             return;
-        };
+        }
+        let seat = Arc::new(Mutex::new(seat));
+        let key = room.key.clone();
         let (shared, session) = (Arc::clone(self.shared), self.session.id);
-        let (lease, attends) = (grant.lease.clone(), attends.map(str::to_owned));
+        let attends = attends.map(str::to_owned);
+        let given_up = Arc::clone(&seat);
         let waiting = tokio::spawn(async move {
             let over = lease.over().await;
+            given_up.lock().take();
             shared
                 .put_out(&room, session, attends.as_deref(), over)
                 .await;
         });
-        let stay = Stay(waiting.abort_handle());
-        self.session.stays.insert(key.clone(), stay);
+        let waiting = waiting.abort_handle();
+        let staying = Staying { waiting, seat };
+        self.session.stays.insert(key, staying);
     }
 
     /// Refuses a join that may succeed later, and says when to try again.
@@ -523,7 +573,7 @@ impl Turn<'_> {
             .may_publish(&room, stream, sent.publish_token.as_deref())
             .await
         {
-            self.refuse_stream(Refusal::NotPublisher);
+            self.refuse_of(&room, Refusal::NotPublisher);
             return;
         }
         let refuse = |error: &str| {
@@ -591,7 +641,8 @@ impl Turn<'_> {
     }
 
     pub(super) fn is_live(&self, key: &str) -> bool {
-        let stream = self.shared.distributor.stream(key);
+        let room = self.room(key).filter(|room| !room.private);
+        let stream = room.as_ref().and_then(|room| room.stream.get());
         stream.is_some_and(|stream| stream.status().phase == Phase::Live)
     }
 
@@ -610,6 +661,15 @@ impl Turn<'_> {
         self.session
             .attended
             .retain(|key| distributor.stream(key.as_str()).is_some());
+    }
+
+    /// The same, for who must not know of the stream.
+    pub(super) fn refuse_of(&self, room: &SharedRoom, refusal: Refusal) {
+        if room.hides(refusal) {
+            self.refuse(&ErrorObject::plain(text::STREAM_NOT_FOUND));
+        } else {
+            self.refuse_stream(refusal);
+        }
     }
 
     pub(super) fn refuse_stream(&self, refusal: Refusal) {

@@ -19,6 +19,9 @@ impl Turn<'_> {
         let (Some(user), Some(room)) = (self.user(), self.room(&sent.stream_key)) else {
             return;
         };
+        if room.private && !self.is_member(&room) {
+            return;
+        }
         let max = self.shared.limits.chat_chars_max;
         let chars = sent.content.chars().count();
         if chars > max {
@@ -50,6 +53,9 @@ impl Turn<'_> {
         let (Some(user), Some(room)) = (self.user(), self.room(&sent.stream_key)) else {
             return;
         };
+        if room.private && !self.is_member(&room) {
+            return;
+        }
         let max = self.shared.limits.emoji_bytes_max;
         if sent.emoji.len() > max {
             let error = format!("tiene {} bytes; el máximo es {max}", sent.emoji.len());

@@ -34,6 +34,7 @@ async fn a_viewer_that_gives_up_while_the_stream_is_asked_leaves_its_place() {
     let claim = Claim {
         grant: anybody(),
         title: None,
+        private: false,
     };
     let _publisher = streamhub.publish("demo", &claim).await.unwrap();
     let watching = || streamhub.shared.distributor.viewers();
@@ -66,6 +67,7 @@ async fn a_stream_ends_with_what_it_was_opened_with_and_is_its_holders_alone() {
             ..anybody()
         },
         title: None,
+        private: false,
     };
     let publisher = streamhub.publish("demo", &claim("ada", &first)).await;
     let publisher = publisher.unwrap();

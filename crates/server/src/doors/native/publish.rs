@@ -11,7 +11,7 @@ use abanico_live::native::{Header, parse_tracks};
 use abanico_live::{Encoder, SourceError};
 use abanico_socketio::engine::{Inbound, Session};
 use abanico_streamhub::StreamHub;
-use abanico_streamhub::door::Publisher;
+use abanico_streamhub::door::{Claim, Publisher};
 use bytes::Bytes;
 use serde_json::json;
 use tracing::debug;
@@ -25,10 +25,14 @@ pub(super) async fn converse(
     (keeper, asker): (Keeper, Asker),
     key: String,
 ) -> Closing {
-    let (token, title) = match inbox.next_within(FIRST_WORD_WITHIN).await {
+    let (token, title, private) = match inbox.next_within(FIRST_WORD_WITHIN).await {
         Ok(None) => return Closing::gone(),
         Ok(Some(Inbound::Text(text))) => match texts.read(&text) {
-            Ok(Word::Publish { token, title }) => (token, title),
+            Ok(Word::Publish {
+                token,
+                title,
+                private,
+            }) => (token, title, private),
             Ok(_) => return Closing::silent(r#"{"type":"publish"}"#),
             Err(closing) => return closing,
         },
@@ -40,7 +44,7 @@ pub(super) async fn converse(
         .claim(asker, &key, token.as_deref(), title.as_deref())
         .await
     {
-        Ok(claim) => claim,
+        Ok(claim) => Claim { private, ..claim },
         Err(refused) => return Closing::no_key(refused),
     };
     let publisher = match streamhub.publish(&key, &claim).await {

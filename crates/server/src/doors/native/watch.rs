@@ -61,7 +61,7 @@ pub(super) async fn converse(
     let joined = if media {
         streamhub.watch(&key, &grant).await.map(Seat::Viewer)
     } else {
-        streamhub.observe(&key, &grant).map(Seat::Observer)
+        streamhub.observe(&key, &grant).await.map(Seat::Observer)
     };
     let seat = match joined {
         Ok(seat) => seat,

@@ -66,7 +66,9 @@ impl Closing {
         match refusal {
             WatchRefusal::Unknown => Self::error(code::NO_STREAM, "no-stream", &message),
             WatchRefusal::Ended => Self::error(code::ENDED, "ended", &message),
-            WatchRefusal::Full { retry_after } => Self::full(&message, retry_after),
+            WatchRefusal::Seats { retry_after } | WatchRefusal::Full { retry_after } => {
+                Self::full(&message, retry_after)
+            }
         }
     }
 
@@ -125,6 +127,8 @@ pub(super) enum Word {
     Publish {
         token: Option<String>,
         title: Option<String>,
+        #[serde(default)]
+        private: bool,
     },
     /// What the frames from now on are. Read again as a whole by `live`.
     Tracks,

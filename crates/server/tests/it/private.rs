@@ -1,0 +1,411 @@
+//! Private streams: who is let in at every door, what everybody else is told, and when a link is over.
+//!
+//! A route that names a stream and has no row fails the test.
+
+#![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
+
+use crate::matrix::{ELSEWHERE, Socket, Stream, body, offer, quoted, said};
+use crate::node::{Client, Node};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+/// Who asks for something of a private stream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Asks {
+    /// At this machine, with nothing to show.
+    Local,
+    /// Anybody else.
+    Stranger,
+    /// With a link that has expired.
+    Expired,
+    /// With the token of another stream.
+    Other,
+    /// With a token of the operator's that was taken back.
+    Revoked,
+    /// With a link that holds.
+    Link,
+    /// With a token of the operator's to keep order.
+    Moderator,
+    /// Who publishes it.
+    Publisher,
+    Operator,
+}
+
+const ASKS: [Asks; 9] = [
+    Asks::Local,
+    Asks::Stranger,
+    Asks::Expired,
+    Asks::Other,
+    Asks::Revoked,
+    Asks::Link,
+    Asks::Moderator,
+    Asks::Publisher,
+    Asks::Operator,
+];
+
+/// A route, a method, and the status for each of [`ASKS`] where the stream is private, and where there is none.
+type Row = (&'static str, &'static str, &'static str, [u16; 9], [u16; 9]);
+
+/// A key that is none is told to who shows one.
+const WATCH: [u16; 9] = [404, 404, 404, 404, 401, 200, 200, 200, 200];
+const NOBODY: [u16; 9] = [404, 404, 404, 404, 401, 404, 404, 404, 404];
+const OWNER: [u16; 9] = [404, 404, 404, 404, 401, 404, 404, 200, 200];
+
+const ROUTES: &[Row] = &[
+    ("/watch/{key}", "GET", "/watch/KEY", [200; 9], [200; 9]),
+    ("/streams/{key}", "DELETE", "/streams/KEY", OWNER, NOBODY),
+    (
+        "/streams/{key}/poster",
+        "GET",
+        "/streams/KEY/poster",
+        WATCH,
+        NOBODY,
+    ),
+    (
+        "/streams/{key}/viewers",
+        "GET",
+        "/streams/KEY/viewers",
+        [404, 401, 401, 401, 401, 401, 403, 401, 200],
+        [404, 401, 401, 401, 401, 401, 403, 401, 404],
+    ),
+    (
+        "/streams/{key}/links",
+        "GET",
+        "/streams/KEY/links",
+        OWNER,
+        NOBODY,
+    ),
+    (
+        "/streams/{key}/links",
+        "POST",
+        "/streams/KEY/links",
+        [404, 404, 404, 404, 401, 404, 404, 201, 201],
+        NOBODY,
+    ),
+    (
+        "/streams/{key}/links/{id}",
+        "DELETE",
+        "/streams/KEY/links/none",
+        NOBODY,
+        NOBODY,
+    ),
+    ("/live/{name}", "GET", "/live/KEY.jpg", WATCH, NOBODY),
+    ("/live/{name}", "HEAD", "/live/KEY.mjpeg", WATCH, NOBODY),
+    (
+        "/live/{name}",
+        "PUT",
+        "/live/KEY",
+        // Who may open streams here learns that the key is taken.
+        [401, 401, 401, 401, 401, 401, 403, 200, 200],
+        [200, 401, 401, 401, 401, 401, 403, 401, 200],
+    ),
+    (
+        "/whip/{key}",
+        "POST",
+        "/whip/KEY",
+        [401, 401, 401, 401, 401, 401, 403, 201, 201],
+        [201, 401, 401, 401, 401, 401, 403, 401, 201],
+    ),
+    (
+        "/whep/{key}",
+        "POST",
+        "/whep/KEY",
+        // It is one of pictures.
+        [404, 404, 404, 404, 401, 406, 406, 406, 406],
+        NOBODY,
+    ),
+    (
+        "/whip/{key}/{session}",
+        "DELETE",
+        "/whip/KEY/0123456789abcdef0123456789abcdef",
+        [404; 9],
+        [404; 9],
+    ),
+    (
+        "/whep/{key}/{session}",
+        "DELETE",
+        "/whep/KEY/0123456789abcdef0123456789abcdef",
+        [404; 9],
+        [404; 9],
+    ),
+];
+
+/// What each shows who asks.
+struct House<'a> {
+    stream: Stream<'a>,
+    moderator: &'a str,
+    revoked: &'a str,
+}
+
+impl House<'_> {
+    fn shown(&self, asks: Asks) -> Option<String> {
+        match asks {
+            Asks::Local | Asks::Stranger => None,
+            Asks::Expired => Some(link(&self.stream, &json!({"expires": "0s"}))),
+            Asks::Other => Some("0123456789abcdef0123456789abcdef".to_owned()),
+            Asks::Revoked => Some(self.revoked.to_owned()),
+            Asks::Link => Some(link(&self.stream, &json!({}))),
+            Asks::Moderator => Some(self.moderator.to_owned()),
+            Asks::Publisher => Some(self.stream.token.clone()),
+            Asks::Operator => Some(self.stream.node.key().to_owned()),
+        }
+    }
+}
+
+/// Makes a link as its publisher does, and gives its token.
+fn link(stream: &Stream<'_>, wanted: &Value) -> String {
+    let path = format!("/streams/{}/links", stream.key);
+    let shown = format!("Authorization: Bearer {}", stream.token);
+    let headers = [ELSEWHERE, &shown];
+    let made = stream
+        .node
+        .request("POST", &path, &headers, wanted.to_string());
+    assert_eq!(made.status, 201, "{}", said(&made));
+    let made: Value = serde_json::from_slice(&made.body).unwrap();
+    made["token"].as_str().unwrap().to_owned()
+}
+
+fn token(node: &Node, wanted: &Value) -> String {
+    let shown = format!("Authorization: Bearer {}", node.key());
+    let made = node.request("POST", "/tokens", &[&shown], wanted.to_string());
+    let made: Value = serde_json::from_slice(&made.body).unwrap();
+    made["token"].as_str().unwrap().to_owned()
+}
+
+fn revoke(node: &Node, name: &str) {
+    let shown = format!("Authorization: Bearer {}", node.key());
+    let path = format!("/tokens/{name}");
+    assert_eq!(node.status("DELETE", &path, &[&shown]), 200);
+}
+
+#[test]
+fn every_route_tells_a_private_stream_to_those_alone_who_are_let_in() {
+    let listed = quoted(include_str!("../../src/routes.rs"), ".route(");
+    let naming = listed
+        .into_iter()
+        .filter(|route| route.contains("{key}") || route.starts_with("/live/"));
+    let in_table = ROUTES.iter().map(|(route, ..)| (*route).to_owned());
+    assert_eq!(
+        naming.collect::<std::collections::BTreeSet<_>>(),
+        in_table.collect(),
+        "every route that names a stream needs a row"
+    );
+    // Wrong tokens are shown more often here than by anybody who means well.
+    let node = Node::start_with(&["--key-rate", "1000/s burst 1000"]);
+    let moderator = token(&node, &json!({"name": "moderator", "may": ["moderate"]}));
+    let revoked = token(
+        &node,
+        &json!({"name": "revoked", "may": ["publish", "watch"]}),
+    );
+    revoke(&node, "revoked");
+    for (at, (_, method, path, private, none)) in ROUTES.iter().enumerate() {
+        for (which, asks) in ASKS.iter().enumerate() {
+            let stream = Stream::open_as(&node, &json!({"private": true}));
+            let house = House {
+                stream,
+                moderator: &moderator,
+                revoked: &revoked,
+            };
+            let shown = house.shown(*asks);
+            let shown = shown.map(|shown| format!("Authorization: Bearer {shown}"));
+            let (kind, sent) = match *method {
+                "POST" if path.ends_with("/links") => ("application/json", b"{}".to_vec()),
+                "POST" if path.starts_with("/whip") => {
+                    ("application/sdp", offer("sendonly").into_bytes())
+                }
+                "POST" => ("application/sdp", offer("recvonly").into_bytes()),
+                "PUT" => ("multipart/x-mixed-replace; boundary=b", body()),
+                _ => ("text/plain", Vec::new()),
+            };
+            let kind = format!("Content-Type: {kind}");
+            let mut headers = vec![kind.as_str()];
+            headers.extend(shown.as_deref());
+            headers.extend((*asks != Asks::Local).then_some(ELSEWHERE));
+            let ask = |key: &str| node.request(method, &path.replace("KEY", key), &headers, &sent);
+            let there = ask(&house.stream.key);
+            let nowhere = ask(&format!("none{at}{which}"));
+            let name = format!("{method} {path} by {asks:?}");
+            assert_eq!(there.status, private[which], "{name}: {}", said(&there));
+            assert_eq!(
+                nowhere.status,
+                none[which],
+                "{name}, none: {}",
+                said(&nowhere)
+            );
+            if there.status == nowhere.status && there.status >= 400 {
+                let own = said(&there).replace(&house.stream.key, "KEY");
+                let other = said(&nowhere).replace(&format!("none{at}{which}"), "KEY");
+                let may_know = matches!(asks, Asks::Publisher | Asks::Operator);
+                assert!(may_know || own == other, "{name}: {own} is not {other}");
+            }
+        }
+    }
+}
+
+/// What somebody hears first who would like to watch at the native door.
+fn watch(stream: &Stream<'_>, key: &str, shown: Option<&str>, in_address: bool) -> (Socket, Value) {
+    let query = shown.filter(|_| in_address);
+    let query = query.map(|token| format!("?token={token}"));
+    let path = format!("/live/{key}{}", query.unwrap_or_default());
+    let mut socket = Socket::open(stream.node, &path, "abanico.watch.v1", ELSEWHERE);
+    let mut first = json!({"type": "watch"});
+    if let Some(token) = shown.filter(|_| !in_address) {
+        first["token"] = json!(token);
+    }
+    socket.say(&first.to_string());
+    let heard = socket.hear();
+    (socket, heard)
+}
+
+#[test]
+fn the_native_door_and_socketio_let_in_who_shows_a_link_and_nobody_else() {
+    let node = Node::start();
+    let stream = Stream::open_as(&node, &json!({"private": true}));
+    let good = link(&stream, &json!({"seats": 3}));
+    let void = link(&stream, &json!({"expires": "0s"}));
+    let viewer = json!({"username": "Bob", "role": "VIEWER"});
+    for (shown, is_in) in [(None, false), (Some(&void), false), (Some(&good), true)] {
+        let shown = shown.map(String::as_str);
+        for in_address in [false, true] {
+            let (_, heard) = watch(&stream, &stream.key, shown, in_address);
+            let (_, nowhere) = watch(&stream, "none", shown, in_address);
+            assert_eq!(nowhere["code"], "no-stream");
+            if is_in {
+                assert_eq!(heard["type"], "welcome", "{heard}");
+            } else {
+                assert_eq!(heard, nowhere);
+            }
+        }
+        let (mut client, _) = Client::register_with(&node, &[ELSEWHERE], &viewer);
+        let mut first = Vec::new();
+        for key in [&*stream.key, "none"] {
+            for more in [json!({}), json!({"media": false})] {
+                let mut join = json!({"streamKey": key, "token": shown});
+                join.as_object_mut()
+                    .unwrap()
+                    .extend(more.as_object().unwrap().clone());
+                client.emit("stream:join", &join);
+                let heard = loop {
+                    let heard = client.heard_any();
+                    let name = heard[0].as_str().unwrap();
+                    if ["stream:joined", "stream:error"].contains(&name) {
+                        break heard;
+                    }
+                };
+                first.push(heard);
+            }
+        }
+        if is_in {
+            assert_eq!(
+                (&first[0][0], &first[1][0]),
+                (&json!("stream:joined"), &json!("stream:joined"))
+            );
+        } else {
+            assert_eq!(first[..2], first[2..]);
+            // Whoever is not in it says nothing there, and learns nothing of it.
+            for (event, payload) in [
+                (
+                    "chat:message:send",
+                    json!({"streamKey": stream.key, "content": "psst"}),
+                ),
+                (
+                    "stream:end",
+                    json!({"streamKey": stream.key, "publishToken": "x"}),
+                ),
+            ] {
+                client.emit(event, &payload);
+            }
+            let refused = client.heard_any();
+            client.emit(
+                "stream:end",
+                &json!({"streamKey": "none", "publishToken": "x"}),
+            );
+            assert_eq!(refused, client.heard_any());
+            client.emit("users:get", &json!({}));
+            let users = client.heard("users:list");
+            assert!(!users.to_string().contains(&stream.key), "{users}");
+        }
+    }
+    for path in ["/streams", "/health"] {
+        let told = node.get(path);
+        assert!(!said(&told).contains(&stream.key[..6]), "{}", said(&told));
+    }
+}
+
+#[test]
+fn a_link_has_its_seats_and_its_end_puts_out_who_watches_at_every_door() {
+    let node = Node::start();
+    let stream = Stream::open_as(&node, &json!({"private": true}));
+    let token = link(&stream, &json!({"seats": 3}));
+    let (native, heard) = watch(&stream, &stream.key, Some(&token), false);
+    assert_eq!(heard["type"], "welcome", "{heard}");
+    let mut body = node.connect();
+    ask(
+        &node,
+        &mut body,
+        &format!("/live/{}.mjpeg?token={token}", stream.key),
+    );
+    let viewer = json!({"username": "Bob", "role": "VIEWER"});
+    let (mut client, _) = Client::register_with(&node, &[ELSEWHERE], &viewer);
+    let join = json!({"streamKey": stream.key, "token": token});
+    client.emit("stream:join", &join);
+    client.heard("stream:joined");
+    // Who is there already comes again on its own seat; another finds none.
+    client.emit("stream:join", &join);
+    client.heard("stream:joined");
+    let (_, full) = watch(&stream, &stream.key, Some(&token), false);
+    assert_eq!(full["code"], "full", "{full}");
+    client.emit("stream:leave", &join);
+    client.emit("clock:get", &json!({}));
+    client.heard("clock:now");
+    let (mut other, heard) = watch(&stream, &stream.key, Some(&token), true);
+    assert_eq!(heard["type"], "welcome", "{heard}");
+    drop(native);
+    let taken = |count: u64| {
+        let path = format!("/streams/{}/links", stream.key);
+        let shown = format!("Authorization: Bearer {}", stream.token);
+        let listed = node.request("GET", &path, &[&shown], "");
+        let listed: Value = serde_json::from_slice(&listed.body).unwrap();
+        assert!(!listed.to_string().contains(&token));
+        (listed["links"][0]["taken"] == count).then(|| listed["links"][0]["id"].clone())
+    };
+    let begun = std::time::Instant::now();
+    let id = loop {
+        if let Some(id) = taken(2) {
+            break id;
+        }
+        assert!(
+            begun.elapsed() < crate::node::PATIENCE,
+            "a seat is not given up"
+        );
+    };
+    client.emit("stream:join", &join);
+    client.heard("stream:joined");
+
+    let path = format!("/streams/{}/links/{}", stream.key, id.as_str().unwrap());
+    let shown = format!("Authorization: Bearer {}", stream.token);
+    assert_eq!(node.status("DELETE", &path, &[&shown]), 200);
+    assert_eq!(client.heard("stream:ended")["code"], "revoked");
+    while other.told()["code"] != "revoked" {}
+    // The body is over, and the connection with it.
+    body.read_to_end(&mut Vec::new()).unwrap();
+    let (_, late) = watch(&stream, &stream.key, Some(&token), false);
+    assert_eq!(late["code"], "no-stream");
+}
+
+/// Sends a request to watch, and reads the head of the answer.
+fn ask(node: &Node, stream: &mut TcpStream, path: &str) {
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {}\r\n{ELSEWHERE}\r\n\r\n",
+        node.address
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    assert!(head.starts_with(b"HTTP/1.1 200 "), "{path}");
+}

@@ -1,0 +1,154 @@
+//! Who may be with a private stream, and the links that its publisher makes for others.
+//!
+//! A stream is private from its beginning, or not at all. Invariant: whoever may not be with a private stream is told what
+//! is told of a key that nobody uses.
+
+use crate::StreamHub;
+use crate::door::WatchRefusal;
+use crate::grant::{Grant, Lease};
+use crate::links::{Link, SEATS_MAX, Seat, Shown};
+use crate::room::{Room, SharedRoom};
+use abanico_core::key::{PublishToken, SessionId};
+use abanico_core::stream::{Event, Refusal, Right};
+use abanico_socketio::retry::FULL_RETRY;
+use std::time::Duration;
+use thiserror::Error;
+
+/// What lets one session be with a stream, for as long as it is there.
+pub(crate) struct Stay {
+    pub(crate) lease: Lease,
+    pub(crate) seat: Option<Seat>,
+}
+
+impl Stay {
+    /// Of who publishes the stream itself.
+    pub(crate) fn of_publisher() -> Self {
+        Self {
+            lease: Lease::default(),
+            seat: None,
+        }
+    }
+}
+
+/// Why somebody is told nothing of a stream's links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LinkRefusal {
+    /// There is no such stream, or none that the asker knows of.
+    #[error("there is no such stream")]
+    Unknown,
+    /// It is not the asker's.
+    #[error("to give others links to this stream, show its token or the operator's key")]
+    NotYours,
+    /// Everybody who has its key may watch it.
+    #[error("this stream is not private: whoever has its address may watch it")]
+    Public,
+    /// There is no such link.
+    #[error("there is no such link")]
+    NoLink,
+    /// So many seats are none.
+    #[error("a link has 1 to {SEATS_MAX} seats")]
+    Seats,
+    /// There are too many.
+    #[error("this stream has all the links that it may have; take some back")]
+    TooMany,
+}
+
+impl StreamHub {
+    /// Makes a link to the private stream `key`, and gives its secret for the one time that it is told.
+    ///
+    /// # Errors
+    /// When that is not the asker's to do, or there are too many.
+    pub async fn make_link(
+        &self,
+        key: &str,
+        grant: &Grant,
+        seats: usize,
+        time: Option<Duration>,
+    ) -> Result<(Link, String), LinkRefusal> {
+        let room = self.owned(key, grant).await?;
+        if !(1..=SEATS_MAX).contains(&seats) {
+            return Err(LinkRefusal::Seats);
+        }
+        room.links.make(seats, time).ok_or(LinkRefusal::TooMany)
+    }
+
+    /// The links to the private stream `key` that hold.
+    ///
+    /// # Errors
+    /// When that is not the asker's to know.
+    pub async fn links(&self, key: &str, grant: &Grant) -> Result<Vec<Link>, LinkRefusal> {
+        Ok(self.owned(key, grant).await?.links.list())
+    }
+
+    /// Takes a link back; who watches with it is put out.
+    ///
+    /// # Errors
+    /// When there is none, or it is not the asker's.
+    pub async fn revoke_link(&self, key: &str, grant: &Grant, id: &str) -> Result<(), LinkRefusal> {
+        let is_revoked = self.owned(key, grant).await?.links.revoke(id);
+        is_revoked.then_some(()).ok_or(LinkRefusal::NoLink)
+    }
+
+    /// The private stream `key`, for its publisher and the operator alone.
+    async fn owned(&self, key: &str, grant: &Grant) -> Result<SharedRoom, LinkRefusal> {
+        let room = self.shared.room(key).ok_or(LinkRefusal::Unknown)?;
+        let session = self.shared.next_door_session();
+        if !room.is_of(grant, session).await {
+            return Err(match room.private {
+                true => LinkRefusal::Unknown,
+                false => LinkRefusal::NotYours,
+            });
+        }
+        room.private.then_some(room).ok_or(LinkRefusal::Public)
+    }
+}
+
+impl Room {
+    /// Whether it is the asker's own, or the asker is the operator.
+    pub(crate) async fn is_of(&self, grant: &Grant, session: SessionId) -> bool {
+        if grant.is_operator() || self.is_held_by(grant) {
+            return true;
+        }
+        let (Some(token), Some(stream)) = (&grant.rest, self.stream.get()) else {
+            return false;
+        };
+        let right = Right::Token(PublishToken::new(&**token));
+        // One that has ended is nobody's.
+        matches!(stream.handle(Event::Ask(session, right)).await, Ok(()))
+    }
+
+    /// Lets a session in that has this grant, with a seat if it wants media.
+    ///
+    /// # Errors
+    /// When it is private, and what was shown is no good for it or has no seat left.
+    pub(crate) async fn admit(
+        &self,
+        grant: &Grant,
+        session: SessionId,
+        media: bool,
+    ) -> Result<Stay, WatchRefusal> {
+        let stay = |lease, seat| Stay { lease, seat };
+        if !self.private || grant.shown.gives(|powers| powers.watch) {
+            return Ok(stay(grant.lease.clone(), None));
+        }
+        let shown = grant.rest.as_deref().unwrap_or_default();
+        match self.links.show(shown, media) {
+            Shown::Stay(lease, seat) => return Ok(stay(lease, seat)),
+            Shown::Full => {
+                return Err(WatchRefusal::Seats {
+                    retry_after: FULL_RETRY,
+                });
+            }
+            Shown::Nothing => {}
+        }
+        match self.is_of(grant, session).await {
+            true => Ok(stay(grant.lease.clone(), None)),
+            false => Err(WatchRefusal::Unknown),
+        }
+    }
+
+    /// What is told who may not do something with it: that it does not exist, if it is private.
+    pub(crate) fn hides(&self, refusal: Refusal) -> bool {
+        self.private && refusal == Refusal::NotPublisher
+    }
+}
