@@ -31,8 +31,8 @@ use str0m::media::Direction;
 
 const FRAME_BYTES: usize = 10_417;
 const FRAME_EVERY: Duration = Duration::from_micros(33_333);
-/// As many bytes as a packet of str0m's has at most.
-const PACKET_BYTES: usize = 1_130;
+/// As many bytes of payload as a packet of ours has at most.
+const PACKET_BYTES: usize = 1_120;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();

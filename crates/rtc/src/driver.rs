@@ -93,7 +93,7 @@ impl Driver {
                 Woken::Arrived(arrival) => self.arrive(arrival),
                 Woken::Sessions => {
                     for id in self.wakeups.take() {
-                        self.drive(id);
+                        self.turn(id, Session::feed);
                     }
                 }
                 Woken::Time => {
@@ -298,11 +298,16 @@ impl Driver {
     }
 
     fn drive(&mut self, id: u64) {
+        self.turn(id, Session::drive);
+    }
+
+    /// It is a session's turn.
+    fn turn(&mut self, id: u64, act: fn(&mut Session, Instant, &mut Socket) -> Option<Instant>) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
         let socket = &mut self.socket;
-        let driven = catch_unwind(AssertUnwindSafe(|| session.drive(Instant::now(), socket)));
+        let driven = catch_unwind(AssertUnwindSafe(|| act(session, Instant::now(), socket)));
         match driven {
             Ok(Some(deadline)) => {
                 if deadline != session.deadline {

@@ -1,28 +1,28 @@
 //! A viewer's session: the stream's packets, put on RTP as they come.
 //!
-//! The payload is made once and shared by all viewers; what is made for each is its packets and their encryption. Which
-//! layer of the picture it is given, and what is left out where the network is too narrow, `crate::narrow` decides: sound
-//! comes first, then whole groups of pictures.
+//! The payloads are made once and shared by all viewers; what is made for each is the heads of its packets and their
+//! encryption (`crate::sender`). A viewer whose network is estimated has its packets made and paced by str0m. Which layer of
+//! the picture it is given, and what is left out where the network is too narrow, `crate::narrow` decides: sound comes first,
+//! then whole groups of pictures.
 
 use crate::narrow::{Gate, Narrow};
+use crate::payload::Shared;
+use crate::route::Route;
+use crate::sender::{Agreed, Frame, Sender};
+use crate::session::Lines;
+use crate::socket::{Socket, Target};
 use abanico_live::native::{Header, parse_tracks};
 use abanico_live::{Channel, Content, Format, Item, Packet, Watching};
-use abanico_media::frame::Codec;
-use bytes::Bytes;
 use std::any::Any;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use str0m::Rtc;
 use str0m::bwe::{Bitrate, BweKind};
-use str0m::format;
-use str0m::media::{Frequency, MediaTime, Mid, Pt};
+use str0m::rtp::rtcp::{ReportBlock, Rtcp};
 
 /// The newest group is given to one viewer again at most this often.
 const AGAIN_EVERY: Duration = Duration::from_secs(1);
-
-/// A player that is told so shows each picture as soon as it has it.
-const PLAYOUT_MAX: Duration = Duration::from_millis(400);
 
 /// A viewer's session inside.
 pub(crate) struct Egress {
@@ -32,6 +32,7 @@ pub(crate) struct Egress {
     _guest: Box<dyn Any + Send>,
     picture: Option<Route>,
     sound: Option<Route>,
+    way: Way,
     /// Another layer of the picture, which is given in place of the stream's own.
     lower: Option<Lower>,
     /// What is given from its next keyframe on.
@@ -58,13 +59,21 @@ enum Turn {
     Lower(Box<Watching>),
 }
 
-/// Where the frames of one track go.
-#[derive(Clone, Copy)]
-struct Route {
-    mid: Mid,
-    payload: Option<Pt>,
-    /// The time of the newest frame that was written, in the track's own ticks.
-    newest: Option<u64>,
+/// How packets are made.
+enum Way {
+    /// By str0m, which estimates the network and paces them.
+    Estimated,
+    /// By us, as soon as the handshake is over.
+    Agreed(Box<Agreed>),
+    Ours(Box<Sender>),
+    /// There are no keys to encrypt them with.
+    Closed,
+}
+
+/// Where a session's packets leave.
+pub(crate) struct Outlet<'a> {
+    pub(crate) rtc: &'a mut Rtc,
+    pub(crate) socket: &'a mut Socket,
 }
 
 /// What came of an attempt to send.
@@ -83,20 +92,16 @@ impl Egress {
     pub(crate) fn new(
         watching: Watching,
         guest: Box<dyn Any + Send>,
-        picture: Option<Mid>,
-        sound: Option<Mid>,
+        lines: Lines,
+        agreed: Option<Agreed>,
         now: Instant,
     ) -> Self {
-        let route = |mid| Route {
-            mid,
-            payload: None,
-            newest: None,
-        };
         Self {
             watching,
             _guest: guest,
-            picture: picture.map(route),
-            sound: sound.map(route),
+            picture: lines.picture.map(Route::picture),
+            sound: lines.sound.map(Route::sound),
+            way: agreed.map_or(Way::Estimated, |agreed| Way::Agreed(Box::new(agreed))),
             lower: None,
             turning: None,
             narrow: Narrow::new(now),
@@ -106,9 +111,49 @@ impl Egress {
         }
     }
 
-    /// The session is connected.
-    pub(crate) fn connected(&mut self, now: Instant) {
+    /// The session is connected, and the viewer found there.
+    pub(crate) fn connected(&mut self, target: Option<Target>, now: Instant) {
         self.narrow.connected(now);
+        if !matches!(self.way, Way::Agreed(_)) {
+            return;
+        }
+        if let Way::Agreed(agreed) = std::mem::replace(&mut self.way, Way::Closed) {
+            match Sender::new(*agreed, target) {
+                Ok(sender) => self.way = Way::Ours(Box::new(sender)),
+                Err(unusable) => tracing::debug!(?unusable, "no keys for a viewer's media"),
+            }
+        }
+    }
+
+    /// Who makes this viewer's packets, if it is us.
+    pub(crate) fn sender(&mut self) -> Option<&mut Sender> {
+        match &mut self.way {
+            Way::Ours(sender) => Some(sender),
+            Way::Estimated | Way::Agreed(_) | Way::Closed => None,
+        }
+    }
+
+    /// What the viewer reports.
+    pub(crate) fn heard(&mut self, report: &Rtcp, socket: &mut Socket, now: Instant) {
+        let Some(sender) = self.sender() else { return };
+        let reports = match report {
+            Rtcp::Nack(nack) => return sender.repeat(nack, socket),
+            Rtcp::ReceiverReport(report) => &report.reports,
+            Rtcp::SenderReport(report) => &report.reports,
+            Rtcp::ExtendedReport(report) => {
+                for block in &report.blocks {
+                    if let ReportBlock::Rrtr(question) = block {
+                        sender.asked(*report.ssrc, question.ntp_time, now);
+                    }
+                }
+                return;
+            }
+            _ => return,
+        };
+        let of_picture = reports.iter().find_map(|report| sender.reported(report));
+        if let Some(reported) = of_picture {
+            self.narrow.reported(Some(reported.loss), reported.rtt, now);
+        }
     }
 
     /// The player has lost its picture. The publisher is asked for a keyframe; if it cannot be asked, the newest group is
@@ -128,6 +173,9 @@ impl Egress {
 
     /// What the network carries, as the player's reports say.
     pub(crate) fn estimated(&mut self, estimate: &BweKind) {
+        if !matches!(self.way, Way::Estimated) {
+            return;
+        }
         match estimate {
             BweKind::Twcc { estimate, .. } | BweKind::Remb { estimate, .. } => {
                 self.narrow.estimated(estimate.as_u64());
@@ -136,17 +184,19 @@ impl Egress {
         }
     }
 
-    /// What of the picture the player lost lately, and how far away it is, as it reports.
-    pub(crate) fn reported(&mut self, loss: Option<f32>, rtt: Option<Duration>, now: Instant) {
-        self.narrow.reported(loss, rtt, now);
-    }
-
     /// Writes the next packet, if there is one and it is time for it.
-    pub(crate) fn feed(&mut self, rtc: &mut Rtc, now: Instant, cx: &mut Context<'_>) -> Fed {
+    pub(crate) fn feed(&mut self, out: &mut Outlet<'_>, now: Instant, cx: &mut Context<'_>) -> Fed {
+        if matches!(self.way, Way::Closed) {
+            return Fed::Over;
+        }
         if let Some(wanted) = self.narrow.wanted(self.watching.channel(), now) {
             self.turn_to(wanted.layer);
-            if let Some(desired) = wanted.desired {
-                rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(desired));
+            if let Some(desired) = wanted.desired
+                && matches!(self.way, Way::Estimated)
+            {
+                out.rtc
+                    .bwe()
+                    .set_bitrate(Bitrate::ZERO, Bitrate::bps(desired));
                 return Fed::Wrote;
             }
         }
@@ -154,7 +204,7 @@ impl Egress {
         if let Some(at) = self.narrow.waits(is_live, now) {
             return Fed::At(at);
         }
-        if self.poll_turning(rtc, now, cx) || self.poll_lower(rtc, now, cx) {
+        if self.poll_turning(out, now, cx) || self.poll_lower(out, now, cx) {
             return Fed::Wrote;
         }
         loop {
@@ -166,13 +216,13 @@ impl Egress {
             };
             let wrote = match packet.content {
                 Content::Init { .. } => {
-                    if !self.route(rtc, &packet) {
+                    if !self.route(out.rtc, &packet) {
                         return Fed::Over;
                     }
                     false
                 }
-                Content::Frame { video: false, .. } => self.write(rtc, &packet, false, 0, now),
-                Content::Frame { .. } => self.main_picture(rtc, &packet, now),
+                Content::Frame { video: false, .. } => self.write(out, &packet, false, 0, now),
+                Content::Frame { .. } => self.main_picture(out, &packet, now),
             };
             if wrote {
                 return Fed::Wrote;
@@ -181,7 +231,7 @@ impl Egress {
     }
 
     /// A picture of the stream's own channel came.
-    fn main_picture(&mut self, rtc: &mut Rtc, packet: &Packet, now: Instant) -> bool {
+    fn main_picture(&mut self, out: &mut Outlet<'_>, packet: &Packet, now: Instant) -> bool {
         if let Ok(Some((header, _))) = Header::split(&packet.head) {
             self.newest = Some((now, header.timestamp));
         }
@@ -191,13 +241,19 @@ impl Egress {
             self.turning = None;
             self.lower = None;
         }
-        self.lower.is_none() && self.give_picture(rtc, packet, 0, now)
+        self.lower.is_none() && self.give_picture(out, packet, 0, now)
     }
 
     /// Writes a picture, unless the network is too narrow for it.
-    fn give_picture(&mut self, rtc: &mut Rtc, packet: &Packet, offset: i64, now: Instant) -> bool {
+    fn give_picture(
+        &mut self,
+        out: &mut Outlet<'_>,
+        packet: &Packet,
+        offset: i64,
+        now: Instant,
+    ) -> bool {
         match self.narrow.passes(packet.begins_group(), now) {
-            Gate::Open => self.write(rtc, packet, true, offset, now),
+            Gate::Open => self.write(out, packet, true, offset, now),
             Gate::Closes => {
                 let given = self.lower.as_ref().map(|lower| &lower.watching);
                 let given = given.unwrap_or(&self.watching);
@@ -230,7 +286,7 @@ impl Egress {
     }
 
     /// Goes over to the layer that is made for, if its keyframe has come. True if that was written.
-    fn poll_turning(&mut self, rtc: &mut Rtc, now: Instant, cx: &mut Context<'_>) -> bool {
+    fn poll_turning(&mut self, out: &mut Outlet<'_>, now: Instant, cx: &mut Context<'_>) -> bool {
         loop {
             let Some(Turn::Lower(turning)) = &mut self.turning else {
                 return false;
@@ -255,14 +311,14 @@ impl Egress {
                 watching: *watching,
                 offset,
             });
-            if self.give_picture(rtc, &packet, offset, now) {
+            if self.give_picture(out, &packet, offset, now) {
                 return true;
             }
         }
     }
 
     /// Writes the next picture of the lower layer, if that is what is given.
-    fn poll_lower(&mut self, rtc: &mut Rtc, now: Instant, cx: &mut Context<'_>) -> bool {
+    fn poll_lower(&mut self, out: &mut Outlet<'_>, now: Instant, cx: &mut Context<'_>) -> bool {
         loop {
             let Some(lower) = &mut self.lower else {
                 return false;
@@ -271,7 +327,7 @@ impl Egress {
             match lower.watching.poll_next(cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Some(Item::Packet(packet))) => {
-                    if !packet.is_init() && self.give_picture(rtc, &packet, offset, now) {
+                    if !packet.is_init() && self.give_picture(out, &packet, offset, now) {
                         return true;
                     }
                 }
@@ -310,13 +366,12 @@ impl Egress {
                     .iter()
                     .fold(0, |profile, byte| profile << 8 | u32::from(*byte))
             });
-            route.payload = payload_type(rtc, route.mid, &track.codec, profile);
-            if route.payload.is_none() {
+            if !route.choose(rtc, &track.codec, profile) {
                 return false;
             }
         }
         if let (Some(route), Some(track)) = (&mut self.sound, named(false)) {
-            route.payload = payload_type(rtc, route.mid, &track.codec, None);
+            route.choose(rtc, &track.codec, None);
         }
         true
     }
@@ -324,7 +379,7 @@ impl Egress {
     /// Writes a frame. False if it has no place.
     fn write(
         &mut self,
-        rtc: &mut Rtc,
+        out: &mut Outlet<'_>,
         packet: &Packet,
         video: bool,
         offset: i64,
@@ -340,46 +395,32 @@ impl Egress {
         } else {
             &mut self.sound
         };
-        let Some((route, payload_type)) = route
-            .as_mut()
-            .and_then(|route| Some((route.payload?, route)))
-            .map(|(payload, route)| (route, payload))
-        else {
+        let Some(route) = route else { return false };
+        let Some(payload) = &route.payload else {
             return false;
         };
-        let rate = if video { 90_000 } else { 48_000 };
-        let ticks = u64::try_from(timestamp).unwrap_or(0) * rate / 1_000_000;
+        let ticks = route.ticks(timestamp);
         if !video && route.newest >= Some(ticks) {
             // It was heard before.
             return false;
         }
         // Pictures that are given again pass at once: time on the wire only goes forward.
         let ticks = route.newest.map_or(ticks, |newest| ticks.max(newest + 1));
-        let frequency = if video {
-            Frequency::NINETY_KHZ
-        } else {
-            Frequency::FORTY_EIGHT_KHZ
-        };
-        let Some(mut writer) = rtc.writer(route.mid) else {
-            return false;
-        };
-        if video {
-            let most = u64::try_from(PLAYOUT_MAX.as_millis()).unwrap_or(0);
-            writer = writer.playout_delay(MediaTime::ZERO, MediaTime::from_millis(most));
-        }
-        let shared: &Arc<[u8]> = packet.framed(shared);
-        let written = writer.write(
-            payload_type,
-            shown,
-            MediaTime::new(ticks, frequency),
-            Arc::clone(shared),
-        );
-        if let Err(error) = written {
-            tracing::debug!(%error, "a frame was not put on RTP");
+        if let Way::Ours(sender) = &mut self.way {
+            #[expect(clippy::cast_possible_truncation, reason = "time on the wire wraps")]
+            let frame = Frame {
+                payloads: Arc::clone(Shared::payloads(packet, &payload.codec)),
+                payload_type: payload.kind,
+                repeat_type: payload.repeats,
+                time: ticks as u32,
+                picture: 0,
+            };
+            sender.send(video, frame, shown, out.socket, now);
+        } else if !route.estimated(out.rtc, packet, ticks, shown) {
             return false;
         }
         route.newest = Some(ticks);
-        self.narrow.wrote(shared.len(), now);
+        self.narrow.wrote(packet.payload.len(), now);
         true
     }
 
@@ -401,35 +442,4 @@ impl Egress {
             }
         }
     }
-}
-
-/// The payload as all viewers share it.
-fn shared(packet: &Packet) -> Arc<[u8]> {
-    let payload: &Bytes = &packet.payload;
-    Arc::from(&payload[..])
-}
-
-/// The payload type that the peer gave the codec; of H.264, that of the same profile if there is one.
-pub(crate) fn payload_type(
-    rtc: &Rtc,
-    mid: Mid,
-    wanted: &Codec,
-    profile: Option<u32>,
-) -> Option<Pt> {
-    let media = rtc.media(mid)?;
-    let fits = |params: &&format::PayloadParams| {
-        let spec = params.spec();
-        crate::ingress::codec(spec.codec).as_ref() == Some(wanted)
-            && (*wanted != Codec::H264 || spec.format.packetization_mode == Some(1))
-            && media.remote_pts().contains(&params.pt())
-    };
-    let same = |params: &&format::PayloadParams| {
-        let theirs = params.spec().format.profile_level_id;
-        theirs.map(|theirs| theirs >> 16) == profile.map(|profile| profile >> 16)
-    };
-    let all = || rtc.codec_config().params().iter().filter(fits);
-    all()
-        .find(same)
-        .or_else(|| all().next())
-        .map(format::PayloadParams::pt)
 }

@@ -1,11 +1,14 @@
 //! The door to it all: answers offers, begins sessions and ends them.
 
 use crate::driver::{Command, Driver, new_credentials};
-use crate::egress::{Egress, payload_type};
+use crate::egress::Egress;
 use crate::ingress::{Ingress, Publishing};
+use crate::keys::{self, Escrow};
 use crate::narrow::ASSUMED;
 use crate::offer::{self, Refused};
 use crate::registry::{Listed, Listing, Registry, Side, Unlisted, random_name};
+use crate::route::payload_params;
+use crate::sender::{Agreed, FOUND_EVERY};
 use crate::session::{Lines, Role, Session, Way};
 use crate::socket::Socket;
 use crate::streams::{self, ARRIVALS_MAX, Arrival};
@@ -25,7 +28,7 @@ use str0m::bwe::Bitrate;
 use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::net::{Protocol, TcpType};
-use str0m::rtp::Extension;
+use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, IceCreds, Output, Rtc, RtcConfig};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -39,8 +42,8 @@ const SOON: Duration = Duration::from_secs(1);
 /// When to come again if there are as many sessions as may be.
 const LATER: Duration = Duration::from_secs(5);
 
-/// How often a viewer's reports of what it lost are looked at, where nothing better is known of its network.
-const REPORTS_EVERY: Duration = Duration::from_secs(1);
+/// The number under which the name of a line of media travels, unless the peer has another.
+const MEDIA_LINE: u8 = 4;
 
 /// The number under which the playout delay travels, unless the peer has another.
 const PLAYOUT_DELAY: u8 = 12;
@@ -81,6 +84,8 @@ pub struct Negotiated {
     fragment: String,
     remote_fragment: String,
     layered: bool,
+    /// Of a viewer whose network is not estimated: its packets are ours.
+    escrow: Option<Escrow>,
     place: OwnedSemaphorePermit,
     half_open: OwnedSemaphorePermit,
 }
@@ -112,7 +117,7 @@ impl Endpoint {
 
     /// The door, and what has to be driven behind it.
     pub(crate) fn make(socket: std::net::UdpSocket, config: Config) -> io::Result<(Self, Driver)> {
-        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        let crypto = Arc::new(keys::provider());
         let certificate = crypto
             .dtls_provider
             .generate_certificate()
@@ -174,7 +179,7 @@ impl Endpoint {
         let negotiate = || self.negotiate(offer.sdp, credentials, side, estimates);
         let negotiated = catch_unwind(AssertUnwindSafe(negotiate))
             .unwrap_or_else(|_| Err("it is malformed".to_owned()));
-        let (rtc, answer) =
+        let (rtc, answer, escrow) =
             negotiated.map_err(|error| Refused::Unreadable(offer::shortened(&error)))?;
         let negotiated = Negotiated {
             rtc,
@@ -183,6 +188,7 @@ impl Endpoint {
             fragment,
             remote_fragment: offer.remote_fragment,
             layered,
+            escrow: (side == Side::Viewer && !estimates).then_some(escrow),
             place,
             half_open,
         };
@@ -195,16 +201,27 @@ impl Endpoint {
     fn negotiate(
         &self,
         offer: SdpOffer,
-        ours: IceCreds,
+        credentials: IceCreds,
         side: Side,
         estimates: bool,
-    ) -> Result<(Rtc, String), String> {
-        let mut rtc = RtcConfig::new()
+    ) -> Result<(Rtc, String, Escrow), String> {
+        let ours = side == Side::Viewer && !estimates;
+        let mut config = RtcConfig::new();
+        if ours {
+            // Nobody looks at reports of each packet, so that none are asked for.
+            let mut extensions = ExtensionMap::empty();
+            extensions.set(MEDIA_LINE, Extension::RtpMid);
+            config = config
+                .set_extension_map(extensions)
+                .set_rtcp_report_interval_video(FOUND_EVERY)
+                .set_rtcp_report_interval_audio(FOUND_EVERY);
+        }
+        let mut rtc = config
             .set_crypto_provider(Arc::clone(&self.0.crypto))
             .set_dtls_cert(self.0.certificate.clone())
-            .set_local_ice_credentials(ours)
+            .set_local_ice_credentials(credentials)
             .set_ice_lite(true)
-            .set_stats_interval((side == Side::Viewer && !estimates).then_some(REPORTS_EVERY))
+            .enable_raw_packets(ours)
             .enable_bwe(estimates.then_some(Bitrate::bps(ASSUMED)))
             .clear_codecs()
             .enable_opus(true, false)
@@ -214,6 +231,7 @@ impl Endpoint {
             .enable_av1(true)
             .set_extension(PLAYOUT_DELAY, Extension::PlayoutDelay)
             .build(Instant::now());
+        let escrow = keys::taken();
         for candidate in self.candidates() {
             rtc.add_local_candidate(candidate);
         }
@@ -226,7 +244,7 @@ impl Endpoint {
             rtc.poll_output().map_err(|error| error.to_string())?,
             Output::Timeout(_)
         ) {}
-        Ok((rtc, answer.to_sdp_string()))
+        Ok((rtc, answer.to_sdp_string(), escrow))
     }
 
     /// Begins the session of a publisher of the stream `key`, who publishes into `channel`.
@@ -255,13 +273,16 @@ impl Endpoint {
     /// Begins the session of a viewer of the stream `key`. `guest` is dropped when the session ends.
     pub fn watch(
         &self,
-        negotiated: Negotiated,
+        mut negotiated: Negotiated,
         key: &str,
         watching: Watching,
         guest: impl Any + Send,
     ) -> Accepted {
-        let Lines { picture, sound } = negotiated.lines;
-        let egress = Egress::new(watching, Box::new(guest), picture, sound, Instant::now());
+        let lines = negotiated.lines;
+        let escrow = negotiated.escrow.take();
+        let agreed = escrow.map(|escrow| Agreed::new(&mut negotiated.rtc, lines, escrow));
+        let guest = Box::new(guest);
+        let egress = Egress::new(watching, guest, lines, agreed, Instant::now());
         let role = Role::Watching(Box::new(egress));
         self.begin(self.next(), negotiated, Side::Viewer, key, role)
     }
@@ -377,6 +398,7 @@ impl Endpoint {
             heard: now,
             addresses: Vec::new(),
             local: None,
+            target: None,
             waker: self.0.wakeups.waker(id),
             deadline: now,
         };
@@ -396,7 +418,7 @@ impl Negotiated {
     /// # Errors
     /// With the codec that it does not have.
     pub fn suits(&self, picture: &Codec) -> Result<(), Refused> {
-        let has = |mid| payload_type(&self.rtc, mid, picture, None).is_some();
+        let has = |mid| payload_params(&self.rtc, mid, picture, None).is_some();
         let name = match picture {
             Codec::Vp8 => "VP8",
             Codec::Vp9 => "VP9",

@@ -1,15 +1,16 @@
 //! One session: str0m's state machine, and what its frames come from or go to.
 
-use crate::egress::{Egress, Fed};
+use crate::egress::{Egress, Fed, Outlet};
 use crate::ingress::{Ended, Ingress};
 use crate::registry::Listing;
-use crate::socket::Socket;
+use crate::socket::{Socket, Target};
 use abanico_live::SourceError;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 use str0m::media::{KeyframeRequestKind, MediaKind, Mid};
-use str0m::net::Protocol;
+use str0m::net::{Protocol, Transmit};
+use str0m::rtp::RawPacket;
 use str0m::{Event, IceCreds, Input, Output, Rtc, RtcError};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -27,6 +28,14 @@ const NEXT_TO_NOTHING: Duration = Duration::from_micros(20);
 
 /// Turns of the state machine at one time. What is left has its turn after the others.
 const TURNS_MAX: usize = 512;
+
+/// What datagrams of DTLS begin with is not less than this, and what those of RTP and RTCP begin with is not less than that.
+/// RFC 7983.
+const DTLS_FIRST: u8 = 20;
+const RTP_FIRST: u8 = 128;
+
+/// What says that no more comes, of all that str0m sends.
+const GOODBYE: u8 = 203;
 
 /// How a peer is reached, and where.
 pub(crate) type Way = (Protocol, SocketAddr);
@@ -72,6 +81,8 @@ pub(crate) struct Session {
     pub(crate) addresses: Vec<Way>,
     /// The address of this machine that the peer reached.
     pub(crate) local: Option<IpAddr>,
+    /// Where the handshake, and all that follows it, goes.
+    pub(crate) target: Option<Target>,
     pub(crate) waker: Waker,
     /// When it is to be driven at the latest.
     pub(crate) deadline: Instant,
@@ -136,21 +147,13 @@ impl Session {
                 return None;
             }
             match self.rtc.poll_output() {
-                Ok(Output::Transmit(transmit)) => {
-                    let to = transmit.destination;
-                    if transmit.proto == Protocol::Udp {
-                        let local = self.local.unwrap_or(transmit.source.ip());
-                        socket.send(local, to, &transmit.contents);
-                    } else {
-                        socket.streams.send(&to, &transmit.contents);
-                    }
-                }
-                Ok(Output::Event(event)) => self.hear(event, now),
+                Ok(Output::Transmit(transmit)) => self.transmit(&transmit, socket, now),
+                Ok(Output::Event(event)) => self.hear(event, socket, now),
                 Ok(Output::Timeout(at)) if at <= now + NEXT_TO_NOTHING => {
                     now = now.max(at);
                     self.pass(now);
                 }
-                Ok(Output::Timeout(at)) => match self.act(now) {
+                Ok(Output::Timeout(at)) => match self.act(socket, now) {
                     Fed::Wrote => self.pass(now),
                     Fed::Idle => return Some(at.min(end)),
                     Fed::At(soon) => return Some(at.min(end).min(soon)),
@@ -162,6 +165,51 @@ impl Session {
         Some(now)
     }
 
+    /// The stream has something for this viewer, and nothing else is due. Returns what [`Session::drive`] returns.
+    pub(crate) fn feed(&mut self, now: Instant, socket: &mut Socket) -> Option<Instant> {
+        let is_ours = match &mut self.role {
+            Role::Watching(egress) => egress.sender().is_some(),
+            Role::Publishing(_) => false,
+        };
+        if !is_ours || now >= self.deadline || !self.rtc.is_alive() {
+            return self.drive(now, socket);
+        }
+        for _ in 0..TURNS_MAX {
+            match self.act(socket, now) {
+                Fed::Wrote => {}
+                Fed::Idle => return Some(self.deadline),
+                Fed::At(soon) => return Some(self.deadline.min(soon)),
+                Fed::Over => {
+                    self.close(Ended::Asked);
+                    return self.drive(now, socket);
+                }
+            }
+        }
+        Some(now)
+    }
+
+    /// Sends what the state machine says. RTCP of a viewer whose packets are ours is ours too.
+    fn transmit(&mut self, transmit: &Transmit, socket: &mut Socket, now: Instant) {
+        let target = Target {
+            proto: transmit.proto,
+            source: self.local.unwrap_or(transmit.source.ip()),
+            destination: transmit.destination,
+        };
+        let kind = transmit.contents.first().copied().unwrap_or(0);
+        if kind >= DTLS_FIRST {
+            self.target = Some(target);
+        }
+        if kind >= RTP_FIRST
+            && let Role::Watching(egress) = &mut self.role
+            && let Some(sender) = egress.sender()
+        {
+            sender.found(target);
+            let over = transmit.contents.get(1) == Some(&GOODBYE);
+            return sender.report(over, socket, now);
+        }
+        socket.send_to(&target, &transmit.contents);
+    }
+
     /// Time passes for the state machine.
     fn pass(&mut self, now: Instant) {
         if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
@@ -170,14 +218,15 @@ impl Session {
     }
 
     /// Does the next thing of its own accord.
-    fn act(&mut self, now: Instant) -> Fed {
+    fn act(&mut self, socket: &mut Socket, now: Instant) -> Fed {
         if self.half_open.is_some() {
             return Fed::Idle;
         }
         match &mut self.role {
             Role::Watching(egress) => {
                 let mut cx = Context::from_waker(&self.waker);
-                egress.feed(&mut self.rtc, now, &mut cx)
+                let rtc = &mut self.rtc;
+                egress.feed(&mut Outlet { rtc, socket }, now, &mut cx)
             }
             Role::Publishing(ingress) => {
                 let Some(at) = ingress.ask_at(now) else {
@@ -202,18 +251,18 @@ impl Session {
         }
     }
 
-    fn hear(&mut self, event: Event, now: Instant) {
+    fn hear(&mut self, event: Event, socket: &mut Socket, now: Instant) {
         match (event, &mut self.role) {
             (Event::Connected, role) => {
                 self.half_open = None;
                 if let Role::Watching(egress) = role {
-                    egress.connected(now);
+                    egress.connected(self.target, now);
                 }
             }
-            (Event::MediaEgressStats(stats), Role::Watching(egress))
-                if Some(stats.mid) == self.lines.picture =>
-            {
-                egress.reported(stats.loss, stats.rtt, now);
+            (Event::RawPacket(packet), Role::Watching(egress)) => {
+                if let RawPacket::RtcpRx(report) = &*packet {
+                    egress.heard(report, socket, now);
+                }
             }
             (Event::EgressBitrateEstimate(estimate), Role::Watching(egress)) => {
                 egress.estimated(&estimate);

@@ -26,6 +26,15 @@ pub(crate) struct Datagram<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
+/// Where a peer is reached.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) proto: Protocol,
+    /// The address of this machine that it knows.
+    pub(crate) source: IpAddr,
+    pub(crate) destination: SocketAddr,
+}
+
 /// The socket, and the datagrams that are about to be sent.
 pub(crate) struct Socket {
     io: UdpSocket,
@@ -91,14 +100,37 @@ impl Socket {
     }
 
     /// Takes a datagram to be sent at the latest with [`Socket::flush`].
-    pub(crate) fn send(&mut self, source: IpAddr, destination: SocketAddr, datagram: &[u8]) {
+    pub(crate) fn send_to(&mut self, target: &Target, datagram: &[u8]) {
+        self.compose(target, datagram.len(), |out| {
+            out.extend_from_slice(datagram);
+        });
+    }
+
+    /// Takes a datagram of that length, which is written where it is sent from: after what `write` finds there.
+    pub(crate) fn compose(
+        &mut self,
+        target: &Target,
+        length: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        if target.proto == Protocol::Udp {
+            write(self.place(target.source, target.destination, length));
+        } else {
+            let mut datagram = Vec::with_capacity(length);
+            write(&mut datagram);
+            self.streams.send(&target.destination, datagram);
+        }
+    }
+
+    /// Makes room for a datagram of that length.
+    fn place(&mut self, source: IpAddr, destination: SocketAddr, length: usize) -> &mut Vec<u8> {
         let fits = self.batch.as_ref().is_some_and(|batch| {
             !batch.closed
                 && batch.destination == destination
                 && batch.source == source
-                && datagram.len() <= batch.segment
+                && length <= batch.segment
                 && batch.count < self.state.max_gso_segments()
-                && self.outgoing.len() + datagram.len() < BUFFER_BYTES - 1024
+                && self.outgoing.len() + length < BUFFER_BYTES - 1024
         });
         if !fits {
             self.flush();
@@ -106,13 +138,13 @@ impl Socket {
         let batch = self.batch.get_or_insert(Batch {
             source,
             destination,
-            segment: datagram.len(),
+            segment: length,
             count: 0,
             closed: false,
         });
         batch.count += 1;
-        batch.closed = datagram.len() < batch.segment;
-        self.outgoing.extend_from_slice(datagram);
+        batch.closed = length < batch.segment;
+        &mut self.outgoing
     }
 
     /// Sends what was taken. What the system has no room for is lost, as on any network.
@@ -209,7 +241,12 @@ mod tests {
         let patience = std::time::Duration::from_secs(20);
         peer.set_read_timeout(Some(patience)).unwrap();
         for datagram in [&b"first"[..], b"other", b"last", b"a longer one"] {
-            socket.send(local.ip(), to, datagram);
+            let target = Target {
+                proto: Protocol::Udp,
+                source: local.ip(),
+                destination: to,
+            };
+            socket.send_to(&target, datagram);
         }
         socket.flush();
         let mut buffer = [0; 64];

@@ -55,9 +55,9 @@ impl Streams {
     }
 
     /// Sends a datagram over the connection of that peer. Without room, or without the connection, it is lost.
-    pub(crate) fn send(&self, peer: &SocketAddr, datagram: &[u8]) {
+    pub(crate) fn send(&self, peer: &SocketAddr, datagram: Vec<u8>) {
         if let Some(takes) = self.0.get(peer) {
-            let _ = takes.try_send(Bytes::copy_from_slice(datagram));
+            let _ = takes.try_send(datagram.into());
         }
     }
 }

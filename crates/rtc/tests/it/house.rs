@@ -1,8 +1,11 @@
 //! An endpoint, a stream and whoever publishes it.
 
 use crate::peer::{Peer, vp8};
-use abanico_live::{Bounds, Channel, Format, Pool};
+use abanico_live::native::Header;
+use abanico_live::{Bounds, Channel, Encoder, Format, Pool};
+use abanico_media::frame::{Codec, Track, TrackKind};
 use abanico_rtc::{Config, Endpoint, Publishing, Side};
+use bytes::Bytes;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +50,25 @@ impl House {
         peer
     }
 
+    /// A publisher inside, of a picture in VP8.
+    pub(crate) fn encoder(&self) -> Encoder {
+        let mut encoder = self.channel.encoder();
+        let kind = TrackKind::Video {
+            width: 0,
+            height: 0,
+        };
+        let picture = Track {
+            id: 0,
+            codec: Codec::Vp8,
+            kind,
+            config: Bytes::new(),
+            codec_string: String::new(),
+            frame_duration: None,
+        };
+        encoder.tracks(vec![picture]).unwrap();
+        encoder
+    }
+
     /// A publisher whose offer was answered.
     pub(crate) fn publish(&self, layers: &[&str]) -> (Peer, Publishing) {
         let (mut peer, offer) = Peer::new(Direction::SendOnly, layers);
@@ -58,6 +80,22 @@ impl House {
         peer.answered_by_way_of(&accepted.answer, self.address);
         (peer, publishing)
     }
+}
+
+/// Pushes one frame of so many bytes: the nth, so long after the one before it. The first is a keyframe.
+pub(crate) fn push(encoder: &mut Encoder, n: u32, every: Duration, bytes: usize) {
+    let header = Header {
+        track: 0,
+        keyframe: n == 0,
+        gap: false,
+        sequence: n,
+        duration: 0,
+        timestamp: i64::try_from((every * n).as_micros()).unwrap(),
+        captured: 0,
+    };
+    encoder
+        .push(&header, vp8(n == 0, 160, bytes).into())
+        .unwrap();
 }
 
 /// A layer that a publisher sends: its name, how wide it is, and the bytes of a frame.

@@ -14,6 +14,7 @@ pub(crate) struct Network {
     /// Where the client finds the server.
     pub(crate) address: SocketAddr,
     bits_per_second: Arc<AtomicU64>,
+    loses_one_in: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
     carries: Option<JoinHandle<()>>,
 }
@@ -25,16 +26,24 @@ impl Network {
         let back = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = front.local_addr().unwrap();
         let rate = Arc::new(AtomicU64::new(bits_per_second));
+        let lossy = Arc::new(AtomicU64::new(u64::MAX));
         let over = Arc::new(AtomicBool::new(false));
-        let (theirs, ended) = (Arc::clone(&rate), Arc::clone(&over));
-        let carries =
-            std::thread::spawn(move || carry(&front, &back, server, &theirs, delay, &ended));
+        let (theirs, loses, ended) = (Arc::clone(&rate), Arc::clone(&lossy), Arc::clone(&over));
+        let carries = std::thread::spawn(move || {
+            carry(&front, &back, server, (&theirs, &loses), delay, &ended);
+        });
         Self {
             address,
             bits_per_second: rate,
+            loses_one_in: lossy,
             over,
             carries: Some(carries),
         }
+    }
+
+    /// From now on it loses one in so many packets of media on their way to the client.
+    pub(crate) fn set_loss(&self, one_in: u64) {
+        self.loses_one_in.store(one_in, Ordering::Relaxed);
     }
 
     /// It is so wide from now on.
@@ -55,7 +64,7 @@ fn carry(
     front: &UdpSocket,
     back: &UdpSocket,
     server: SocketAddr,
-    rate: &AtomicU64,
+    (rate, loses_one_in): (&AtomicU64, &AtomicU64),
     delay: Duration,
     over: &AtomicBool,
 ) {
@@ -65,6 +74,7 @@ fn carry(
     let mut under_way: VecDeque<(Instant, bool, Vec<u8>)> = VecDeque::new();
     let mut free_at = Instant::now();
     let mut buffer = [0; 2000];
+    let mut packets = 0;
     while !over.load(Ordering::Relaxed) {
         let now = Instant::now();
         while let Ok((length, source)) = front.recv_from(&mut buffer) {
@@ -73,6 +83,11 @@ fn carry(
         }
         // Only the way to the client is narrow.
         while let Ok(length) = back.recv(&mut buffer) {
+            let is_media = buffer[0] >= 128 && !(200..=206).contains(&buffer[1]);
+            packets += u64::from(is_media);
+            if is_media && packets % loses_one_in.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
             free_at = free_at.max(now);
             if free_at - now > QUEUE {
                 continue;

@@ -1,0 +1,439 @@
+//! What a viewer is sent: the shared payloads of a stream's frames as RTP of its own, reports of it, and what got lost once
+//! more.
+//!
+//! str0m keeps ICE, the handshake and what the viewer reports; it never sees these packets. It also keeps the time of the
+//! reports and where they go: whatever RTCP it would send is replaced by ours, which knows what was sent.
+//!
+//! Invariants: a number of a packet is used once; the frames that are kept for repeats, and what is repeated, are bounded.
+
+use crate::keys::Escrow;
+use crate::payload::Payloads;
+use crate::report::{self, Questions, Sent};
+use crate::session::Lines;
+use crate::socket::{Socket, Target};
+use crate::srtp::{Seal, Unusable};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use str0m::Rtc;
+use str0m::media::{Mid, Pt};
+use str0m::rtp::Extension;
+use str0m::rtp::rtcp::{Nack, ReceptionReport};
+
+/// Frames are kept for so long, in case that one of their packets is lost.
+const KEPT_FOR: Duration = Duration::from_secs(1);
+
+/// Packets of one viewer that are kept. Of a stream that has more in that time the oldest are not sent again.
+const KEPT_PACKETS_MAX: usize = 2_048;
+
+/// Of what was sent, one in so many bytes may be sent once more.
+const REPEATED_ONE_IN: usize = 6;
+
+/// What may be repeated at once. What is asked for beyond it is not sent.
+const REPEATED_BYTES_MAX: usize = 128 << 10;
+
+/// A viewer is told what was sent about so often.
+const REPORT_EVERY: Duration = Duration::from_millis(900);
+
+/// str0m is asked so often where the viewer is: one that moves to another network sees nothing until then.
+pub(crate) const FOUND_EVERY: Duration = Duration::from_millis(250);
+
+/// A player that is told so shows each picture as soon as it has it.
+pub(crate) const PLAYOUT_MAX: Duration = Duration::from_millis(400);
+
+/// What a viewer's offer and our answer agreed on, as far as sending needs it.
+pub(crate) struct Agreed {
+    escrow: Escrow,
+    name: String,
+    picture: Option<Line>,
+    sound: Option<Line>,
+}
+
+/// One line of media.
+struct Line {
+    ssrc: u32,
+    /// Repeats have a source of their own.
+    repeats: Option<u32>,
+    /// What all its packets have in their extension.
+    extension: Vec<u8>,
+    rate: u32,
+}
+
+/// Sends to one viewer.
+pub(crate) struct Sender {
+    seal: Seal,
+    name: String,
+    picture: Option<Stream>,
+    sound: Option<Stream>,
+    target: Option<Target>,
+    /// When it was last told what was sent.
+    reported: Option<Instant>,
+    questions: Questions,
+}
+
+/// One source of RTP, and its repeats.
+struct Stream {
+    line: Line,
+    /// The head of a packet, without what differs from one to the next.
+    head: Vec<u8>,
+    next: u64,
+    next_repeat: u64,
+    kept: VecDeque<Kept>,
+    kept_packets: usize,
+    may_repeat: usize,
+    packets: u32,
+    bytes: u32,
+    /// The newest frame: its time, and when that was.
+    newest: Option<(u32, Instant)>,
+    /// The number of the next picture, of codecs that count them.
+    picture: u16,
+}
+
+/// A frame that was sent.
+struct Kept {
+    first: u64,
+    at: Instant,
+    frame: Frame,
+}
+
+/// A frame, and what this viewer's packets of it say.
+#[derive(Clone)]
+pub(crate) struct Frame {
+    pub(crate) payloads: Arc<Payloads>,
+    pub(crate) payload_type: Pt,
+    /// Under which repeats travel, if the viewer takes any.
+    pub(crate) repeat_type: Option<Pt>,
+    /// In the track's own ticks.
+    pub(crate) time: u32,
+    /// Filled in when it is sent.
+    pub(crate) picture: u16,
+}
+
+/// What a viewer's report says of its picture.
+pub(crate) struct Reported {
+    pub(crate) loss: f32,
+    pub(crate) rtt: Option<Duration>,
+}
+
+impl Agreed {
+    /// Of a session whose answer was made just now.
+    pub(crate) fn new(rtc: &mut Rtc, lines: Lines, escrow: Escrow) -> Self {
+        let mut name = String::new();
+        let mut line = |mid: Option<Mid>, rate, delay| {
+            let mid = mid?;
+            let media = rtc.media(mid)?;
+            media.cname().clone_into(&mut name);
+            let known = media.remote_extmap();
+            let mut extension = Vec::new();
+            let mut add = |known: Option<u8>, value: &[u8]| {
+                let length = u8::try_from(value.len()).unwrap_or(0);
+                if let Some(id @ 1..=14) = known
+                    && let 1..=16 = length
+                {
+                    extension.push(id << 4 | (length - 1));
+                    extension.extend_from_slice(value);
+                }
+            };
+            add(known.id_of(Extension::RtpMid), mid.as_bytes());
+            if delay {
+                // From nothing to so many hundredths of a second, twelve bits each.
+                let most = u8::try_from(PLAYOUT_MAX.as_millis() / 10).unwrap_or(u8::MAX);
+                add(known.id_of(Extension::PlayoutDelay), &[0, 0, most]);
+            }
+            let mut api = rtc.direct_api();
+            let stream = api.stream_tx_by_mid(mid, None)?;
+            Some(Line {
+                ssrc: *stream.ssrc(),
+                repeats: stream.rtx().map(|ssrc| *ssrc),
+                extension,
+                rate,
+            })
+        };
+        let picture = line(lines.picture, 90_000, true);
+        let sound = line(lines.sound, 48_000, false);
+        Self {
+            escrow,
+            name,
+            picture,
+            sound,
+        }
+    }
+}
+
+impl Sender {
+    /// For a session whose handshake is over, with a viewer who is found there.
+    pub(crate) fn new(agreed: Agreed, target: Option<Target>) -> Result<Self, Unusable> {
+        let seal = Seal::new(agreed.escrow.get().ok_or(Unusable)?)?;
+        Ok(Self {
+            seal,
+            name: agreed.name,
+            picture: agreed.picture.map(Stream::new),
+            sound: agreed.sound.map(Stream::new),
+            target,
+            reported: None,
+            questions: Questions::default(),
+        })
+    }
+
+    /// Where the viewer is found.
+    pub(crate) fn found(&mut self, target: Target) {
+        self.target = Some(target);
+    }
+
+    /// Sends a frame that was taken at that moment.
+    pub(crate) fn send(
+        &mut self,
+        video: bool,
+        mut frame: Frame,
+        shown: Instant,
+        socket: &mut Socket,
+        now: Instant,
+    ) {
+        let stream = if video {
+            &mut self.picture
+        } else {
+            &mut self.sound
+        };
+        let (Some(stream), Some(target)) = (stream, &self.target) else {
+            return;
+        };
+        frame.picture = stream.picture;
+        let first = stream.next;
+        let last = frame.payloads.len().saturating_sub(1);
+        for (n, payload) in frame.payloads.iter().enumerate() {
+            let packet = Packet {
+                head: &stream.head,
+                ssrc: stream.line.ssrc,
+                kind: *frame.payload_type,
+                marker: n == last,
+                number: stream.next,
+                repeats: None,
+            };
+            packet.write(&frame, payload, &self.seal, target, socket);
+            stream.next += 1;
+        }
+        stream.sent(first, frame, shown, now);
+    }
+
+    /// The viewer has not got some packets. They are sent once more, as far as they are kept.
+    pub(crate) fn repeat(&mut self, nack: &Nack, socket: &mut Socket) {
+        let (Some(stream), Some(target)) = (&mut self.picture, &self.target) else {
+            return;
+        };
+        if *nack.ssrc != stream.line.ssrc {
+            return;
+        }
+        for entry in nack.reports.iter() {
+            let follow = (0..16).filter(|bit| entry.blp >> bit & 1 == 1);
+            for after in std::iter::once(0).chain(follow.map(|bit| bit + 1)) {
+                stream.repeat(entry.pid.wrapping_add(after), &self.seal, target, socket);
+            }
+        }
+    }
+
+    /// Tells the viewer what was sent until now, if that is due, or that no more will come.
+    pub(crate) fn report(&mut self, over: bool, socket: &mut Socket, now: Instant) {
+        let is_soon = |at| now.saturating_duration_since(at) < REPORT_EVERY;
+        if !over && self.reported.is_some_and(is_soon) {
+            return;
+        }
+        let Some(target) = &self.target else { return };
+        let streams = [&self.picture, &self.sound];
+        for stream in streams.into_iter().flatten() {
+            let Some((time, shown)) = stream.newest else {
+                continue;
+            };
+            let sent = Sent {
+                ssrc: stream.line.ssrc,
+                name: &self.name,
+                time: time.wrapping_add(ticks(now.saturating_duration_since(shown), &stream.line)),
+                packets: stream.packets,
+                bytes: stream.bytes,
+            };
+            let mut packet = sent.packet(over, &mut self.questions, SystemTime::now(), now);
+            self.reported = Some(now);
+            if self.seal.rtcp(&mut packet, stream.line.ssrc).is_ok() {
+                socket.send_to(target, &packet);
+            }
+        }
+    }
+
+    /// A viewer asks how far away we are. The next report answers.
+    pub(crate) fn asked(&mut self, ssrc: u32, at: SystemTime, now: Instant) {
+        self.questions.ask(ssrc, at, now);
+    }
+
+    /// What a viewer's report says, if it is one of its picture.
+    pub(crate) fn reported(&self, report: &ReceptionReport) -> Option<Reported> {
+        let picture = self.picture.as_ref()?;
+        if *report.ssrc != picture.line.ssrc {
+            return None;
+        }
+        Some(Reported {
+            loss: f32::from(report.fraction_lost) / 256.0,
+            rtt: report::distance(report, SystemTime::now()),
+        })
+    }
+}
+
+impl Stream {
+    fn new(line: Line) -> Self {
+        let mut head = vec![0x80, 0, 0, 0, 0, 0, 0, 0];
+        head.extend_from_slice(&line.ssrc.to_be_bytes());
+        if !line.extension.is_empty() {
+            head[0] |= 0x10;
+            let words = u16::try_from(line.extension.len().div_ceil(4)).unwrap_or(0);
+            head.extend_from_slice(&[0xbe, 0xde]);
+            head.extend_from_slice(&words.to_be_bytes());
+            head.extend_from_slice(&line.extension);
+            head.resize(16 + usize::from(words) * 4, 0);
+        }
+        Self {
+            line,
+            head,
+            next: random_begin(),
+            next_repeat: random_begin(),
+            kept: VecDeque::new(),
+            kept_packets: 0,
+            may_repeat: REPEATED_BYTES_MAX / 2,
+            packets: 0,
+            bytes: 0,
+            newest: None,
+            picture: 0,
+        }
+    }
+
+    /// A frame was sent: its packets begin with that number.
+    fn sent(&mut self, first: u64, frame: Frame, shown: Instant, now: Instant) {
+        let (packets, bytes) = (frame.payloads.len(), frame.payloads.bytes());
+        self.newest = Some((frame.time, shown));
+        // Both begin anew at their end.
+        self.packets = self
+            .packets
+            .wrapping_add(u32::try_from(packets).unwrap_or(0));
+        self.bytes = self.bytes.wrapping_add(u32::try_from(bytes).unwrap_or(0));
+        if frame.payloads.numbered {
+            self.picture = self.picture.wrapping_add(1);
+        }
+        if self.line.repeats.is_none() || frame.repeat_type.is_none() {
+            return;
+        }
+        self.may_repeat = (self.may_repeat + bytes / REPEATED_ONE_IN).min(REPEATED_BYTES_MAX);
+        self.kept_packets += packets;
+        self.kept.push_back(Kept {
+            first,
+            at: now,
+            frame,
+        });
+        while let Some(oldest) = self.kept.front()
+            && (self.kept_packets > KEPT_PACKETS_MAX
+                || now.saturating_duration_since(oldest.at) > KEPT_FOR)
+        {
+            self.kept_packets -= oldest.frame.payloads.len();
+            self.kept.pop_front();
+        }
+    }
+
+    fn repeat(&mut self, number: u16, seal: &Seal, target: &Target, socket: &mut Socket) {
+        let Some(ssrc) = self.line.repeats else {
+            return;
+        };
+        // The newest packet of that number.
+        let newest = self.next.saturating_sub(1);
+        let back = newest.to_be_bytes()[6..]
+            .try_into()
+            .map_or(0, |low| u16::from_be_bytes(low).wrapping_sub(number));
+        let number = newest.saturating_sub(u64::from(back));
+        let after = self.kept.partition_point(|kept| kept.first <= number);
+        let Some(kept) = after.checked_sub(1).and_then(|at| self.kept.get(at)) else {
+            return;
+        };
+        let index = usize::try_from(number - kept.first).unwrap_or(usize::MAX);
+        let (Some(payload), Some(kind)) = (kept.frame.payloads.get(index), kept.frame.repeat_type)
+        else {
+            return;
+        };
+        let Some(left) = self.may_repeat.checked_sub(payload.len()) else {
+            return;
+        };
+        self.may_repeat = left;
+        let packet = Packet {
+            head: &self.head,
+            ssrc,
+            kind: *kind,
+            marker: index + 1 == kept.frame.payloads.len(),
+            number: self.next_repeat,
+            repeats: Some(number),
+        };
+        packet.write(&kept.frame, payload, seal, target, socket);
+        self.next_repeat += 1;
+    }
+}
+
+/// A packet that is about to be written.
+struct Packet<'a> {
+    head: &'a [u8],
+    ssrc: u32,
+    kind: u8,
+    marker: bool,
+    number: u64,
+    /// The number of the packet that it repeats.
+    repeats: Option<u64>,
+}
+
+impl Packet<'_> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "numbers have 16 bits on the wire; SRTP knows how often they began anew"
+    )]
+    fn write(
+        &self,
+        frame: &Frame,
+        payload: &[u8],
+        seal: &Seal,
+        target: &Target,
+        socket: &mut Socket,
+    ) {
+        let original = self.repeats.map(|number| (number as u16).to_be_bytes());
+        let original = original.as_ref().map_or(&[][..], |bytes| &bytes[..]);
+        let length = self.head.len() + original.len() + payload.len() + seal.tag_bytes();
+        socket.compose(target, length, |out| {
+            let from = out.len();
+            out.extend_from_slice(self.head);
+            out[from + 1] = self.kind | if self.marker { 0x80 } else { 0 };
+            out[from + 2..from + 4].copy_from_slice(&(self.number as u16).to_be_bytes());
+            out[from + 4..from + 8].copy_from_slice(&frame.time.to_be_bytes());
+            out[from + 8..from + 12].copy_from_slice(&self.ssrc.to_be_bytes());
+            out.extend_from_slice(original);
+            let body = out.len();
+            out.extend_from_slice(payload);
+            if frame.payloads.numbered
+                && let Some(descriptor) = out.get_mut(body..body + 5)
+            {
+                let [high, low] = frame.picture.to_be_bytes();
+                descriptor[1] = 0x80 | high;
+                descriptor[2] = low;
+                descriptor[4] = low;
+            }
+            let sealed = seal.rtp(out, from, self.head.len(), self.ssrc, self.number);
+            if sealed.is_err() {
+                // Nothing leaves without encryption.
+                out.truncate(from);
+                out.resize(from + length, 0);
+            }
+        });
+    }
+}
+
+/// So long in the ticks of a line. Time on the wire wraps.
+#[expect(clippy::cast_possible_truncation, reason = "it wraps")]
+fn ticks(time: Duration, line: &Line) -> u32 {
+    (time.as_micros() * u128::from(line.rate) / 1_000_000) as u32
+}
+
+/// Below the middle, so that nobody has to guess whether the numbers began anew before the first packet came.
+fn random_begin() -> u64 {
+    let mut bytes = [0; 2];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    u64::from(u16::from_be_bytes(bytes) >> 1)
+}
