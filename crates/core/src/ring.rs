@@ -168,6 +168,23 @@ impl<P> Ring<P> {
             .map(|slot| &slot.packet)
     }
 
+    /// The packets from `place` on that are held and together weigh no more than `bytes_max`; the first in any case.
+    pub fn run(&self, place: u64, bytes_max: usize) -> impl Iterator<Item = &P> {
+        let first = place
+            .checked_sub(self.tail())
+            .and_then(|index| usize::try_from(index).ok())
+            .map_or(self.slots.len(), |index| index.min(self.slots.len()));
+        let mut weight = 0;
+        self.slots
+            .range(first..)
+            .take_while(move |slot| {
+                let is_first = weight == 0;
+                weight += slot.bytes;
+                is_first || weight <= bytes_max
+            })
+            .map(|slot| &slot.packet)
+    }
+
     fn behind(&self, place: u64) -> Behind {
         let held_from = place.max(self.tail());
         let ahead = held_from
@@ -208,6 +225,20 @@ mod tests {
             assert_eq!(ring.read(place, now), Read::Packet(&number));
             assert_eq!(ring.read(place + 1, now), Read::Empty);
         }
+    }
+
+    #[test]
+    fn a_run_is_one_packet_or_as_many_as_weigh_little() {
+        let now = Instant::now();
+        let mut ring = Ring::new(bounds());
+        for (number, bytes) in [40, 10, 5, 5, 30].into_iter().enumerate() {
+            ring.push(number, bytes, now);
+        }
+        let run = |place, bytes_max| ring.run(place, bytes_max).copied().collect::<Vec<_>>();
+        assert_eq!(run(0, 20), [0]);
+        assert_eq!(run(1, 20), [1, 2, 3]);
+        assert_eq!(run(1, 1_000), [1, 2, 3, 4]);
+        assert!(run(5, 20).is_empty());
     }
 
     #[test]

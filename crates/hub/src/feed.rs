@@ -197,11 +197,10 @@ impl<P: Clone + Send + 'static> Feed<P> {
     fn next_for_courier(&self, place: u64, run: &mut Vec<P>) -> courier::Next {
         let state = self.0.state.lock();
         match state.ring.read(place, now()) {
-            Read::Packet(packet) => {
-                run.push(packet.clone());
+            Read::Packet(_) => {
                 // What comes after one that is not late is not late.
-                let later = (place + 1..).map_while(|place| state.ring.peek(place));
-                run.extend(later.take(courier::RUN_MAX - 1).cloned());
+                let packets = state.ring.run(place, courier::RUN_BYTES_MAX);
+                run.extend(packets.take(courier::RUN_MAX).cloned());
                 courier::Next::Bring
             }
             Read::Lagging(_) | Read::Lost(_) => courier::Next::Late(state.ring.head()),

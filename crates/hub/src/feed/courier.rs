@@ -7,6 +7,7 @@
 //! A courier never waits for an outlet: one that cannot take a packet goes back to its owner, who is woken.
 
 use super::{Feed, Shared};
+use crate::effort::Stretch;
 use crate::sync::{self, Arc, AtomicBool, AtomicU64, AtomicWaker, Mutex, OnceLock, Ordering};
 use abanico_prefetch::prefetch;
 use std::future::poll_fn;
@@ -105,6 +106,10 @@ const BROUGHT_AT_ONCE: usize = 32;
 
 /// Most packets that a courier takes along at once: more go out no cheaper.
 pub(super) const RUN_MAX: usize = 8;
+
+/// The most that they weigh, unless one alone does. Where the kernel copies this much, one call more is nothing; and a run
+/// that no socket has room for would send every reader back to its task, just when the courier is late.
+pub(super) const RUN_BYTES_MAX: usize = 64 * 1024;
 
 /// Arrivals after which a courier is woken to fetch them though there is no packet to bring.
 const ARRIVALS_MAX: usize = 64;
@@ -246,6 +251,7 @@ async fn bring<P: 'static>(
 ) -> u64 {
     let mut brought = 0;
     let mut rest = BROUGHT_AT_ONCE;
+    let mut stretch = Stretch::begin();
     for at in 0..list.len() {
         // First the outlet itself, then what it points to.
         if let Some(Some(later)) = list.get(at + 4) {
@@ -275,9 +281,12 @@ async fn bring<P: 'static>(
         rest = rest.saturating_sub(taken);
         if rest == 0 {
             rest = BROUGHT_AT_ONCE;
+            drop(stretch);
             sync::yield_now().await;
+            stretch = Stretch::begin();
         }
     }
+    drop(stretch);
     brought
 }
 
