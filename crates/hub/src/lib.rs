@@ -8,10 +8,12 @@
 
 pub mod budget;
 pub mod distributor;
+mod effort;
 pub mod feed;
 pub mod stream;
 mod sync;
 pub mod tally;
 
 pub use distributor::Distributor;
+pub use effort::time_bringing;
 pub use stream::{Audience, Stream};

@@ -1,7 +1,9 @@
 //! Watches what the machine has left, so that new viewers are refused before those who watch already suffer.
 //!
-//! Two reserves run out before a limit by number does: memory, and the processor, which shows as threads that hardly ever
-//! rest. Descriptors are counted where connections are accepted. Invariant: a short hiccup refuses nobody.
+//! Two reserves run out before a limit by number does: memory, and the processor. What those who watch need of the
+//! processor is the time that sending to them takes; what else is done can wait, but not for ever. Descriptors are counted
+//! where connections are accepted. Invariants: a short hiccup refuses nobody; nor do joins alone, however many, unless they
+//! take all there is for seconds.
 
 use crate::config::Share;
 use abanico_streamhub::StreamHub;
@@ -23,10 +25,16 @@ const LOOKS_TO_ADMIT: u32 = 12;
 /// While new viewers are refused, the bounds are stricter by this part of themselves.
 const EASE: f64 = 0.1;
 
+/// Threads that are busy for more of their time than this leave nothing to those who watch, whatever they are busy with.
+const BUSY_MAX: f64 = 0.97;
+
+/// So many looks in a row must find them so: a storm of joins may take all that is left for two seconds.
+const LOOKS_OF_NO_REST: u32 = 8;
+
 /// What must be left for those who watch already.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// Of the time of the runtime's threads: what is used at most.
+    /// Of the time of the runtime's threads: what goes into sending at most.
     pub(crate) busy_max: Share,
     /// Of all memory that this process may use: what is left at least.
     pub(crate) memory_left_min: Share,
@@ -35,8 +43,10 @@ pub(crate) struct Bounds {
 /// What one look saw.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Look {
-    /// The share of their time that the threads were busy since the last look.
-    busy: f64,
+    /// The share of their time that the threads spent on sending to viewers since the last look.
+    sending: f64,
+    /// The threads have hardly rested for some looks.
+    no_rest: bool,
     /// The share of memory that is left, where the system tells.
     memory_left: Option<f64>,
 }
@@ -48,7 +58,8 @@ impl Look {
         if self.memory_left.is_some_and(|left| left < least) {
             return Some("memory");
         }
-        (self.busy > bounds.busy_max.0 * (1.0 - ease)).then_some("processor time")
+        let is_busy = self.no_rest || self.sending > bounds.busy_max.0 * (1.0 - ease);
+        is_busy.then_some("processor time")
     }
 }
 
@@ -87,33 +98,48 @@ impl Judge {
     }
 }
 
-/// How busy the threads of a runtime are.
+/// What the threads of a runtime do with their time. What another process takes from them in the midst of something counts
+/// as theirs: it is missing all the same.
 struct Threads {
     metrics: RuntimeMetrics,
     seen: Instant,
     busy: Duration,
+    sending: Duration,
+    /// Looks in a row that found them busy.
+    busy_looks: u32,
 }
 
 impl Threads {
     fn of_this_runtime() -> Self {
         let metrics = tokio::runtime::Handle::current().metrics();
-        let busy = busy(&metrics);
         Self {
-            metrics,
             seen: Instant::now(),
-            busy,
+            busy: busy(&metrics),
+            sending: abanico_hub::time_bringing(),
+            busy_looks: 0,
+            metrics,
         }
     }
 
-    /// The share of their time that they were busy since the last call. What another process takes from them in the midst
-    /// of something counts as theirs: it is missing all the same.
-    fn busy_since(&mut self) -> f64 {
+    /// What they did since the last look.
+    fn look(&mut self, memory_left: Option<f64>) -> Look {
         let (now, busy) = (Instant::now(), busy(&self.metrics));
+        let sending = abanico_hub::time_bringing();
         let threads = u32::try_from(self.metrics.num_workers()).unwrap_or(1);
         let all = now.duration_since(self.seen) * threads;
-        let share = (busy - self.busy).as_secs_f64() / all.as_secs_f64().max(f64::MIN_POSITIVE);
-        (self.seen, self.busy) = (now, busy);
-        share
+        let share = |time: Duration| time.as_secs_f64() / all.as_secs_f64().max(f64::MIN_POSITIVE);
+        let (busy_share, sending_share) = (share(busy - self.busy), share(sending - self.sending));
+        (self.seen, self.busy, self.sending) = (now, busy, sending);
+        self.busy_looks = if busy_share > BUSY_MAX {
+            self.busy_looks + 1
+        } else {
+            0
+        };
+        Look {
+            sending: sending_share,
+            no_rest: self.busy_looks >= LOOKS_OF_NO_REST,
+            memory_left,
+        }
     }
 }
 
@@ -132,10 +158,7 @@ pub(crate) async fn watch(streamhub: StreamHub, bounds: Bounds, stop: Cancellati
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        let look = Look {
-            busy: threads.busy_since(),
-            memory_left: memory_left(),
-        };
+        let look = threads.look(memory_left());
         tracing::trace!(?look, "what the machine has left");
         let lacks = look.lacks(bounds, judge.ease());
         if judge.take(lacks.is_some()) {
@@ -189,7 +212,7 @@ mod tests {
     use super::*;
 
     const BOUNDS: Bounds = Bounds {
-        busy_max: Share(0.85),
+        busy_max: Share(0.8),
         memory_left_min: Share(0.04),
     };
 
@@ -217,23 +240,31 @@ mod tests {
         assert_eq!(changes, [13, 31]);
     }
 
+    const FINE: Look = Look {
+        sending: 0.75,
+        no_rest: false,
+        memory_left: Some(0.5),
+    };
+
     #[test]
-    fn little_memory_and_busy_threads_are_lacks() {
-        let fine = Look {
-            busy: 0.8,
-            memory_left: Some(0.5),
-        };
-        assert_eq!(fine.lacks(BOUNDS, 0.0), None);
+    fn little_memory_much_sending_and_no_rest_are_lacks() {
+        assert_eq!(FINE.lacks(BOUNDS, 0.0), None);
         let short = Look {
             memory_left: Some(0.01),
-            ..fine
+            ..FINE
         };
         assert_eq!(short.lacks(BOUNDS, 0.0), Some("memory"));
-        let busy = Look {
-            busy: 0.95,
+        let sending = Look {
+            sending: 0.85,
             memory_left: None,
+            ..FINE
         };
-        assert_eq!(busy.lacks(BOUNDS, 0.0), Some("processor time"));
+        assert_eq!(sending.lacks(BOUNDS, 0.0), Some("processor time"));
+        let restless = Look {
+            no_rest: true,
+            ..FINE
+        };
+        assert_eq!(restless.lacks(BOUNDS, 0.0), Some("processor time"));
     }
 
     #[test]
@@ -241,31 +272,35 @@ mod tests {
         let mut judge = Judge::default();
         assert_eq!(judge.ease(), 0.0);
         while !judge.take(true) {}
-        let little = Look {
-            busy: 0.8,
-            memory_left: Some(0.5),
-        };
-        assert_eq!(little.lacks(BOUNDS, judge.ease()), Some("processor time"));
+        assert_eq!(FINE.lacks(BOUNDS, judge.ease()), Some("processor time"));
         let enough = Look {
-            busy: 0.75,
-            ..little
+            sending: 0.7,
+            ..FINE
         };
         assert_eq!(enough.lacks(BOUNDS, judge.ease()), None);
     }
 
     #[tokio::test]
-    async fn a_thread_that_works_is_busy_and_one_that_waits_is_not() {
+    async fn threads_that_work_for_seconds_on_end_have_no_rest() {
         let mut threads = Threads::of_this_runtime();
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let resting = threads.busy_since();
-        // Work that another program does not share, by the clock that is asked.
-        let started = Instant::now();
-        while started.elapsed() < Duration::from_millis(100) {
-            std::hint::spin_loop();
+        let mut rests = Vec::new();
+        for work in [true, false] {
+            for _ in 0..=LOOKS_OF_NO_REST {
+                let started = Instant::now();
+                if work {
+                    while started.elapsed() < Duration::from_millis(20) {
+                        std::hint::spin_loop();
+                    }
+                } else {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                // A thread tells of its work when it has done with it.
+                tokio::task::yield_now().await;
+                rests.push(threads.look(None).no_rest);
+            }
         }
-        // A thread tells when it has come to rest.
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        let working = threads.busy_since();
-        assert!(working > 0.5 && working > resting, "{resting} {working}");
+        let (worked, rested) = rests.split_at(rests.len() / 2);
+        assert!(!worked[0] && worked[worked.len() - 1], "{worked:?}");
+        assert!(!rested[rested.len() - 1], "{rested:?}");
     }
 }

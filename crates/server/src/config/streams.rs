@@ -47,11 +47,11 @@ pub struct Streams {
     )]
     pub join_rate: Often,
 
-    /// How busy the server's threads may be before no further viewers are taken, so that those who watch do not suffer
+    /// How busy with sending the server's threads may be before no further viewers are taken, so that those who watch do not suffer
     #[arg(
         long,
         value_name = "SHARE",
-        default_value = "85%",
+        default_value = "80%",
         hide_short_help = true
     )]
     pub busy_max: Share,

@@ -3,6 +3,7 @@
 use crate::matrix::{Socket, Stream};
 use crate::node::{Client, Node, picture};
 use serde_json::json;
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
@@ -48,18 +49,27 @@ fn without_memory_to_spare_who_comes_is_told_so_at_every_door_and_who_watches_go
 }
 
 #[test]
-fn while_the_threads_never_rest_who_comes_is_refused_and_then_let_in_again() {
-    let mut node = Node::start_with_log(&["--busy-max", "3%"]);
+fn while_too_much_is_sent_who_comes_is_refused_and_then_let_in_again() {
+    // Any sending is too much.
+    let mut node = Node::start_with_log(&["--busy-max", "0%"]);
     let mut log = node.take_log();
-    let stream = Stream::open(&node);
-    let watch = json!({"streamKey": stream.key});
+    let Stream {
+        mut publisher, key, ..
+    } = Stream::open(&node);
+    let watch = json!({"streamKey": key});
+    let old = node.connect();
+    let request = format!("GET /live/{key}.mjpeg HTTP/1.1\r\nHost: x\r\n\r\n");
+    (&old).write_all(request.as_bytes()).unwrap();
     let mut viewer = Client::register(&node, &json!({"username": "Eva", "role": "VIEWER"})).0;
 
     let enough = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        scope.spawn(|| while (&old).read(&mut [0; 4096]).is_ok_and(|count| count > 0) {});
         scope.spawn(|| {
+            let frame = base64_simd::STANDARD.encode_to_string(picture(10_000));
+            let frame = json!({"streamKey": key, "data": frame});
             while !enough.load(Ordering::Relaxed) {
-                node.get("/streams");
+                publisher.emit("stream:data:send", &frame);
             }
         });
         log.until("lacking=\"processor time\"");
@@ -67,8 +77,9 @@ fn while_the_threads_never_rest_who_comes_is_refused_and_then_let_in_again() {
         let refused = viewer.heard_any();
         assert_eq!(refused[0], "stream:error", "{refused}");
         enough.store(true, Ordering::Relaxed);
+        log.until("the machine has room again");
+        viewer.emit("stream:join", &watch);
+        viewer.heard("stream:joined");
+        old.shutdown(std::net::Shutdown::Both).unwrap();
     });
-    log.until("the machine has room again");
-    viewer.emit("stream:join", &watch);
-    viewer.heard("stream:joined");
 }
