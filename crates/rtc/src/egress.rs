@@ -125,7 +125,12 @@ impl Egress {
         }
     }
 
-    /// Who makes this viewer's packets, if it is us.
+    /// Whether this viewer's packets are made by us, now or as soon as there are keys.
+    pub(crate) fn is_ours(&self) -> bool {
+        !matches!(self.way, Way::Estimated)
+    }
+
+    /// Who makes this viewer's packets, if it is us and there are keys.
     pub(crate) fn sender(&mut self) -> Option<&mut Sender> {
         match &mut self.way {
             Way::Ours(sender) => Some(sender),
@@ -173,7 +178,7 @@ impl Egress {
 
     /// What the network carries, as the player's reports say.
     pub(crate) fn estimated(&mut self, estimate: &BweKind) {
-        if !matches!(self.way, Way::Estimated) {
+        if self.is_ours() {
             return;
         }
         match estimate {
@@ -192,7 +197,7 @@ impl Egress {
         if let Some(wanted) = self.narrow.wanted(self.watching.channel(), now) {
             self.turn_to(wanted.layer);
             if let Some(desired) = wanted.desired
-                && matches!(self.way, Way::Estimated)
+                && !self.is_ours()
             {
                 out.rtc
                     .bwe()

@@ -201,11 +201,15 @@ impl Session {
         }
         if kind >= RTP_FIRST
             && let Role::Watching(egress) = &mut self.role
-            && let Some(sender) = egress.sender()
+            && egress.is_ours()
         {
-            sender.found(target);
-            let over = transmit.contents.get(1) == Some(&GOODBYE);
-            return sender.report(over, socket, now);
+            // None of it leaves, not even before we can send: the same nonces are used for ours.
+            if let Some(sender) = egress.sender() {
+                sender.found(target);
+                let over = transmit.contents.get(1) == Some(&GOODBYE);
+                sender.report(over, socket, now);
+            }
+            return;
         }
         socket.send_to(&target, &transmit.contents);
     }

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ pub(crate) struct Network {
     pub(crate) address: SocketAddr,
     bits_per_second: Arc<AtomicU64>,
     loses_one_in: Arc<AtomicU64>,
+    reports: Arc<Mutex<Vec<u32>>>,
     over: Arc<AtomicBool>,
     carries: Option<JoinHandle<()>>,
 }
@@ -27,15 +28,25 @@ impl Network {
         let address = front.local_addr().unwrap();
         let rate = Arc::new(AtomicU64::new(bits_per_second));
         let lossy = Arc::new(AtomicU64::new(u64::MAX));
+        let reports = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&reports);
         let over = Arc::new(AtomicBool::new(false));
         let (theirs, loses, ended) = (Arc::clone(&rate), Arc::clone(&lossy), Arc::clone(&over));
         let carries = std::thread::spawn(move || {
-            carry(&front, &back, server, (&theirs, &loses), delay, &ended);
+            carry(
+                &front,
+                &back,
+                server,
+                (&theirs, &loses, &seen),
+                delay,
+                &ended,
+            );
         });
         Self {
             address,
             bits_per_second: rate,
             loses_one_in: lossy,
+            reports,
             over,
             carries: Some(carries),
         }
@@ -44,6 +55,11 @@ impl Network {
     /// From now on it loses one in so many packets of media on their way to the client.
     pub(crate) fn set_loss(&self, one_in: u64) {
         self.loses_one_in.store(one_in, Ordering::Relaxed);
+    }
+
+    /// The numbers of all reports that the server has sent, in the order in which they were sent. RFC 7714, 9.2.
+    pub(crate) fn reports(&self) -> Vec<u32> {
+        self.reports.lock().unwrap().clone()
     }
 
     /// It is so wide from now on.
@@ -64,7 +80,7 @@ fn carry(
     front: &UdpSocket,
     back: &UdpSocket,
     server: SocketAddr,
-    (rate, loses_one_in): (&AtomicU64, &AtomicU64),
+    (rate, loses_one_in, reports): (&AtomicU64, &AtomicU64, &Mutex<Vec<u32>>),
     delay: Duration,
     over: &AtomicBool,
 ) {
@@ -83,7 +99,12 @@ fn carry(
         }
         // Only the way to the client is narrow.
         while let Ok(length) = back.recv(&mut buffer) {
-            let is_media = buffer[0] >= 128 && !(200..=206).contains(&buffer[1]);
+            let is_report = buffer[0] >= 128 && (200..=207).contains(&buffer[1]);
+            let is_media = buffer[0] >= 128 && !is_report;
+            if is_report && let Some(number) = buffer[..length].last_chunk() {
+                let number = u32::from_be_bytes(*number) & !(1 << 31);
+                reports.lock().unwrap().push(number);
+            }
             packets += u64::from(is_media);
             if is_media && packets % loses_one_in.load(Ordering::Relaxed) == 0 {
                 continue;

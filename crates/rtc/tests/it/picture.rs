@@ -67,7 +67,7 @@ async fn what_a_network_loses_is_sent_again_and_reports_say_what_was_sent() {
     let mut encoder = house.encoder();
     push(&mut encoder, 0, every, 10_000);
     let mut viewer = house.watch(network.address);
-    let frames = tokio::task::spawn_blocking(move || {
+    let (frames, reports) = tokio::task::spawn_blocking(move || {
         let mut frames: Vec<Frame> = Vec::new();
         let until = Instant::now() + PATIENCE;
         let (mut next, mut pushed) = (Instant::now(), 1);
@@ -91,10 +91,12 @@ async fn what_a_network_loses_is_sent_again_and_reports_say_what_was_sent() {
                 (next, pushed) = (next + every, pushed + 1);
             }
         }
-        frames
+        (frames, network.reports())
     })
     .await
     .unwrap();
+    let numbers: Vec<u32> = (0..).take(reports.len()).collect();
+    assert_eq!(reports, numbers, "a number, and so a nonce, is used once");
     let came: BTreeSet<u64> = frames.iter().map(|frame| frame.ticks / 1_800).collect();
     let missing: Vec<u64> = (0..u64::from(FRAMES))
         .filter(|n| !came.contains(n))
