@@ -173,13 +173,15 @@ test('10: names, messages and rates are bounded, and each refusal says why', asy
   await bob.register({ username: 'ñ'.repeat(64), role: 'VIEWER' });
   const ada = await server.publisher();
   bob.emit('chat:message:send', { streamKey: ada.key, content: 'x'.repeat(2_001) });
-  assert.match((await bob.next('stream:error')).error, /2001.*2000/);
+  const tooLong = await bob.next('stream:error');
+  assert.match(tooLong.error, /2001.*2000/);
+  assert.equal(tooLong.limit, 'chat-chars-max');
   await bob.join(ada.key);
   bob.emit('chat:message:send', { streamKey: ada.key, content: 'x'.repeat(2_000) });
   await bob.next('chat:message:broadcast', ({ message }) => message.content.length === 2_000);
   for (let n = 0; n < 100; n++) bob.emit('chat:message:send', { streamKey: ada.key, content: `${n}` });
-  const { message, error } = await bob.next('stream:error');
-  assert.equal(message, 'Demasiadas peticiones');
+  const { message, error, limit } = await bob.next('stream:error');
+  assert.deepEqual([message, limit], ['Demasiadas peticiones', 'chat-rate']);
   assert.match(error, /por segundo/);
   await settled(bob, ada);
   assert.ok(ada.all('chat:message:broadcast').length < 60);

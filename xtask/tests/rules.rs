@@ -252,6 +252,27 @@ fn every_crate_takes_the_workspace_s_lints() {
 }
 
 #[test]
+fn unsafe_code_is_one_line_in_the_crate_that_exists_for_it() {
+    // Put together here, so that this file does not break its own rule.
+    let word = ["un", "safe"].concat();
+    let openings = ["{", "fn ", "impl ", "trait ", "extern "].map(|next| format!("{word} {next}"));
+    let mut found = Vec::new();
+    for (path, text) in texts().filter(|(path, _)| path.ends_with(".rs")) {
+        let lines = text.lines().map(str::trim).enumerate();
+        let code = lines.filter(|(_, line)| !line.starts_with("//"));
+        found.extend(
+            code.filter(|(_, line)| openings.iter().any(|opening| line.contains(opening)))
+                .map(|(number, _)| format!("{path}:{}", number + 1)),
+        );
+    }
+    assert!(
+        matches!(&found[..], [one] if one.starts_with("crates/prefetch/src/")),
+        "there is one such line, in crates/prefetch, with its proof beside it:\n{}",
+        found.join("\n")
+    );
+}
+
+#[test]
 fn pages_server_and_documentation_agree_on_the_events() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let (rust, typescript, documented) = (
@@ -316,6 +337,25 @@ fn events(text: &str, quote: char) -> BTreeSet<String> {
         .filter(is_name)
         .map(str::to_owned)
         .collect()
+}
+
+#[test]
+fn a_refusal_names_limits_that_are_settings() {
+    let names = fs::read_to_string(root().join("crates/streamhub/src/names.rs")).unwrap();
+    let settings = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let named: Vec<_> = block(&names, "mod limit {")
+        .lines()
+        .filter_map(|line| line.split('"').nth(1))
+        .collect();
+    assert!(named.len() > 5, "the names of limits moved: mend this test");
+    let unknown: Vec<_> = named
+        .into_iter()
+        .filter(|name| !settings.contains(&format!("| `{name}` |")))
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "names.rs, limit: no setting is called {unknown:?}"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! An accept loop of our own, because `axum::serve` sets neither nodelay nor time-outs. Invariant: whatever clients do,
 //! the loop goes on: a full house is answered 503, and a system without free descriptors makes it pause, not spin.
 
+use crate::addresses::{Addresses, Place};
 use crate::config::Connections;
 use crate::connection::{self, Entrance};
 use crate::doors::Doors;
@@ -29,14 +30,35 @@ const REFUSALS_MAX: usize = 256;
 /// How long a refused client may take to read its refusal. Then it is dropped.
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
-/// What a client is told when the house is full, and when it may come again.
-fn full_house() -> String {
-    let seconds = retry::spread_seconds(retry::FULL_RETRY);
-    format!(
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
-         Retry-After: {seconds}\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\nContent-Length: 52\r\n\r\n\
-         this server has as many connections as it can carry\n"
-    )
+/// Why there is no room for a connection.
+#[derive(Debug, Clone, Copy)]
+enum NoRoom {
+    /// For nobody.
+    InHouse,
+    /// For its address.
+    OfAddress,
+}
+
+impl NoRoom {
+    /// What the client is told, and when it may come again.
+    fn answer(self) -> String {
+        let (status, sentence) = match self {
+            Self::InHouse => (
+                "503 Service Unavailable",
+                "this server has as many connections as it can carry (connections-max)",
+            ),
+            Self::OfAddress => (
+                "429 Too Many Requests",
+                "your address has as many connections as one may have (connections-per-address-max)",
+            ),
+        };
+        let seconds = retry::spread_seconds(retry::FULL_RETRY);
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: {seconds}\r\n\
+             Access-Control-Allow-Origin: *\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{sentence}\n",
+            sentence.len() + 1
+        )
+    }
 }
 
 /// What the listeners have in common. Clones are the same.
@@ -45,6 +67,7 @@ pub(crate) struct House {
     pub(crate) doors: Doors,
     pub(crate) socketio: SocketIo,
     pub(crate) limits: Arc<Connections>,
+    pub(crate) addresses: Addresses,
     /// Connections finish by themselves when it is cancelled.
     pub(crate) stop: CancellationToken,
     /// Where connections run.
@@ -59,6 +82,7 @@ impl House {
         doors: Doors,
         socketio: SocketIo,
         limits: Connections,
+        addresses: Addresses,
         stop: CancellationToken,
         tasks: TaskTracker,
     ) -> Self {
@@ -66,6 +90,7 @@ impl House {
             doors,
             socketio,
             limits: Arc::new(limits),
+            addresses,
             stop,
             tasks,
             serving: Arc::default(),
@@ -80,6 +105,7 @@ pub(crate) async fn run(listener: TcpListener, tls: Option<Tls>, entrance: Entra
         doors,
         socketio,
         limits,
+        addresses,
         stop,
         tasks,
         serving,
@@ -125,20 +151,29 @@ pub(crate) async fn run(listener: TcpListener, tls: Option<Tls>, entrance: Entra
             );
         }
         house_is_full = full;
-        if full {
-            // Nothing can be said to who would have to shake hands first.
-            if tls.is_none()
-                && let Some(counted) = Counted::below(&refusing, REFUSALS_MAX)
-            {
-                tasks.spawn(refuse(stream, counted));
+        let place = if full {
+            Err(NoRoom::InHouse)
+        } else {
+            addresses.connect(peer.ip()).ok_or(NoRoom::OfAddress)
+        };
+        let place = match place {
+            Ok(place) => place,
+            Err(no_room) => {
+                // Nothing can be said to who would have to shake hands first.
+                if tls.is_none()
+                    && let Some(counted) = Counted::below(&refusing, REFUSALS_MAX)
+                {
+                    tasks.spawn(refuse(stream, no_room, counted));
+                }
+                continue;
             }
-            continue;
-        }
+        };
         let counted = Counted::new(&serving);
         let (entrance, stop) = (Arc::clone(&entrance), stop.clone());
         let Some(tls) = &tls else {
             tasks.spawn(async move {
-                connection::serve(&entrance, stream.into(), peer, stop).await;
+                let cable = Cable::from(stream).holding(place);
+                connection::serve(&entrance, cable, peer, stop).await;
                 drop(counted);
             });
             continue;
@@ -155,22 +190,35 @@ pub(crate) async fn run(listener: TcpListener, tls: Option<Tls>, entrance: Entra
         if let Some(handshake) = handshake {
             let tls = Arc::clone(tls);
             tasks.spawn(async move {
-                serve_securely(&tls, handshake, stream, peer, &entrance, stop).await;
+                let shaking = Shaking {
+                    stream,
+                    peer,
+                    handshake,
+                    place,
+                };
+                serve_securely(&tls, shaking, &entrance, stop).await;
                 drop(counted);
             });
         }
     }
 }
 
-/// Shakes hands, and serves what was agreed.
-async fn serve_securely(
-    tls: &Tls,
-    handshake: Counted,
+/// A connection that has yet to shake hands.
+struct Shaking {
     stream: TcpStream,
     peer: SocketAddr,
-    entrance: &Entrance,
-    stop: CancellationToken,
-) {
+    handshake: Counted,
+    place: Place,
+}
+
+/// Shakes hands, and serves what was agreed.
+async fn serve_securely(tls: &Tls, shaking: Shaking, entrance: &Entrance, stop: CancellationToken) {
+    let Shaking {
+        stream,
+        peer,
+        handshake,
+        place,
+    } = shaking;
     let accepted = tokio::select! {
         accepted = tls.accept(stream) => accepted,
         () = stop.cancelled() => return,
@@ -178,10 +226,11 @@ async fn serve_securely(
     drop(handshake);
     match accepted {
         Ok(Accepted::Http1(stream)) => {
-            connection::serve(entrance, Cable::Secure(Box::new(stream)), peer, stop).await;
+            let cable = Cable::secure(Box::new(stream)).holding(place);
+            connection::serve(entrance, cable, peer, stop).await;
         }
         Ok(Accepted::Http2(stream)) => {
-            let cable = Cable::Secure(Box::new(stream));
+            let cable = Cable::secure(Box::new(stream)).holding(place);
             connection::serve_http2(entrance, cable, peer, stop).await;
         }
         Ok(Accepted::Answered) => tracing::debug!(%peer, "a question of ACME was answered"),
@@ -230,10 +279,10 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Tells a client that the house is full, and reads what it had to say so that the answer arrives.
-async fn refuse(mut stream: TcpStream, _counted: Counted) {
+/// Tells a client that there is no room, and reads what it had to say so that the answer arrives.
+async fn refuse(mut stream: TcpStream, no_room: NoRoom, _counted: Counted) {
     let farewell = async {
-        stream.write_all(full_house().as_bytes()).await?;
+        stream.write_all(no_room.answer().as_bytes()).await?;
         stream.shutdown().await?;
         let mut scratch = [0; 1024];
         while stream.read(&mut scratch).await? > 0 {}
@@ -266,15 +315,17 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
-    use super::full_house;
+    use super::NoRoom;
 
     #[test]
     fn the_refusal_is_as_long_as_it_says() {
-        let answer = full_house();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(
-            head.ends_with(&format!("Content-Length: {}", body.len())),
-            "{answer}"
-        );
+        for no_room in [NoRoom::InHouse, NoRoom::OfAddress] {
+            let answer = no_room.answer();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(
+                head.ends_with(&format!("Content-Length: {}", body.len())),
+                "{answer}"
+            );
+        }
     }
 }

@@ -9,7 +9,7 @@ mod browsers;
 mod clients;
 mod command;
 mod connections;
-mod dialect;
+pub(crate) mod dialect;
 mod ice;
 mod layers;
 mod rights;
@@ -33,7 +33,9 @@ pub use streams::Streams;
 pub use tls::Tls;
 pub use token::TokenCommand;
 pub(crate) use token::after;
-pub use value::{Addresses, Count, Hosts, Listen, Often, Share, Size, Span, ValueError};
+pub use value::{
+    Addresses, Count, Hosts, Listen, Often, Share, Size, Span, Throughput, ValueError,
+};
 pub use webrtc::WebRtc;
 
 use clap::parser::ValueSource;

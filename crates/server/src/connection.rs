@@ -81,7 +81,7 @@ pub(crate) async fn serve(
     if let Some(rtc) = entrance.doors.webrtc()
         && is_framed
     {
-        let Cable::Plain(stream) = cable else {
+        let Ok((stream, _held)) = cable.into_plain() else {
             return;
         };
         tokio::select! {

@@ -16,6 +16,7 @@ mod verdict;
 mod watch;
 mod webrtc;
 
+use crate::addresses::Addresses;
 use crate::config::Config;
 use crate::rights::Keeper;
 use abanico_core::rate::Rate;
@@ -55,6 +56,9 @@ pub(crate) struct Doors {
     rtc: Option<Endpoint>,
     /// The STUN and TURN servers that a WebRTC peer is told of.
     ice_servers: Arc<[HeaderValue]>,
+    addresses: Addresses,
+    /// How long a publisher's body may stand still.
+    body_timeout: Duration,
     /// Pages of everywhere may ask, so that a page's request need not be looked at for that.
     any_origin: bool,
 }
@@ -71,6 +75,7 @@ impl Doors {
         keeper: Keeper,
         config: &Config,
         rtc: Option<Endpoint>,
+        addresses: Addresses,
     ) -> Self {
         let transport = config.transport();
         let dialect = config.dialect();
@@ -92,6 +97,8 @@ impl Doors {
                 let servers = dialect.peer_to_peer.ice_servers.iter();
                 servers.filter_map(webrtc::link).collect()
             },
+            addresses,
+            body_timeout: config.connections.body_timeout.0,
             any_origin: config.browsers.origins.are_any(),
         }
     }
@@ -99,7 +106,9 @@ impl Doors {
     /// The request to watch over plain HTTP with which the connection begins, if it can be answered past hyper.
     pub(crate) async fn look(&self, stream: &Cable, peer: SocketAddr) -> Option<direct::Request> {
         let request = direct::look(stream, peer).await?;
-        (self.any_origin || !request.is_from_a_page()).then_some(request)
+        // What is refused is refused beside all other requests.
+        let is_for_us = self.any_origin || !request.is_from_a_page();
+        (is_for_us && self.addresses.may_begin(request.head())).then_some(request)
     }
 
     /// Answers a request to watch over plain HTTP, and carries the answer past hyper.
@@ -252,7 +261,7 @@ pub(crate) fn say(status: StatusCode, sentence: &str) -> Response<Body> {
 }
 
 /// The same, for what is worth another try after `retry_after` or a while longer, which differs for each.
-fn say_later(sentence: &str, retry_after: Duration) -> Response<Body> {
+pub(crate) fn say_later(sentence: &str, retry_after: Duration) -> Response<Body> {
     let mut response = say(StatusCode::SERVICE_UNAVAILABLE, sentence);
     let seconds = retry::spread_seconds(retry_after);
     response

@@ -7,6 +7,7 @@ pub mod config;
 pub mod server;
 
 mod accept;
+mod addresses;
 mod assets;
 mod banner;
 mod connection;

@@ -85,6 +85,11 @@ impl Keeper {
         self.0.roll.file()
     }
 
+    /// The proxies that are believed whom they speak for.
+    pub(crate) fn proxies(&self) -> &Networks {
+        &self.0.proxies
+    }
+
     /// Who stands behind a request.
     pub(crate) fn asker<B>(&self, request: &http::Request<B>) -> Asker {
         Asker::of(request, &self.0.proxies)

@@ -2,6 +2,7 @@
 //!
 //! No logic lives here: the streams' words are `streamhub`'s, the sessions' `socketio`'s, the files' [`assets`]'s.
 
+use crate::addresses::{self, Addresses};
 use crate::config::Browsers;
 use crate::doors::{self, Doors};
 use crate::{assets, headers, origins};
@@ -22,7 +23,12 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// The routes of StreamHub and of our pages.
-pub(crate) fn router(streamhub: StreamHub, doors: Doors, browsers: &Browsers) -> Router {
+pub(crate) fn router(
+    streamhub: StreamHub,
+    doors: Doors,
+    addresses: Addresses,
+    browsers: &Browsers,
+) -> Router {
     let ancestors = Arc::new(browsers.frame_ancestors.clone());
     Router::new()
         .route("/", get(home))
@@ -49,6 +55,7 @@ pub(crate) fn router(streamhub: StreamHub, doors: Doors, browsers: &Browsers) ->
         .fallback(file)
         .method_not_allowed_fallback(missing)
         .layer(Extension(doors))
+        .layer(from_fn_with_state(addresses, addresses::guard))
         .layer(from_fn_with_state(browsers.origins.clone(), origins::guard))
         .layer(from_fn_with_state(ancestors, headers::dress))
         .with_state(streamhub)

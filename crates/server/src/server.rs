@@ -1,7 +1,9 @@
 //! The whole life of a server in one file: what is opened in which order, and how it is all put away again.
 
 use crate::accept::{self, House};
+use crate::addresses::Addresses;
 use crate::banner::{Greeting, Named, banner};
+use crate::config::dialect::rate;
 use crate::config::{Config, Count};
 use crate::connection::Entrance;
 use crate::doors::Doors;
@@ -170,7 +172,18 @@ impl Running {
     ) -> Self {
         let (stop_connections, stop_writing) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
-        let doors = Doors::new(streamhub.clone(), keeper.clone(), config, rtc);
+        let addresses = Addresses::new(
+            config.connections.connections_per_address_max.0,
+            rate(config.connections.session_rate),
+            keeper.clone(),
+        );
+        let doors = Doors::new(
+            streamhub.clone(),
+            keeper.clone(),
+            config,
+            rtc,
+            addresses.clone(),
+        );
         let Ways {
             listener,
             https,
@@ -180,11 +193,17 @@ impl Running {
             doors.clone(),
             streamhub.socketio().clone(),
             config.connections.clone(),
+            addresses.clone(),
             stop_connections.clone(),
             connections.clone(),
         );
         let mut accepting = JoinSet::new();
-        let mut router = routes::router(streamhub.clone(), doors.clone(), &config.browsers);
+        let mut router = routes::router(
+            streamhub.clone(),
+            doors.clone(),
+            addresses,
+            &config.browsers,
+        );
         if let Some(trust) = trust {
             router = router.merge(trust.router());
         }

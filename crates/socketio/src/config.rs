@@ -38,6 +38,10 @@ pub struct Config {
     /// Most messages that may wait for one session outside of feeds. A message beyond that closes the session as a slow
     /// consumer.
     pub queue_messages_max: usize,
+    /// How many messages of one client are read. Beyond that it is read no further until its time has come.
+    pub message_flow: Flow,
+    /// How many bytes in messages of one client are read. Beyond that it is read no further until its time has come.
+    pub byte_flow: Flow,
     /// Most messages of one session that may wait for its handler. When they are reached the connection is read no
     /// further until the handler has taken one.
     pub inbound_messages_max: usize,
@@ -77,6 +81,14 @@ impl Default for Config {
             fragments_max: 1024,
             queue_bytes_max: 4 << 20,
             queue_messages_max: 4096,
+            message_flow: Flow {
+                per_second: 1000.0,
+                burst: 5000.0,
+            },
+            byte_flow: Flow {
+                per_second: f64::from(64 << 20),
+                burst: f64::from(64 << 20),
+            },
             inbound_messages_max: 32,
             inbound_bytes_max: 1 << 20,
             poll_packets_max: 16,
@@ -89,6 +101,15 @@ impl Default for Config {
             acks_pending_max: 1000,
         }
     }
+}
+
+/// So many at once, and so many a second after that.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Flow {
+    /// How many come in every second.
+    pub per_second: f64,
+    /// How many may be taken at once.
+    pub burst: f64,
 }
 
 /// Which pages of other origins may use the server.

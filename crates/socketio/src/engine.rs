@@ -57,6 +57,7 @@ mod intake;
 mod link;
 mod outbox;
 pub(crate) mod outlet;
+mod pace;
 mod patience;
 mod plain;
 mod polling;

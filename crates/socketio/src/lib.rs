@@ -24,7 +24,7 @@ mod sync;
 
 pub use ack::{Ack, AckArgs, AckError, AckSendError};
 pub use body::Body;
-pub use config::{Config, Cors};
+pub use config::{Config, Cors, Flow};
 pub use engine::Offered;
 pub use event::{ArgError, Event};
 pub use feed::{Feed, FeedId, Outlet};
@@ -34,4 +34,4 @@ pub use message::{EncodeError, Message};
 pub use namespace::{Broadcast, NamespaceHandle};
 pub use server::{Builder, Server};
 pub use socket::{EmitError, Socket};
-pub use websocket::cable::{Cable, Secure};
+pub use websocket::cable::{Cable, Held, Secure};

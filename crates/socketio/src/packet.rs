@@ -61,6 +61,7 @@ pub struct Args {
 
 impl Args {
     fn parse(text: ByteString) -> Result<Self, PacketError> {
+        check_depth(text.as_bytes())?;
         let Items(items) = Items::parse(&text)?;
         Ok(Self {
             text,
@@ -104,6 +105,45 @@ impl Args {
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
     }
+}
+
+/// Lists and objects within one another in a packet. It is handed on to other clients as it is, and many a JSON reader of
+/// theirs goes one call deeper for each: a packet that is deeper closes the session of who sent it.
+const DEPTH_MAX: usize = 64;
+
+/// Refuses JSON that is nested too deep. What is no JSON is for others to notice.
+fn check_depth(json: &[u8]) -> Result<(), PacketError> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(byte) = json.get(at) {
+        at += 1;
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => at = end_of_string(json, at),
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return Err(PacketError::TooDeep { max: DEPTH_MAX });
+        }
+    }
+    Ok(())
+}
+
+/// Where it goes on behind the string whose content begins at `at`.
+fn end_of_string(json: &[u8], mut at: usize) -> usize {
+    while let Some(found) = json
+        .get(at..)
+        .and_then(|rest| memchr::memchr2(b'"', b'\\', rest))
+    {
+        at += found + 1;
+        if json[at - 1] == b'"' {
+            return at;
+        }
+        // Whatever is escaped ends nothing.
+        at += 1;
+    }
+    json.len()
 }
 
 /// Most items of one list. A packet with more closes the session: each item costs more than it takes on the wire.
@@ -183,6 +223,12 @@ pub enum PacketError {
     /// What follows is not the JSON that belongs there.
     #[error("payload is malformed")]
     Payload,
+    /// It nests lists and objects deeper than allowed.
+    #[error("JSON nested deeper than {max}")]
+    TooDeep {
+        /// The bound.
+        max: usize,
+    },
     /// An event without a name, or with one that has a meaning of its own.
     #[error("event name is missing or reserved")]
     Name,
@@ -283,6 +329,7 @@ fn auth(text: &ByteString, rest: &str) -> Result<Option<ByteString>, PacketError
     if rest.is_empty() {
         return Ok(None);
     }
+    check_depth(rest.as_bytes())?;
     let value: &RawValue = serde_json::from_str(rest).map_err(|_| PacketError::Payload)?;
     if !value.get().starts_with('{') {
         return Err(PacketError::Payload);

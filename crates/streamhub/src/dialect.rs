@@ -12,7 +12,7 @@ use crate::Shared;
 use crate::config::Rates;
 use crate::directory::User;
 use crate::links::Seat;
-use crate::names::{from_client, from_server, text};
+use crate::names::{from_client, from_server, limit, text};
 use crate::room::SharedRoom;
 use crate::stage::event;
 use crate::store::Record;
@@ -198,14 +198,14 @@ impl Turn<'_> {
                 if self.session.buckets.chat.take(now) {
                     self.chat(event);
                 } else {
-                    self.refuse_rate(self.shared.rates.chat);
+                    self.refuse_rate(limit::CHAT_RATE, self.shared.rates.chat);
                 }
             }
             name::REACTION_SEND => {
                 if self.session.buckets.reactions.take(now) {
                     self.react(event);
                 } else {
-                    self.refuse_rate(self.shared.rates.reactions);
+                    self.refuse_rate(limit::REACTION_RATE, self.shared.rates.reactions);
                 }
             }
             name::WEBRTC_REQUEST
@@ -221,7 +221,7 @@ impl Turn<'_> {
                 if self.session.buckets.requests.take(now) {
                     self.request(known, event, now).await;
                 } else {
-                    self.refuse_rate(self.shared.rates.requests);
+                    self.refuse_rate(limit::REQUEST_RATE, self.shared.rates.requests);
                 }
             }
         }
@@ -288,12 +288,12 @@ impl Turn<'_> {
         self.answer(from_server::STREAM_ERROR, error);
     }
 
-    fn refuse_rate(&self, rate: abanico_core::rate::Rate) {
+    fn refuse_rate(&self, limit: &'static str, rate: abanico_core::rate::Rate) {
         let error = format!(
             "el límite es de {} seguidas y {} por segundo",
             rate.burst, rate.per_second
         );
-        self.refuse(&ErrorObject::new(text::TOO_MANY, &error));
+        self.refuse(&ErrorObject::new(text::TOO_MANY, &error).by(limit));
     }
 
     /// Frames come fast: their refusal is told once a second.
@@ -302,7 +302,7 @@ impl Turn<'_> {
         let told = self.session.data_refused_at;
         if told.is_none_or(|told| now.saturating_duration_since(told) >= TOLD_EVERY) {
             self.session.data_refused_at = Some(now);
-            self.refuse_rate(self.shared.rates.data);
+            self.refuse_rate(limit::DATA_RATE, self.shared.rates.data);
         }
     }
 

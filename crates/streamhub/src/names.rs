@@ -66,6 +66,25 @@ pub(crate) mod code {
     pub(crate) const REVOKED: &str = "revoked";
 }
 
+/// Which bound was reached, as `limit` of a refusal: the word by which the operator knows it.
+pub(crate) mod limit {
+    pub(crate) const CHAT_RATE: &str = "chat-rate";
+    pub(crate) const REACTION_RATE: &str = "reaction-rate";
+    pub(crate) const DATA_RATE: &str = "data-rate";
+    pub(crate) const REQUEST_RATE: &str = "request-rate";
+    pub(crate) const JOIN_RATE: &str = "join-rate";
+    pub(crate) const NAME_CHARS: &str = "name-chars-max";
+    pub(crate) const CHAT_CHARS: &str = "chat-chars-max";
+    pub(crate) const EMOJI_BYTES: &str = "emoji-bytes-max";
+    pub(crate) const POSTER_BYTES: &str = "poster-bytes-max";
+    pub(crate) const USERS: &str = "users-max";
+    pub(crate) const SUBSCRIPTIONS: &str = "subscriptions-max";
+    pub(crate) const JOINS: &str = "joins-max";
+    pub(crate) const STREAMS: &str = "streams-max";
+    pub(crate) const VIEWERS: &str = "viewers-max";
+    pub(crate) const STREAM_VIEWERS: &str = "stream-viewers-max";
+}
+
 /// Texts as StreamHub sends them, and ours in the same language.
 pub(crate) mod text {
     pub(crate) const UNKNOWN_ERROR: &str = "Error desconocido";

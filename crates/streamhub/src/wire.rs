@@ -236,6 +236,9 @@ pub(crate) struct ErrorObject<'a> {
     /// The reason in a word, where programs act on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<&'static str>,
+    /// The bound that was reached, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit: Option<&'static str>,
 }
 
 impl<'a> ErrorObject<'a> {
@@ -251,6 +254,15 @@ impl<'a> ErrorObject<'a> {
             error,
             retry_after_ms: None,
             code: None,
+            limit: None,
+        }
+    }
+
+    /// Says which bound was reached.
+    pub(crate) fn by(self, limit: &'static str) -> Self {
+        Self {
+            limit: Some(limit),
+            ..self
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Settings of connections, whatever is spoken over them.
 
-use super::{Count, Size, Span};
+use super::{Count, Often, Size, Span};
 use clap::Args;
 
 /// Limits and times of connections.
@@ -16,6 +16,33 @@ pub struct Connections {
         hide_short_help = true
     )]
     pub connections_max: Count,
+
+    /// Connections of one address at one time (of IPv6, of one /64); further ones are answered 429 and closed. Proxies in trusted-proxies are not counted, nor is loopback while that names none
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "1000",
+        hide_short_help = true
+    )]
+    pub connections_per_address_max: Count,
+
+    /// Sessions that one address may begin, of Socket.IO, of viewers and of publishers; more are answered 429. Behind trusted-proxies that is the visitor's address; who is not counted above is not counted here
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "100/s burst 1000",
+        hide_short_help = true
+    )]
+    pub session_rate: Often,
+
+    /// How long the body of a publisher over HTTP may stand still; then it has broken off
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "60s",
+        hide_short_help = true
+    )]
+    pub body_timeout: Span,
 
     /// How long a client may take to send a request's head, and may idle between two requests; then it is closed
     #[arg(

@@ -1,10 +1,11 @@
 //! The settings as the dialect, the hub and the Socket.IO server want them.
 
-use super::{Config, Often};
+use super::{Config, Often, Throughput};
 use abanico_core::pace::Pace;
 use abanico_core::rate::Rate;
 use abanico_core::{ladder, presence, ring, stream};
 use abanico_hub::distributor;
+use abanico_socketio::Flow;
 use abanico_streamhub::{Limits, PeerToPeer, Rates};
 
 impl Config {
@@ -107,6 +108,11 @@ impl Config {
             connect_timeout: settings.connect_timeout.0,
             max_payload: settings.message_bytes_max.0,
             attachments_max: settings.attachments_max.0,
+            message_flow: Flow {
+                per_second: settings.message_rate.per_second,
+                burst: f64::from(settings.message_rate.burst),
+            },
+            byte_flow: flow(settings.message_bytes_rate),
             queue_bytes_max: settings.queue_bytes_max.0,
             queue_messages_max: settings.queue_messages_max.0,
             sessions_max: settings.sessions_max.0,
@@ -115,7 +121,19 @@ impl Config {
     }
 }
 
-fn rate(often: Often) -> Rate {
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "nobody counts bytes beyond 2^52"
+)]
+fn flow(throughput: Throughput) -> Flow {
+    Flow {
+        per_second: throughput.per_second.0 as f64,
+        burst: throughput.burst.0 as f64,
+    }
+}
+
+/// So many at once, and so many a second after that.
+pub(crate) fn rate(often: Often) -> Rate {
     Rate {
         burst: often.burst,
         per_second: often.per_second,

@@ -1,6 +1,6 @@
 //! Settings of the Socket.IO server, whose sessions the other doors use too.
 
-use super::{Count, Size, Span};
+use super::{Count, Often, Size, Span, Throughput};
 use clap::Args;
 
 /// The Socket.IO server.
@@ -15,6 +15,24 @@ pub struct SocketIo {
         hide_short_help = true
     )]
     pub message_bytes_max: Size,
+
+    /// Messages of one client that are read, at any door; one that says more is read more slowly
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "1000/s burst 5000",
+        hide_short_help = true
+    )]
+    pub message_rate: Often,
+
+    /// Bytes in messages of one client that are read, at any door; one that sends more is read more slowly
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "64MiB/s burst 64MiB",
+        hide_short_help = true
+    )]
+    pub message_bytes_rate: Throughput,
 
     /// Binary attachments of one event; an event with more closes the session
     #[arg(

@@ -299,6 +299,36 @@ impl fmt::Display for Often {
     }
 }
 
+/// Bytes a second, and bytes at once: `64MiB/s burst 64MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throughput {
+    /// How many a second, for good.
+    pub per_second: Size,
+    /// How many at once.
+    pub burst: Size,
+}
+
+impl FromStr for Throughput {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let read = || {
+            let (per_second, burst) = text.split_once("/s burst ")?;
+            Some(Self {
+                per_second: per_second.trim().parse().ok()?,
+                burst: burst.trim().parse().ok()?,
+            })
+        };
+        read().ok_or_else(|| ValueError::Throughput(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Throughput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s burst {}", self.per_second, self.burst)
+    }
+}
+
 /// A value that cannot be read, and what to type instead.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -318,6 +348,9 @@ pub enum ValueError {
     /// Not a number of bytes.
     #[error("`{0}` is no size: type for example 1000000, 64KiB or 1MB")]
     Size(String),
+    /// Not bytes a second.
+    #[error("`{0}` is no rate of bytes: type for example 8MiB/s burst 64MiB")]
+    Throughput(String),
     /// Not a number of things.
     #[error("`{0}` is no whole number: type for example 1000")]
     Count(String),
@@ -445,6 +478,22 @@ mod tests {
                 wrong.parse::<Often>(),
                 Err(ValueError::Often(wrong.to_owned())),
                 "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rate_of_bytes_has_sizes_on_both_sides() {
+        let throughput = Throughput {
+            per_second: Size(8 << 20),
+            burst: Size(500),
+        };
+        assert_eq!("8MiB/s burst 500B".parse(), Ok(throughput));
+        assert_eq!(throughput.to_string(), "8MiB/s burst 500");
+        for wrong in ["8MiB", "8MiB/s", "-1/s burst 3", "8MiB/s burst much"] {
+            assert_eq!(
+                wrong.parse::<Throughput>(),
+                Err(ValueError::Throughput(wrong.to_owned()))
             );
         }
     }

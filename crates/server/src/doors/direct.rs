@@ -43,6 +43,11 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// The request itself.
+    pub(super) fn head(&self) -> &http::Request<()> {
+        &self.request
+    }
+
     /// Whether a page asks, which may not be one that is listed.
     pub(super) fn is_from_a_page(&self) -> bool {
         self.request.headers().contains_key(ORIGIN)

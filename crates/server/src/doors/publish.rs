@@ -74,6 +74,7 @@ pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Respo
     let mut pushing = Pushing {
         until_closed: head.extensions.get::<UntilClosed>().is_some(),
         body,
+        body_timeout: doors.body_timeout,
         beginning: Beginning::new(&head.headers),
         proved: VecDeque::new(),
         source: None,
@@ -86,7 +87,10 @@ pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Respo
     }
     let ended = pushing.publish(wish, seat).await;
     let answer = ended.answer(&pushing.sent);
-    if !matches!(ended, Ended::Whole(_) | Ended::Broken(_)) {
+    if !matches!(
+        ended,
+        Ended::Whole(_) | Ended::Broken(_) | Ended::Stalled(_)
+    ) {
         hear_out(pushing.body);
     }
     close(answer)
@@ -132,6 +136,8 @@ impl Wish {
 
 struct Pushing {
     body: Body,
+    /// How long it may stand still.
+    body_timeout: Duration,
     /// Whether the end of the connection is the end of the body.
     until_closed: bool,
     beginning: Beginning,
@@ -286,7 +292,10 @@ impl Pushing {
     /// The next bytes, or how the body ended. Cancelling it loses nothing.
     async fn read(&mut self) -> Result<Bytes, Ended> {
         loop {
-            let frame = self.body.frame().await;
+            let within = tokio::time::timeout(self.body_timeout, self.body.frame());
+            let Ok(frame) = within.await else {
+                return Err(Ended::Stalled(self.body_timeout));
+            };
             match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
                 Some(Ok(Ok(data))) => {
                     self.sent.bytes += data.len() as u64;

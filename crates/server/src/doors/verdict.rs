@@ -22,6 +22,8 @@ pub(super) enum Ended {
     Garbage { bytes: u64, expected: &'static str },
     /// With a connection that broke off.
     Broken(String),
+    /// With nothing more for so long.
+    Stalled(Duration),
     /// With something that cannot be taken.
     Refused(SourceError),
     /// Too much of it had no frame for a stream that exists.
@@ -105,6 +107,13 @@ impl Ended {
                 sent.bytes.saturating_sub(*bytes)
             )),
             Self::Broken(reason) => broken(reason),
+            Self::Stalled(within) => say(
+                StatusCode::REQUEST_TIMEOUT,
+                &format!(
+                    "nothing of the body came for {} s (body-timeout)",
+                    within.as_secs_f64()
+                ),
+            ),
             Self::Unproved => broken(&format!(
                 "there was no whole frame in the first {} MiB, and the stream goes on without this body",
                 PROOF_BYTES_MAX >> 20

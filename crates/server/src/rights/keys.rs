@@ -7,12 +7,12 @@
 use super::file::Stamp;
 use super::key::KeyFile;
 use super::secret::Secret;
+use crate::addresses::PerAddress;
 use abanico_core::rate::{Bucket, Rate};
 use abanico_core::rights::Refused;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -29,9 +29,6 @@ const PACE: Rate = Rate {
 
 /// When it is worth to try again where too many are compared at once.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
-
-/// Addresses whose tries are remembered. Of more, the one that tried longest ago is forgotten.
-const ADDRESSES_MAX: usize = 10_000;
 
 /// The operator's key, as it can be asked for.
 #[derive(Debug)]
@@ -56,8 +53,7 @@ struct Kept {
 
 #[derive(Debug)]
 struct Tries {
-    rate: Rate,
-    of: HashMap<IpAddr, (Bucket, Instant)>,
+    of: PerAddress,
     all: Bucket,
 }
 
@@ -73,8 +69,7 @@ impl Keys {
             comparing: Semaphore::new(1),
             waiting: AtomicUsize::new(0),
             tries: Mutex::new(Tries {
-                rate: tries,
-                of: HashMap::new(),
+                of: PerAddress::new(tries),
                 all: Bucket::new(PACE),
             }),
         }
@@ -148,18 +143,8 @@ impl Tries {
 
     /// The same, for what costs nothing to compare.
     fn take_own(&mut self, from: IpAddr, now: Instant) -> Result<(), Refused> {
-        let from = neighbourhood(from);
-        if self.of.len() >= ADDRESSES_MAX && !self.of.contains_key(&from) {
-            let oldest = self.of.iter().min_by_key(|(_, (_, at))| *at);
-            if let Some(oldest) = oldest.map(|(address, _)| *address) {
-                self.of.remove(&oldest);
-            }
-        }
-        let new = || (Bucket::new(self.rate), now);
-        let (bucket, at) = self.of.entry(from).or_insert_with(new);
-        *at = now;
-        if !bucket.take(now) {
-            let seconds = (1.0 / self.rate.per_second).clamp(1.0, 3600.0);
+        if !self.of.take(from, now) {
+            let seconds = (1.0 / self.of.rate().per_second).clamp(1.0, 3600.0);
             return Err(Refused::TooManyWrong {
                 retry_after: Duration::from_secs_f64(seconds),
             });
@@ -190,15 +175,6 @@ impl Drop for Waits<'_> {
     }
 }
 
-/// Whoever has one IPv6 address has all that begin with the same 64 bits.
-fn neighbourhood(address: IpAddr) -> IpAddr {
-    const NETWORK: u128 = u128::MAX << 64;
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 /// Whether both are the same. Takes the same time wherever they differ.
 fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
     let differing = one.iter().zip(other).fold(0, |seen, (a, b)| seen | (a ^ b));
@@ -208,6 +184,7 @@ fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv6Addr;
 
     const HERE: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
     const WRONG: &str = "abk-00000-00000-00000-00000-00000";
@@ -274,13 +251,5 @@ mod tests {
         assert_eq!(keys.check(key.reveal(), HERE).await, Ok(()));
         std::fs::remove_file(data.path().join("operator-key")).unwrap();
         assert_eq!(keys.check(key.reveal(), HERE).await, Err(Refused::KeyWrong));
-    }
-
-    #[test]
-    fn a_whole_network_of_ipv6_is_one_address() {
-        let network = |text: &str| neighbourhood(text.parse().unwrap()).to_string();
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
-        assert_eq!(network("192.0.2.1"), "192.0.2.1");
     }
 }

@@ -28,6 +28,13 @@ impl Networks {
     }
 }
 
+impl Networks {
+    /// Whether there are none.
+    pub fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl Network {
     fn contains(self, address: IpAddr) -> bool {
         match (self.address, address) {

@@ -43,7 +43,7 @@ const DONE: &str = "(changed)";
 
 /// An event as `names.rs` has it, its payload, and for each of [`SAYS`] what it is answered with first. `KEY` is the stream,
 /// `STREAMER` who publishes it; who shows a token has it in the payload too.
-const EVENTS: &[(&str, &str, [&str; 6])] = &[
+pub(crate) const EVENTS: &[(&str, &str, [&str; 6])] = &[
     (
         "user:register",
         r#"{"username": "Eve", "role": "STREAMER"}"#,

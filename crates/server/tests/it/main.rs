@@ -5,10 +5,14 @@ mod acme_server;
 mod node;
 
 #[cfg(target_os = "linux")]
+mod attacks;
+#[cfg(target_os = "linux")]
 mod bench;
 mod events;
 mod limits;
 mod matrix;
+#[cfg(target_os = "linux")]
+mod mutations;
 mod pages;
 mod private;
 mod reserves;

@@ -131,6 +131,19 @@ impl Node {
         std::fs::read_dir(folder).expect("it is our child").count()
     }
 
+    /// The memory that the process has, in kB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn rss_kb(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it is our child");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("the system tells");
+        let kb = line.trim().trim_end_matches(" kB");
+        kb.parse().expect("a number")
+    }
+
     /// Has the system allow the process so many open files from now on.
     #[cfg(target_os = "linux")]
     pub(crate) fn limit_open_files(&self, max: usize) {
@@ -417,6 +430,16 @@ impl<'a> Client<'a> {
         loop {
             let heard = self.heard_any();
             assert_ne!(heard[0], "stream:error", "instead of {event}: {heard}");
+            if heard[0] == event {
+                return heard[1].clone();
+            }
+        }
+    }
+
+    /// The same, whatever is refused before it.
+    pub(crate) fn heard_after_refusals(&mut self, event: &str) -> Value {
+        loop {
+            let heard = self.heard_any();
             if heard[0] == event {
                 return heard[1].clone();
             }

@@ -10,7 +10,9 @@ use crate::handler::DisconnectReason;
 /// Hands packets to the driver.
 pub(crate) struct Intake<'a, D> {
     pub(crate) driver: &'a mut D,
-    pub(crate) has_message: bool,
+    /// What was for the driver, and how many bytes of it.
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
     pub(crate) has_pong: bool,
     wire: Wire,
 }
@@ -19,7 +21,8 @@ impl<'a, D: Driver> Intake<'a, D> {
     pub(crate) fn new(driver: &'a mut D, wire: Wire) -> Self {
         Self {
             driver,
-            has_message: false,
+            messages: 0,
+            bytes: 0,
             has_pong: false,
             wire,
         }
@@ -66,7 +69,8 @@ impl<'a, D: Driver> Intake<'a, D> {
             Packet::Ping(_) => return Err(Ending::of(DisconnectReason::ParseError)),
             Packet::Open | Packet::Upgrade | Packet::Noop => return Ok(()),
         };
-        self.has_message = true;
+        self.messages += 1;
+        self.bytes += message.len();
         self.driver
             .message(message)
             .map_err(|_| Ending::of(DisconnectReason::ParseError))

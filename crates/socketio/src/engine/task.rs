@@ -24,6 +24,7 @@ use crate::engine::intake::Intake;
 use crate::engine::link::{Link, LinkEnd};
 use crate::engine::outbox::Outbox;
 use crate::engine::outlet::Outlet;
+use crate::engine::pace::Pace;
 use crate::engine::packet::Payload;
 use crate::engine::parcel::Parcel;
 use crate::engine::probe::{Probe, Probed};
@@ -45,6 +46,7 @@ pub(crate) struct Task<D> {
     payloads: VecDeque<Payload>,
     outbox: Outbox,
     feeds: Feeds,
+    pace: Pace,
     heartbeat: Heartbeat,
     ping_due: bool,
     probe: Option<Box<Probe>>,
@@ -100,6 +102,7 @@ impl<D: Driver> Task<D> {
         let now = Instant::from_std(ticket.shared.handshake.opened_at());
         let heartbeat = Heartbeat::new(config.ping_interval, config.ping_timeout, now);
         let alarm = Alarm::new(now + config.ping_interval, now);
+        let pace = Pace::new(config, now);
         Self {
             ticket,
             driver,
@@ -108,6 +111,7 @@ impl<D: Driver> Task<D> {
             payloads: VecDeque::new(),
             outbox: Outbox::default(),
             feeds: Feeds::default(),
+            pace,
             heartbeat,
             ping_due: false,
             probe: None,
@@ -174,7 +178,7 @@ impl<D: Driver> Task<D> {
                 }
                 Beat::Ping => self.ping_due = true,
                 // The ping may lie behind what a slow client has yet to read.
-                Beat::Dead if is_slow || !self.driver.accepts() => self.heartbeat.excuse(now),
+                Beat::Dead if is_slow || !self.listens() => self.heartbeat.excuse(now),
                 Beat::Dead => return Err(Ending::of(DisconnectReason::PingTimeout)),
             }
         };
@@ -197,6 +201,11 @@ impl<D: Driver> Task<D> {
         Ok(())
     }
 
+    /// Whether the client is read at all: its pongs are not heard while it is not.
+    fn listens(&self) -> bool {
+        self.driver.accepts() && self.pace.rests_until().is_none()
+    }
+
     fn publish_death(&self) {
         self.ticket.shared.state.lock().dead_at = self.heartbeat.dead_at();
     }
@@ -211,12 +220,30 @@ impl<D: Driver> Task<D> {
                     return Ok(());
                 }
             }
-            if self.poll_receive(cx)?.is_pending() {
+            if self.rests(cx) || self.poll_receive(cx)?.is_pending() {
                 return Ok(());
             }
         }
         cx.waker().wake_by_ref();
         Ok(())
+    }
+
+    /// Whether the client has said more than it may, and is listened to later.
+    fn rests(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(until) = self.pace.rests_until() else {
+            return false;
+        };
+        let now = Instant::now();
+        if now >= until {
+            self.pace.wake();
+            return false;
+        }
+        self.alarm.not_after(until, now);
+        // A new time registers only when it is polled.
+        if self.alarm.poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        true
     }
 
     /// Reads once.
@@ -251,8 +278,12 @@ impl<D: Driver> Task<D> {
                 Carrier::Opening(_) | Carrier::Ended => Poll::Pending,
             }
         };
-        self.is_driver_busy |= intake.has_message;
+        let (messages, bytes) = (intake.messages, intake.bytes);
         let mut has_pong = intake.has_pong;
+        if messages > 0 {
+            self.is_driver_busy = true;
+            self.pace.take(messages, bytes, Instant::now());
+        }
         if shared.wire == Wire::WebSocket
             && let Carrier::WebSocket(link) = &mut self.carrier
         {

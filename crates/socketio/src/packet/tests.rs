@@ -138,9 +138,30 @@ fn a_list_of_too_many_items_is_refused() {
 }
 
 #[test]
-fn json_nested_20000_deep_is_read_without_recursion() {
-    let text = format!("2[\"x\",{}1{}]", "[".repeat(20_000), "]".repeat(20_000));
-    assert_eq!(decode(&text).map(|_| ()), Ok(()));
+fn json_that_is_nested_too_deep_is_refused_without_recursion() {
+    let nested = |kind: &str, depth: usize| {
+        let (open, close) = if depth.is_multiple_of(2) {
+            ("[", "]")
+        } else {
+            ("{\"a\":", "}")
+        };
+        format!("{kind}{}1{}", open.repeat(depth), close.repeat(depth))
+    };
+    let too_deep = PacketError::TooDeep { max: DEPTH_MAX };
+    for depth in [DEPTH_MAX + 1, DEPTH_MAX + 2, 20_000, 20_001] {
+        assert_eq!(
+            refusal_of(&format!("2[\"x\",{}]", nested("", depth))),
+            too_deep
+        );
+        assert_eq!(refusal_of(&nested("0", depth)), too_deep);
+    }
+    // The list of the arguments counts, and what stands in a string does not.
+    for fine in [
+        nested("2[\"x\",", DEPTH_MAX - 1) + "]",
+        format!("2[\"x\",\"\\\"{}\\\\\",[\"{{\"]]", "[".repeat(20_000)),
+    ] {
+        assert_eq!(decode(&fine).map(|_| ()), Ok(()), "{fine}");
+    }
 }
 
 fn json() -> impl Strategy<Value = serde_json::Value> {

@@ -3,6 +3,7 @@
 //! What encrypts is whoever's accepted the connection; here it is anything that is [`Secure`]. All of it takes a shared
 //! reference, because the socket of a session can be lent ([`crate::websocket::turn`]) while its owner reads on.
 
+use std::any::Any;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::pin::Pin;
@@ -35,32 +36,70 @@ pub trait Secure: Send + Sync + 'static {
 }
 
 /// The socket of a connection, as an accept loop hands it on.
-pub enum Cable {
+pub struct Cable {
+    kind: Kind,
+    held: Option<Held>,
+}
+
+enum Kind {
     /// As it is.
     Plain(TcpStream),
     /// Encrypted.
     Secure(Box<dyn Secure>),
 }
 
+/// Whatever is to be let go of when its connection is closed, wherever that happens.
+pub type Held = Box<dyn Any + Send + Sync>;
+
 impl Cable {
+    /// A connection that is encrypted.
+    pub fn secure(secure: Box<dyn Secure>) -> Self {
+        Self {
+            kind: Kind::Secure(secure),
+            held: None,
+        }
+    }
+
+    /// Has it hold something for as long as the connection is open.
+    pub fn holding(mut self, held: impl Any + Send + Sync) -> Self {
+        self.held = Some(Box::new(held));
+        self
+    }
+
+    /// The TCP socket alone, with what is to be held beside it; back again if it is encrypted.
+    pub fn into_plain(self) -> Result<(TcpStream, Option<Held>), Self> {
+        match self.kind {
+            Kind::Plain(stream) => Ok((stream, self.held)),
+            kind @ Kind::Secure(_) => Err(Self { kind, ..self }),
+        }
+    }
+
+    /// Reads what is there, whether or not the runtime has noticed it yet.
+    pub(crate) fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.kind {
+            Kind::Plain(stream) => (&*SockRef::from(stream)).read(buffer),
+            Kind::Secure(secure) => secure.read(buffer),
+        }
+    }
+
     /// The TCP socket.
     pub fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(stream) => stream,
-            Self::Secure(secure) => secure.tcp(),
+        match &self.kind {
+            Kind::Plain(stream) => stream,
+            Kind::Secure(secure) => secure.tcp(),
         }
     }
 
     /// Whether it is encrypted.
     pub fn is_secure(&self) -> bool {
-        matches!(self, Self::Secure(_))
+        matches!(self.kind, Kind::Secure(_))
     }
 
     /// Copies what can be read next without taking it away, when there is something; zero is the end.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.peek(buffer).await,
-            Self::Secure(secure) => loop {
+        match &self.kind {
+            Kind::Plain(stream) => stream.peek(buffer).await,
+            Kind::Secure(secure) => loop {
                 match secure.peek(buffer) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         secure.tcp().readable().await?;
@@ -78,13 +117,13 @@ impl Cable {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         loop {
-            let result = match self {
-                Self::Plain(stream) => {
+            let result = match &self.kind {
+                Kind::Plain(stream) => {
                     ready!(stream.poll_read_ready(cx))?;
                     read_now(stream, buffer)
                 }
                 // It may have bytes that left the socket long ago.
-                Self::Secure(secure) => secure.read(buffer),
+                Kind::Secure(secure) => secure.read(buffer),
             };
             match result {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -108,9 +147,9 @@ impl Cable {
         slices: &[IoSlice<'_>],
         len: usize,
     ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(stream) => poll_send(stream, cx, slices, len),
-            Self::Secure(secure) => loop {
+        match &self.kind {
+            Kind::Plain(stream) => poll_send(stream, cx, slices, len),
+            Kind::Secure(secure) => loop {
                 match secure.write(slices) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         ready!(secure.tcp().poll_write_ready(cx))?;
@@ -123,7 +162,7 @@ impl Cable {
 
     /// Ready when nothing that was written is kept here any more.
     pub(crate) fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self::Secure(secure) = self else {
+        let Kind::Secure(secure) = &self.kind else {
             return Poll::Ready(Ok(()));
         };
         loop {
@@ -138,7 +177,7 @@ impl Cable {
 
     /// Ends our direction.
     pub(crate) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Self::Secure(secure) = self {
+        if let Kind::Secure(secure) = &self.kind {
             secure.close();
             ready!(self.poll_sent(cx))?;
         }
@@ -148,13 +187,13 @@ impl Cable {
     /// Writes what is taken at once and says how much that is. A refusal counts as nothing: the owner will meet it again.
     pub(crate) fn send(&self, slices: &[IoSlice<'_>]) -> usize {
         loop {
-            let sent = match self {
-                Self::Plain(stream) => match slices {
+            let sent = match &self.kind {
+                Kind::Plain(stream) => match slices {
                     // The kernel takes one slice more cheaply than a list of one.
                     [slice] => SockRef::from(stream).send(slice),
                     slices => SockRef::from(stream).send_vectored(slices),
                 },
-                Self::Secure(secure) => secure.write(slices),
+                Kind::Secure(secure) => secure.write(slices),
             };
             match sent {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -165,9 +204,9 @@ impl Cable {
 
     /// Whether all that was written has left for the system.
     pub(crate) fn is_sent(&self) -> bool {
-        match self {
-            Self::Plain(_) => true,
-            Self::Secure(secure) => secure.flush().is_ok(),
+        match &self.kind {
+            Kind::Plain(_) => true,
+            Kind::Secure(secure) => secure.flush().is_ok(),
         }
     }
 }
@@ -231,7 +270,7 @@ impl AsyncRead for Cable {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Self::Plain(stream) = &mut *self {
+        if let Kind::Plain(stream) = &mut self.kind {
             return Pin::new(stream).poll_read(cx, buffer);
         }
         let count = ready!(self.poll_read_into(cx, buffer.initialize_unfilled()))?;
@@ -254,7 +293,7 @@ impl AsyncWrite for Cable {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if let Self::Plain(stream) = &mut *self {
+        if let Kind::Plain(stream) = &mut self.kind {
             return Pin::new(stream).poll_write_vectored(cx, slices);
         }
         let len = slices.iter().map(|slice| slice.len()).sum();
@@ -276,7 +315,10 @@ impl AsyncWrite for Cable {
 
 impl From<TcpStream> for Cable {
     fn from(stream: TcpStream) -> Self {
-        Self::Plain(stream)
+        Self {
+            kind: Kind::Plain(stream),
+            held: None,
+        }
     }
 }
 

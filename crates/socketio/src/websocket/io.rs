@@ -1,6 +1,6 @@
 //! The socket below a WebSocket: the [`Cable`] where it can be had, anything that hyper can upgrade otherwise.
 
-use std::io::{self, IoSlice, Read as _};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -70,11 +70,7 @@ impl Io {
         let Self::Tcp(line) = self else {
             return 0;
         };
-        let read = match &line.stream {
-            Cable::Plain(stream) => (&*SockRef::from(stream)).read(buffer),
-            Cable::Secure(secure) => secure.read(buffer),
-        };
-        read.unwrap_or(0)
+        line.stream.read_now(buffer).unwrap_or(0)
     }
 
     /// The time in which whoever accepted the connection wants its peer to acknowledge something.

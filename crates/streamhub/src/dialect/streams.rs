@@ -4,7 +4,7 @@ use super::{Staying, Turn, random_hex};
 use crate::directory::User;
 use crate::door::WatchRefusal;
 use crate::grant::Grant;
-use crate::names::{code, from_server, text};
+use crate::names::{code, from_server, limit, text};
 use crate::payload::Data;
 use crate::privacy::Stay;
 use crate::relay::{Relay, Stamps};
@@ -75,6 +75,7 @@ impl Turn<'_> {
                 let error = error.to_string();
                 self.refuse(&ErrorObject {
                     retry_after_ms: full.then(|| retry::spread_millis(FULL_RETRY)),
+                    limit: full.then_some(limit::STREAMS),
                     ..ErrorObject::new(text::CREATE_FAILED, &error)
                 });
             }
@@ -253,7 +254,7 @@ impl Turn<'_> {
         let max = self.shared.limits.joins_max;
         if self.session.joined.len() >= max && !self.session.joined.contains(&key) {
             let error = format!("una conexión puede ver {max} streams a la vez");
-            self.refuse(&ErrorObject::new(text::JOIN_REFUSED, &error));
+            self.refuse(&ErrorObject::new(text::JOIN_REFUSED, &error).by(limit::JOINS));
             return;
         }
         let granted = self.may_watch(&key, named.token.as_deref()).await;
@@ -294,13 +295,14 @@ impl Turn<'_> {
             Err(JoinError::Refused(refusal @ Refusal::Full { .. })) => self.refuse_stream(refusal),
             Err(JoinError::Full { max }) => {
                 let error = format!("el servidor admite {max} espectadores en total");
-                self.refuse_for_now(&error, FULL_RETRY);
+                self.refuse_for_now(&error, FULL_RETRY, Some(limit::VIEWERS));
             }
             Err(JoinError::Busy { after }) => {
-                self.refuse_for_now("entran demasiados espectadores a la vez", after);
+                let error = "entran demasiados espectadores a la vez";
+                self.refuse_for_now(error, after, Some(limit::JOIN_RATE));
             }
             Err(JoinError::Exhausted) => {
-                self.refuse_for_now("el servidor está al límite de su máquina", FULL_RETRY);
+                self.refuse_for_now("el servidor está al límite de su máquina", FULL_RETRY, None);
             }
             Err(JoinError::Refused(Refusal::NotPublisher)) => {
                 unreachable!("watching needs no right to publish")
@@ -317,7 +319,8 @@ impl Turn<'_> {
             return self.join_ended(key);
         };
         if self.session.attended.len() >= self.shared.limits.joins_max {
-            return self.refuse(&ErrorObject::plain(text::JOIN_REFUSED));
+            let refusal = ErrorObject::plain(text::JOIN_REFUSED);
+            return self.refuse(&refusal.by(limit::JOINS));
         }
         if self.session.joined.remove(key) {
             // What it was given here it has over another door from now on.
@@ -398,8 +401,9 @@ impl Turn<'_> {
     }
 
     /// Refuses a join that may succeed later, and says when to try again.
-    fn refuse_for_now(&self, error: &str, after: Duration) {
+    fn refuse_for_now(&self, error: &str, after: Duration, limit: Option<&'static str>) {
         let refusal = ErrorObject {
+            limit,
             retry_after_ms: Some(retry::spread_millis(after)),
             ..ErrorObject::new(text::STREAM_FULL, error)
         };
@@ -589,7 +593,9 @@ impl Turn<'_> {
         };
         let max = self.shared.limits.poster_bytes_max;
         if bytes.len() > max {
-            return refuse(&format!("tiene {} bytes; el máximo es {max}", bytes.len()));
+            let error = format!("tiene {} bytes; el máximo es {max}", bytes.len());
+            let refusal = ErrorObject::new(text::POSTER_REFUSED, &error);
+            return self.refuse(&refusal.by(limit::POSTER_BYTES));
         }
         let Some(kind) = sniff(&bytes).filter(|kind| kind.is_picture()) else {
             return refuse("se espera JPEG, PNG o WebP");
@@ -678,7 +684,7 @@ impl Turn<'_> {
             Refusal::NotPublisher => ErrorObject::plain(text::NOT_YOURS),
             Refusal::Full { max } => {
                 let reason = format!("el máximo es de {max} espectadores");
-                return self.refuse_for_now(&reason, FULL_RETRY);
+                return self.refuse_for_now(&reason, FULL_RETRY, Some(limit::STREAM_VIEWERS));
             }
         };
         self.refuse(&error);

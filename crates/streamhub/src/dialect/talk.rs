@@ -1,7 +1,7 @@
 //! Chat and reactions.
 
 use super::Turn;
-use crate::names::{from_server, text};
+use crate::names::{from_server, limit, text};
 use crate::stage::event;
 use crate::time::Timestamp;
 use crate::wire::{ChatMessage, ChatSend, ErrorObject, Reaction, ReactionSend};
@@ -26,7 +26,7 @@ impl Turn<'_> {
         let chars = sent.content.chars().count();
         if chars > max {
             let error = format!("tiene {chars} caracteres; el máximo es {max}");
-            self.refuse(&ErrorObject::new(text::CHAT_REFUSED, &error));
+            self.refuse(&ErrorObject::new(text::CHAT_REFUSED, &error).by(limit::CHAT_CHARS));
             return;
         }
         let user_id = user.row.id.to_string();
@@ -59,7 +59,7 @@ impl Turn<'_> {
         let max = self.shared.limits.emoji_bytes_max;
         if sent.emoji.len() > max {
             let error = format!("tiene {} bytes; el máximo es {max}", sent.emoji.len());
-            self.refuse(&ErrorObject::new(text::REACTION_REFUSED, &error));
+            self.refuse(&ErrorObject::new(text::REACTION_REFUSED, &error).by(limit::EMOJI_BYTES));
             return;
         }
         let reaction = Reaction {

@@ -2,7 +2,7 @@
 
 use super::{Turn, random_hex};
 use crate::directory::{Present, RegisterError, SubscribeError};
-use crate::names::{from_server, text};
+use crate::names::{from_server, limit, text};
 use crate::store::{Record, Role};
 use crate::time::Timestamp;
 use crate::wire::{ErrorObject, ListedUser, Register, Target, UserObject};
@@ -35,9 +35,13 @@ impl Turn<'_> {
         };
         let registered = match registered {
             Ok(registered) => registered,
-            Err(error @ (RegisterError::NameTooLong { .. } | RegisterError::Full { .. })) => {
+            Err(error) => {
+                let limit = match error {
+                    RegisterError::NameTooLong { .. } => limit::NAME_CHARS,
+                    RegisterError::Full { .. } => limit::USERS,
+                };
                 let error = error.to_string();
-                self.refuse(&ErrorObject::new(text::REGISTER_FAILED, &error));
+                self.refuse(&ErrorObject::new(text::REGISTER_FAILED, &error).by(limit));
                 return;
             }
         };
@@ -97,7 +101,8 @@ impl Turn<'_> {
             }
             Err(error @ SubscribeError::TooMany { .. }) => {
                 let error = error.to_string();
-                self.refuse(&ErrorObject::new(text::SUBSCRIBE_FAILED, &error));
+                let refusal = ErrorObject::new(text::SUBSCRIBE_FAILED, &error);
+                self.refuse(&refusal.by(limit::SUBSCRIPTIONS));
             }
         }
     }

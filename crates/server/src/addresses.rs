@@ -1,0 +1,246 @@
+//! What one address may take of the server: so many connections at a time, so many sessions a second.
+//!
+//! An address that speaks for many is not counted: a trusted proxy, whose visitors are told apart by what it writes, and
+//! as long as no proxy is trusted also loopback, where one may stand that nobody named. Invariant: what is remembered of
+//! addresses has a bound; whoever has a network of IPv6 has one address.
+
+use crate::doors::say_later;
+use crate::rights::{Asker, Keeper, Networks};
+use abanico_core::rate::{Bucket, Rate};
+use abanico_socketio::retry::FULL_RETRY;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use http::{Method, Response, StatusCode};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Addresses whose buckets are remembered. Of more, the one that was seen longest ago is forgotten.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// The connections and sessions of each address. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Addresses(Arc<Inner>);
+
+struct Inner {
+    connections_max: usize,
+    connections: Mutex<HashMap<IpAddr, usize>>,
+    sessions: Mutex<PerAddress>,
+    keeper: Keeper,
+}
+
+impl Addresses {
+    pub(crate) fn new(connections_max: usize, sessions: Rate, keeper: Keeper) -> Self {
+        Self(Arc::new(Inner {
+            connections_max,
+            connections: Mutex::default(),
+            sessions: Mutex::new(PerAddress::new(sessions)),
+            keeper,
+        }))
+    }
+
+    /// A place for one more connection of this address, or none.
+    pub(crate) fn connect(&self, from: IpAddr) -> Option<Place> {
+        if speaks_for_many(from, self.0.keeper.proxies()) {
+            return Some(Place(None));
+        }
+        let from = neighbourhood(from);
+        let mut connections = self.0.connections.lock();
+        let count = connections.entry(from).or_default();
+        if *count >= self.0.connections_max {
+            return None;
+        }
+        *count += 1;
+        Some(Place(Some((Arc::clone(&self.0), from))))
+    }
+
+    /// Whether who makes a request may begin another session now.
+    pub(crate) fn may_begin<B>(&self, request: &http::Request<B>) -> bool {
+        let Asker { address, .. } = self.0.keeper.asker(request);
+        speaks_for_many(address, self.0.keeper.proxies())
+            || self.0.sessions.lock().take(address, Instant::now())
+    }
+}
+
+/// Refuses a request that would begin one session too many.
+pub(crate) async fn guard(
+    State(addresses): State<Addresses>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    if begins_session(&request) && !addresses.may_begin(&request) {
+        let sentence = "your address begins more sessions than one may (session-rate)";
+        let mut refusal = say_later(sentence, FULL_RETRY);
+        *refusal.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        return refusal;
+    }
+    next.run(request).await
+}
+
+/// Whether a request asks for something that stays: a session of Socket.IO, a viewer's or a publisher's.
+fn begins_session<B>(request: &http::Request<B>) -> bool {
+    let uri = request.uri();
+    let (path, method) = (uri.path(), request.method());
+    if path == "/socket.io/" {
+        let mut asked = uri.query().unwrap_or_default().split('&');
+        return method == Method::GET && !asked.any(|one| one.starts_with("sid="));
+    }
+    if let Some(name) = path.strip_prefix("/live/") {
+        let is_still = name.ends_with(".jpg") || name.ends_with(".jpeg");
+        return !is_still && method != Method::OPTIONS && method != Method::HEAD;
+    }
+    let is_webrtc = path.starts_with("/whip/") || path.starts_with("/whep/");
+    is_webrtc && method == Method::POST
+}
+
+/// A connection's place, given back when it is dropped.
+pub(crate) struct Place(Option<(Arc<Inner>, IpAddr)>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some((inner, from)) = &self.0 else { return };
+        let mut connections = inner.connections.lock();
+        if let Some(count) = connections.get_mut(from) {
+            *count -= 1;
+            if *count == 0 {
+                connections.remove(from);
+            }
+        }
+    }
+}
+
+/// Whether this address is not one client's.
+fn speaks_for_many(address: IpAddr, proxies: &Networks) -> bool {
+    proxies.contain(address) || (proxies.are_none() && address.to_canonical().is_loopback())
+}
+
+/// Whoever has one IPv6 address has all that begin with the same 64 bits.
+fn neighbourhood(address: IpAddr) -> IpAddr {
+    const NETWORK: u128 = u128::MAX << 64;
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// A bucket for each address.
+#[derive(Debug)]
+pub(crate) struct PerAddress {
+    rate: Rate,
+    of: HashMap<IpAddr, (Bucket, Instant)>,
+}
+
+impl PerAddress {
+    /// All are full.
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            of: HashMap::new(),
+        }
+    }
+
+    /// What each address is given.
+    pub(crate) fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Takes one of the address's, or says that none is left.
+    pub(crate) fn take(&mut self, from: IpAddr, now: Instant) -> bool {
+        let from = neighbourhood(from);
+        if self.of.len() >= REMEMBERED_MAX && !self.of.contains_key(&from) {
+            let oldest = self.of.iter().min_by_key(|(_, (_, at))| *at);
+            if let Some(oldest) = oldest.map(|(address, _)| *address) {
+                self.of.remove(&oldest);
+            }
+        }
+        let new = || (Bucket::new(self.rate), now);
+        let (bucket, at) = self.of.entry(from).or_insert_with(new);
+        *at = now;
+        bucket.take(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_network_of_ipv6_is_one_address() {
+        let network = |text: &str| neighbourhood(text.parse().unwrap()).to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(network("192.0.2.1"), "192.0.2.1");
+    }
+
+    #[test]
+    fn each_address_has_a_bucket_and_what_is_remembered_has_a_bound() {
+        let mut buckets = PerAddress::new(Rate {
+            burst: 1,
+            per_second: 0.0,
+        });
+        let now = Instant::now();
+        for (address, is_given) in [
+            ("2001:db8::1", true),
+            ("2001:db8::2", false),
+            ("2001:db8:0:1::1", true),
+            ("192.0.2.1", true),
+            ("::ffff:192.0.2.1", false),
+        ] {
+            let taken = buckets.take(address.parse().unwrap(), now);
+            assert_eq!(taken, is_given, "{address}");
+        }
+        for number in 0..2 * u32::try_from(REMEMBERED_MAX).unwrap() {
+            buckets.take(std::net::Ipv4Addr::from_bits(number).into(), now);
+        }
+        assert_eq!(buckets.of.len(), REMEMBERED_MAX);
+    }
+
+    #[test]
+    fn what_stays_is_a_session_and_what_is_answered_is_none() {
+        let begins = |method: &str, uri: &str| {
+            let request = http::Request::builder().method(method).uri(uri);
+            begins_session(&request.body(()).unwrap())
+        };
+        for (method, uri) in [
+            ("GET", "/socket.io/?EIO=4&transport=polling"),
+            ("GET", "/live/demo.webm"),
+            ("GET", "/live/demo"),
+            ("PUT", "/live/demo"),
+            ("SOURCE", "/live/demo"),
+            ("POST", "/whip/demo"),
+            ("POST", "/whep/demo"),
+        ] {
+            assert!(begins(method, uri), "{method} {uri}");
+        }
+        for (method, uri) in [
+            ("GET", "/socket.io/?EIO=4&transport=polling&sid=abc"),
+            ("POST", "/socket.io/?EIO=4&transport=polling&sid=abc"),
+            ("GET", "/live/demo.jpg"),
+            ("HEAD", "/live/demo.webm"),
+            ("OPTIONS", "/live/demo"),
+            ("PATCH", "/whep/demo/1"),
+            ("GET", "/"),
+        ] {
+            assert!(!begins(method, uri), "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn who_speaks_for_many_is_not_counted_as_one() {
+        let of = |address: &str, proxies: &str| {
+            let proxies = match proxies {
+                "" => Networks::default(),
+                some => some.parse().unwrap(),
+            };
+            speaks_for_many(address.parse().unwrap(), &proxies)
+        };
+        assert!(of("127.0.0.1", ""));
+        assert!(of("::ffff:127.0.0.1", ""));
+        assert!(of("10.0.0.1", "10.0.0.0/8"));
+        assert!(!of("127.0.0.1", "10.0.0.0/8"));
+        assert!(!of("192.0.2.1", ""));
+    }
+}

@@ -1,0 +1,468 @@
+//! What an attacker tries with a few connections and with many. In each: the server lives, who watches and publishes does
+//! not notice, and memory has a bound.
+
+#![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
+
+use crate::node::{Answer, Client, Node, PATIENCE, picture};
+use serde_json::json;
+use socket2::{Domain, Socket, Type};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Counts connections of this machine, too: whoever names a proxy has told who speaks for others.
+const COUNTED: [&str; 2] = ["--trusted-proxies", "192.0.2.1"];
+
+/// A stream of pictures with a viewer, which must not notice anything.
+struct Innocent {
+    publisher: TcpStream,
+    viewer: TcpStream,
+    sent: u8,
+    rss_before: usize,
+}
+
+impl Innocent {
+    fn new(node: &Node) -> Self {
+        let mut publisher = node.connect();
+        let head =
+            "PUT /live/innocent HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+        publisher.write_all(head.as_bytes()).unwrap();
+        let mut viewer = node.connect();
+        let mut innocent = loop {
+            // The stream is there as soon as the head was read.
+            let request = "GET /live/innocent.mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n";
+            viewer.write_all(request.as_bytes()).unwrap();
+            if node.status("HEAD", "/live/innocent.mjpeg", &[]) != 404 {
+                break Self {
+                    publisher,
+                    viewer,
+                    sent: 100,
+                    rss_before: 0,
+                };
+            }
+            viewer = node.connect();
+        };
+        innocent.goes_on();
+        innocent.rss_before = node.rss_kb();
+        innocent
+    }
+
+    /// A picture that is published now is seen now.
+    fn goes_on(&mut self) {
+        self.sent += 1;
+        let mut picture = picture(3000);
+        let mark = [self.sent; 64];
+        picture[1000..1064].copy_from_slice(&mark);
+        // One picture is known to be whole when the next begins.
+        for _ in 0..2 {
+            let chunk = [
+                format!("{:x}\r\n", picture.len()).as_bytes(),
+                &picture,
+                b"\r\n",
+            ]
+            .concat();
+            self.publisher.write_all(&chunk).unwrap();
+        }
+        let mut seen = Vec::new();
+        let mut buffer = [0; 4096];
+        while !seen.windows(64).any(|bytes| bytes == mark) {
+            let count = self.viewer.read(&mut buffer).expect("the viewer is served");
+            assert!(count > 0, "the viewer is cut off");
+            seen.extend_from_slice(&buffer[..count]);
+        }
+    }
+
+    fn noticed_nothing(mut self, node: &Node) {
+        self.goes_on();
+        assert_eq!(node.get("/health").status, 200);
+        let grown = node.rss_kb().saturating_sub(self.rss_before);
+        assert!(grown < 60_000, "{grown} kB more");
+    }
+}
+
+/// A WebSocket at this path, opened with further header lines.
+fn websocket(node: &Node, path: &str, lines: &str) -> (TcpStream, String) {
+    let mut stream = node.connect();
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    (stream, String::from_utf8(answer).unwrap())
+}
+
+/// A session of Socket.IO over a WebSocket that has connected.
+pub(crate) fn connected(node: &Node) -> TcpStream {
+    let (mut stream, answer) = websocket(node, "/socket.io/?EIO=4&transport=websocket", "");
+    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+    stream.write_all(&frame(0x81, b"40")).unwrap();
+    stream
+}
+
+/// A frame of a client, masked with zeros.
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match u8::try_from(payload.len()) {
+        Ok(short @ ..126) => frame.push(0x80 | short),
+        _ => {
+            frame.push(0x80 | 127);
+            frame.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
+/// The code with which the server closes a WebSocket.
+fn close_code(mut stream: TcpStream) -> u16 {
+    let mut heard = Vec::new();
+    // What was still on its way to it may make the system reset the connection afterwards.
+    let _ = stream.read_to_end(&mut heard);
+    let at = heard
+        .iter()
+        .rposition(|byte| *byte == 0x88)
+        .expect("it says goodbye");
+    u16::from_be_bytes([heard[at + 2], heard[at + 3]])
+}
+
+/// Reads until the server closes.
+fn closed(mut stream: TcpStream) -> String {
+    let mut heard = Vec::new();
+    let _ = stream.read_to_end(&mut heard);
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+#[test]
+fn who_speaks_slowly_is_closed_wherever_it_is_in_what_it_says() {
+    let node = Node::start_with(&["--header-timeout", "400ms"]);
+    let mut innocent = Innocent::new(&node);
+    let beginnings = [
+        "",
+        "G",
+        "GET /health HTTP/1.1\r\nX-Slow: ",
+        "GET /live/innocent.mjpeg HTTP/1.1\r\nHost: ",
+        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nUpgrade: webso",
+        "PUT /live/slow HTTP/1.1\r\nContent-Le",
+    ];
+    let slow: Vec<_> = (0..240)
+        .map(|number| {
+            let mut stream = node.connect();
+            let beginning = beginnings[number % beginnings.len()];
+            stream.write_all(beginning.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    innocent.goes_on();
+    for stream in slow {
+        let heard = closed(stream);
+        assert!(
+            heard.is_empty() || heard.starts_with("HTTP/1.1 408"),
+            "{heard}"
+        );
+    }
+    innocent.noticed_nothing(&node);
+}
+
+#[test]
+fn a_body_that_stands_still_has_broken_off() {
+    let node = Node::start_with(&["--body-timeout", "300ms"]);
+    let mut body = node.connect();
+    body.write_all(
+        b"PUT /live/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n\xff\xd8",
+    )
+    .unwrap();
+    let heard = closed(body);
+    assert!(heard.starts_with("HTTP/1.1 408"), "{heard}");
+    assert!(heard.contains("(body-timeout)"), "{heard}");
+}
+
+/// Connects from another address of the loopback network.
+fn connect_from(node: &Node, address: &str) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let local: SocketAddr = format!("{address}:0").parse().unwrap();
+    socket.bind(&local.into()).unwrap();
+    socket.connect(&node.address.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+#[test]
+fn one_address_has_its_share_of_connections_and_others_have_theirs() {
+    let flags = [&["--connections-per-address-max", "20"], &COUNTED[..]].concat();
+    let node = Node::start_with(&flags);
+    let innocent = Innocent::new(&node);
+    let path = "/socket.io/?EIO=4&transport=websocket";
+    // What becomes a WebSocket keeps its place.
+    let mut held = Vec::new();
+    let refused = loop {
+        let mut stream = node.connect();
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        // Who is refused may be closed before it has said anything.
+        let _ = stream.write_all(head.as_bytes());
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        if &status == b"HTTP/1.1 429" {
+            break closed(stream);
+        }
+        assert_eq!(&status, b"HTTP/1.1 101");
+        held.push(stream);
+        assert!(held.len() <= 20, "the bound does not hold");
+    };
+    assert!(
+        refused.contains("(connections-per-address-max)"),
+        "{refused}"
+    );
+    assert!(refused.contains("Retry-After"), "{refused}");
+    // The innocent have two, and the last that was asked for their sake may not be gone yet.
+    assert!(held.len() >= 17, "{}", held.len());
+
+    let mut other = connect_from(&node, "127.0.0.2");
+    other
+        .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    assert_eq!(Answer::read(&mut other).status, 200);
+    drop(held);
+    let begun = Instant::now();
+    loop {
+        let mut stream = node.connect();
+        let _ = stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        if closed(stream).starts_with("HTTP/1.1 200") {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "who has gone leaves no place");
+    }
+    innocent.noticed_nothing(&node);
+}
+
+#[test]
+fn one_address_begins_so_many_sessions_whatever_proxy_it_comes_through() {
+    let node = Node::start_with(&[
+        "--session-rate",
+        "0/s burst 4",
+        "--trusted-proxies",
+        "127.0.0.1",
+    ]);
+    let from = |address: &str| format!("X-Forwarded-For: {address}");
+    let visitor = from("203.0.113.1");
+    let open = "/socket.io/?EIO=4&transport=polling";
+    let sessions: Vec<_> = (0..3)
+        .map(|_| node.request("GET", open, &[&visitor], ""))
+        .collect();
+    assert!(sessions.iter().all(|opened| opened.status == 200));
+    // A viewer past the routes is one as well.
+    assert_eq!(
+        node.request("GET", "/live/none.webm", &[&visitor], "")
+            .status,
+        404
+    );
+    for (method, path) in [
+        ("GET", open),
+        ("GET", "/live/none.webm"),
+        ("PUT", "/live/none"),
+        ("POST", "/whip/none"),
+    ] {
+        let refused = node.request(method, path, &[&visitor], "");
+        assert_eq!(refused.status, 429, "{method} {path}");
+        assert!(
+            refused.text().contains("(session-rate)"),
+            "{}",
+            refused.text()
+        );
+        assert!(refused.header("retry-after").is_some());
+    }
+    // What it has goes on, and so does everybody else.
+    let sid = sessions[0].text().split('"').nth(3).unwrap();
+    let posted = node.request("POST", &format!("{open}&sid={sid}"), &[&visitor], "40");
+    assert_eq!(posted.text(), "ok");
+    let neighbour = from("203.0.113.2");
+    assert_eq!(node.request("GET", open, &[&neighbour], "").status, 200);
+}
+
+#[test]
+fn nothing_that_comes_is_unpacked() {
+    let node = Node::start_with(&["--publishing", "open"]);
+    let innocent = Innocent::new(&node);
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
+    for (path, protocol) in [
+        ("/socket.io/?EIO=4&transport=websocket", ""),
+        (
+            "/live/demo",
+            "Sec-WebSocket-Protocol: abanico.publish.v1\r\n",
+        ),
+    ] {
+        let (mut stream, answer) = websocket(&node, path, &format!("{offer}{protocol}"));
+        assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+        assert!(!answer.to_lowercase().contains("extensions"), "{answer}");
+        // A frame that says it is compressed all the same.
+        stream.write_all(&frame(0xc1, &[0; 100])).unwrap();
+        assert_eq!(close_code(stream), 1002);
+    }
+    // Ten bytes of gzip's head, and what would become a gigabyte if somebody unpacked it.
+    let bomb = [&b"\x1f\x8b\x08\0\0\0\0\0\0\x03"[..], &[0xed; 50_000]].concat();
+    let coded = ["Content-Encoding: gzip"];
+    assert_eq!(node.request("PUT", "/live/bomb", &coded, &bomb).status, 415);
+    let offer = [coded[0], "Content-Type: application/sdp"];
+    assert_eq!(
+        node.request("POST", "/whip/bomb", &offer, &bomb).status,
+        400
+    );
+    let opened = node.get("/socket.io/?EIO=4&transport=polling");
+    let sid = opened.text().split('"').nth(3).unwrap();
+    let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+    assert_eq!(node.request("POST", &path, &coded, &bomb).status, 400);
+    innocent.noticed_nothing(&node);
+}
+
+#[test]
+fn tiny_pieces_cost_who_sends_them() {
+    let node = Node::start();
+    let innocent = Innocent::new(&node);
+    let mut bytewise = node.connect();
+    bytewise.set_nodelay(true).unwrap();
+    for byte in b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" {
+        bytewise.write_all(&[*byte]).unwrap();
+    }
+    assert_eq!(Answer::read(&mut bytewise).status, 200);
+
+    let mut stream = connected(&node);
+    let mut fragments = frame(0x01, b"4");
+    for _ in 0..5000 {
+        fragments.extend(frame(0x00, b"2"));
+    }
+    // It is closed before it has sent all of them.
+    let _ = stream.write_all(&fragments);
+    assert_eq!(close_code(stream), 1008);
+    innocent.noticed_nothing(&node);
+}
+
+#[test]
+fn names_without_end_are_refused() {
+    let node = Node::start_with(&["--publishing", "open"]);
+    let innocent = Innocent::new(&node);
+    let long = "x".repeat(900_000);
+    let (mut client, _) = Client::register(&node, &json!({"username": "Bob", "role": "STREAMER"}));
+    client.emit("user:register", &json!({"username": long}));
+    let refused = client.heard_any();
+    assert_eq!(
+        (&refused[0], &refused[1]["limit"]),
+        (&json!("stream:error"), &json!("name-chars-max"))
+    );
+    for event in [
+        "stream:join",
+        "stream:start",
+        "stream:end",
+        "chat:message:send",
+    ] {
+        client.emit(event, &json!({"streamKey": long, "content": "x"}));
+    }
+    client.emit(&long[..100_000], &json!({}));
+    client.emit("clock:get", &json!({"id": long}));
+    assert_eq!(client.heard_after_refusals("clock:now")["id"], json!(null));
+    for (method, path) in [
+        ("PUT", "/live/"),
+        ("POST", "/whip/"),
+        ("GET", "/streams/"),
+        ("GET", "/"),
+    ] {
+        let status = node
+            .request(method, &format!("{path}{}", &long[..5000]), &[], "")
+            .status;
+        assert!(
+            [400, 404, 415].contains(&status),
+            "{method} {path} {status}"
+        );
+    }
+    innocent.noticed_nothing(&node);
+}
+
+#[test]
+fn json_without_bottom_ends_its_session_alone() {
+    let node = Node::start();
+    let innocent = Innocent::new(&node);
+    for packet in [
+        format!("42[\"stream:join\",{}", "[".repeat(400_000)),
+        format!(
+            "42[\"webrtc:offer\",{}1{}]",
+            "{\"a\":".repeat(30_000),
+            "}".repeat(30_000)
+        ),
+        format!("40{}", "{\"a\":".repeat(100_000)),
+    ] {
+        let mut stream = connected(&node);
+        let _ = stream.write_all(&frame(0x81, packet.as_bytes()));
+        assert_eq!(close_code(stream), 1002);
+    }
+    innocent.noticed_nothing(&node);
+}
+
+#[test]
+fn a_storm_of_clients_that_come_and_go_leaves_nothing_behind() {
+    let node = Node::start();
+    let innocent = Innocent::new(&node);
+    let before = node.open_files();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for round in 0..250 {
+                    match round % 4 {
+                        0 => drop(node.connect()),
+                        1 => drop(connected(&node)),
+                        2 => drop(node.get("/socket.io/?EIO=4&transport=polling")),
+                        _ => {
+                            let mut stream = node.connect();
+                            let request =
+                                b"GET /live/innocent.mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n";
+                            let _ = stream.write_all(request);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let begun = Instant::now();
+    while node.open_files() > before + 8 {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{} files are open, {before} were",
+            node.open_files()
+        );
+        std::thread::yield_now();
+    }
+    innocent.noticed_nothing(&node);
+}
+
+#[test]
+fn who_talks_without_end_is_listened_to_at_a_pace() {
+    let node = Node::start_with(&["--message-rate", "50/s burst 100"]);
+    let mut innocent = Innocent::new(&node);
+    let mut stream = connected(&node);
+    stream
+        .set_write_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    let many = frame(0x81, b"42[\"x\"]").repeat(10_000);
+    let mut taken = 0;
+    let stopped = loop {
+        match stream.write(&many) {
+            Ok(count) => taken += count,
+            Err(error) => break error,
+        }
+        assert!(taken < 64 << 20, "it is read on and on");
+    };
+    assert!(
+        matches!(stopped.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        "{stopped}"
+    );
+    innocent.goes_on();
+    innocent.noticed_nothing(&node);
+}
