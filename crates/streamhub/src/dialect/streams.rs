@@ -270,8 +270,11 @@ impl Turn<'_> {
             Some(room) => match self.admitted(&room, &grant, media).await {
                 Ok(stay) => Some((room, stay)),
                 Err(WatchRefusal::Seats { retry_after }) => {
-                    return self
-                        .refuse_for_now("todas las plazas del enlace están ocupadas", retry_after);
+                    return self.refuse_for_now(
+                        "todas las plazas del enlace están ocupadas",
+                        retry_after,
+                        None,
+                    );
                 }
                 Err(_) => return self.refuse(&ErrorObject::plain(text::STREAM_NOT_FOUND)),
             },
