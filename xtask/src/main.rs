@@ -8,6 +8,7 @@
 mod checks;
 mod machine;
 mod packages;
+mod sbom;
 mod step;
 mod suites;
 
@@ -45,13 +46,18 @@ const CHORES: [Chore; 8] = [
     ),
     (
         "fuzz",
-        "fuzz every parser for half a minute each",
+        "fuzz every parser for half a minute each: fuzz [TARGET] [--minutes N]",
         suites::fuzz,
     ),
     (
         "audit",
         "licences, bans, sources, unused dependencies: before a release",
         checks::audit,
+    ),
+    (
+        "sbom",
+        "write what the binary is made of, as CycloneDX",
+        |run| run.step("bill of materials", sbom::write),
     ),
     ("screenshot", "make the README's picture anew", screenshot),
 ];

@@ -2,7 +2,7 @@
 
 use crate::packages::python_program;
 use crate::step::{Run, answers, cargo, command, go, root};
-use anyhow::{bail, ensure};
+use anyhow::{Context, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -100,12 +100,30 @@ pub(crate) fn peers_and_browsers(run: &mut Run) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every fuzz target, for half a minute each.
+/// One fuzz target, or each of them, for some minutes: `cargo xtask fuzz [TARGET] [--minutes N]`. By libFuzzer, which sees
+/// what input reaches, where cargo-fuzz is; by our own driver otherwise.
 pub(crate) fn fuzz(run: &mut Run) -> anyhow::Result<()> {
+    let (chosen, minutes) = fuzz_wish(std::env::args().skip(2))?;
+    let chosen = chosen.as_deref();
     if !answers("cargo", &["fuzz", "--version"]) {
-        bail!("cargo-fuzz is not here: type `cargo install --locked cargo-fuzz`");
+        println!(
+            "   cargo-fuzz is not here (`cargo install --locked cargo-fuzz`): our own driver does it"
+        );
+        return run.step("fuzz", || {
+            let driver = [
+                "run",
+                "--locked",
+                "--release",
+                "--package",
+                "abanico-fuzz",
+                "--",
+            ];
+            go(cargo(&driver).args([chosen.unwrap_or("all"), &minutes.to_string()]))
+        });
     }
-    for krate in ["media", "rtc", "socketio"] {
+    let seconds = format!("-max_total_time={:.0}", minutes * 60.0);
+    let mut found = false;
+    for krate in ["fuzz", "rtc"] {
         let folder = root().join("crates").join(krate);
         let targets = cargo(&["fuzz", "list"]).current_dir(&folder).output()?;
         ensure!(
@@ -113,17 +131,47 @@ pub(crate) fn fuzz(run: &mut Run) -> anyhow::Result<()> {
             "`cargo fuzz list` in crates/{krate} ended with {}",
             targets.status
         );
-        for target in String::from_utf8_lossy(&targets.stdout).split_whitespace() {
+        let targets = String::from_utf8_lossy(&targets.stdout).into_owned();
+        let wanted = |target: &&str| chosen.is_none_or(|chosen| chosen == *target);
+        for target in targets.split_whitespace().filter(wanted) {
+            found = true;
             run.step(&format!("fuzz {krate} {target}"), || {
-                let args = ["fuzz", "run", target, "--", "-max_total_time=30"];
+                let grown = folder.join("fuzz/corpus").join(target);
+                std::fs::create_dir_all(&grown)?;
+                let mut fuzz = cargo(&["fuzz", "run", target]);
+                fuzz.arg(grown);
+                let seeds = folder.join("corpus").join(target);
+                if seeds.is_dir() {
+                    fuzz.arg(seeds);
+                }
                 // libFuzzer's flags need an unstable compiler, or a stable one that is told to behave like it.
-                go(cargo(&args)
+                go(fuzz
+                    .args(["--", &seconds])
                     .current_dir(&folder)
                     .env("RUSTC_BOOTSTRAP", "1"))
             })?;
         }
     }
+    ensure!(
+        found,
+        "there is no fuzz target {}",
+        chosen.unwrap_or("at all")
+    );
     Ok(())
+}
+
+/// Which target, if one was named, and for how many minutes.
+fn fuzz_wish(mut args: impl Iterator<Item = String>) -> anyhow::Result<(Option<String>, f64)> {
+    let (mut chosen, mut minutes) = (None, 0.5);
+    while let Some(arg) = args.next() {
+        if arg == "--minutes" {
+            let number = args.next().and_then(|number| number.parse().ok());
+            minutes = number.context("--minutes wants a number")?;
+        } else {
+            chosen = Some(arg);
+        }
+    }
+    Ok((chosen, minutes))
 }
 
 /// Makes the README's picture.
