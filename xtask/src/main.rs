@@ -22,7 +22,7 @@ type Chore = (
     fn(&mut Run) -> anyhow::Result<()>,
 );
 
-const CHORES: [Chore; 8] = [
+const CHORES: [Chore; 9] = [
     (
         "test",
         "everything: what CI runs, and what a change must pass",

@@ -17,7 +17,7 @@ pub use timeline::Timeline;
 
 use crate::codec::{CodecError, Normal, Normalizer};
 use crate::demux::{Event, Init};
-use crate::frame::{Frame, Track};
+use crate::frame::{Codec, Frame, Track, TrackKind};
 use crate::jpeg::multipart::{self, MultipartError};
 use crate::jpeg::sequence::{self, SequenceError};
 use crate::rest::Rest;
@@ -272,11 +272,9 @@ impl Ingest {
         let mut refused = None;
         let mut numbers = Numbers::default();
         for track in init.tracks.iter() {
-            let (theirs, video, ours) = (track.id, track.is_video(), numbers.next(track));
-            match Normalizer::new(Track {
-                id: ours,
-                ..track.clone()
-            }) {
+            let track = as_its_codec_says(track.clone());
+            let (theirs, video, ours) = (track.id, track.is_video(), numbers.next(&track));
+            match Normalizer::new(Track { id: ours, ..track }) {
                 Ok(normalizer) => self.lanes.push(Lane {
                     theirs,
                     ours,
@@ -354,6 +352,22 @@ impl Numbers {
             2 + self.others
         }
     }
+}
+
+/// A recording may say of pictures that they are something else: what they are is known by their codec, and who watches
+/// waits for a keyframe of them.
+fn as_its_codec_says(mut track: Track) -> Track {
+    let is_of_pictures = match track.codec {
+        Codec::Vp8 | Codec::Vp9 | Codec::Av1 | Codec::H264 | Codec::Hevc | Codec::Jpeg => true,
+        Codec::Opus | Codec::Aac | Codec::Other(_) => false,
+    };
+    if is_of_pictures && !track.is_video() {
+        track.kind = TrackKind::Video {
+            width: 0,
+            height: 0,
+        };
+    }
+    track
 }
 
 #[cfg(test)]
