@@ -48,7 +48,17 @@ pub(crate) fn fix(run: &mut Run) -> anyhow::Result<()> {
 /// What is looked at before a release, since its tools must be compiled first.
 pub(crate) fn audit(run: &mut Run) -> anyhow::Result<()> {
     run.step("licences, bans, sources", || {
-        with_tool("deny", &["deny", "check"], "cargo-deny")
+        let checks = ["deny", "check", "bans", "licenses", "sources"];
+        with_tool("deny", &checks, "cargo-deny")
+    })?;
+    run.step("advisories", || {
+        if !answers("cargo", &["deny", "fetch", "db"]) {
+            println!(
+                "   NOT CHECKED: the database of advisories (RustSec) cannot be reached from here"
+            );
+            return Ok(());
+        }
+        with_tool("deny", &["deny", "check", "advisories"], "cargo-deny")
     })?;
     run.step("unused dependencies", || {
         with_tool("machete", &["machete"], "cargo-machete")
