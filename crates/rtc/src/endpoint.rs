@@ -8,7 +8,7 @@ use crate::narrow::ASSUMED;
 use crate::offer::{self, Refused};
 use crate::registry::{Listed, Listing, Registry, Side, Unlisted, random_name};
 use crate::route::payload_params;
-use crate::sender::{Agreed, FOUND_EVERY};
+use crate::sender::Agreed;
 use crate::session::{Lines, Role, Session, Way};
 use crate::socket::Socket;
 use crate::streams::{self, ARRIVALS_MAX, Arrival};
@@ -211,10 +211,7 @@ impl Endpoint {
             // Nobody looks at reports of each packet, so that none are asked for.
             let mut extensions = ExtensionMap::empty();
             extensions.set(MEDIA_LINE, Extension::RtpMid);
-            config = config
-                .set_extension_map(extensions)
-                .set_rtcp_report_interval_video(FOUND_EVERY)
-                .set_rtcp_report_interval_audio(FOUND_EVERY);
+            config = config.set_extension_map(extensions);
         }
         let mut rtc = config
             .set_crypto_provider(Arc::clone(&self.0.crypto))

@@ -32,11 +32,8 @@ const REPEATED_ONE_IN: usize = 6;
 /// What may be repeated at once. What is asked for beyond it is not sent.
 const REPEATED_BYTES_MAX: usize = 128 << 10;
 
-/// A viewer is told what was sent about so often.
+/// A viewer is told what was sent no more often. str0m comes about once a second.
 const REPORT_EVERY: Duration = Duration::from_millis(900);
-
-/// str0m is asked so often where the viewer is: one that moves to another network sees nothing until then.
-pub(crate) const FOUND_EVERY: Duration = Duration::from_millis(250);
 
 /// A player that is told so shows each picture as soon as it has it.
 pub(crate) const PLAYOUT_MAX: Duration = Duration::from_millis(400);
