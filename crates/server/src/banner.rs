@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Publishing};
 use crate::qr;
-use crate::rights::Secret;
+use crate::rights::{CODE_FOR, Secret};
 use crate::tls::Https;
 use crate::trust::Trust;
 use std::fmt::Write as _;
@@ -79,7 +79,18 @@ pub(crate) fn banner(
     let keys = keys(config.rights.publishing, first_key);
     let text = compose(bound, greeting, &neighbours, &keys, &config.data);
     match &greeting.trust {
-        Some(trust) => for_phones(trust, std::io::stdout().is_terminal()) + &text,
+        Some(trust) => {
+            let address = trust.address();
+            // What is not a terminal may be a log.
+            let scanned = if std::io::stdout().is_terminal() {
+                trust.address_with_code().or_else(|| address.clone())
+            } else {
+                None
+            };
+            let shows_codes = config.rights.publishing == Publishing::Local;
+            let more = shows_codes.then(|| format!("http://localhost:{}/trust", bound.port()));
+            for_phones(address, scanned, more, &trust.fingerprint()) + &text
+        }
         None => text,
     }
 }
@@ -176,18 +187,38 @@ fn compose(
     text
 }
 
-/// How a phone comes in, in LAN mode: on top of a terminal's screen there is room for a code.
-fn for_phones(trust: &Trust, has_terminal: bool) -> String {
-    let Some(address) = trust.address() else {
+/// How a phone comes in, in LAN mode: on top of a terminal's screen there is room for a code. `more` is where another is
+/// shown.
+fn for_phones(
+    address: Option<String>,
+    scanned: Option<String>,
+    more: Option<String>,
+    fingerprint: &str,
+) -> String {
+    let Some(address) = address else {
         return "\n  LAN mode: this machine is in no network yet. Connect it, and start anew.\n"
             .to_owned();
     };
-    let code = has_terminal.then(|| qr::terminal(&address)).flatten();
-    format!(
-        "\n{}\n  A phone's camera, live: scan this, or open {address} on the phone.\n  The authority that it is told to trust has the SHA-256 fingerprint\n    {}\n",
-        code.unwrap_or_default(),
-        trust.fingerprint()
-    )
+    let drawn = scanned.as_deref().and_then(qr::terminal);
+    let mut text = format!(
+        "\n{}\n  A phone's camera, live: scan this, or open {address} on the phone.\n",
+        drawn.unwrap_or_default()
+    );
+    let minutes = CODE_FOR.as_secs() / 60;
+    if scanned.is_some_and(|scanned| scanned != address) {
+        let _ = writeln!(
+            text,
+            "  Who scans it within {minutes} minutes may go live without the operator's key, one phone."
+        );
+    }
+    if let Some(more) = more {
+        let _ = writeln!(text, "  {more} on this machine shows another code.");
+    }
+    let _ = writeln!(
+        text,
+        "  The authority that it is told to trust has the SHA-256 fingerprint\n    {fingerprint}"
+    );
+    text
 }
 
 fn is_local(address: IpAddr) -> bool {
@@ -204,6 +235,28 @@ mod tests {
         names: None,
         trust: None,
     };
+
+    #[test]
+    fn a_phone_is_shown_a_code_that_is_nowhere_in_clear() {
+        let address = "http://192.168.1.20:3000/trust";
+        let scanned = format!("{address}#pair=0123456789abcdef");
+        let more = "http://localhost:3000/trust".to_owned();
+        let told = |scanned: Option<String>| {
+            for_phones(
+                Some(address.to_owned()),
+                scanned,
+                Some(more.clone()),
+                "AB:CD",
+            )
+        };
+        let text = told(Some(scanned));
+        assert!(text.contains("within 15 minutes"), "{text}");
+        assert!(text.contains('\u{2588}') && text.contains(&more), "{text}");
+        assert!(!text.contains("0123456789abcdef"), "{text}");
+        for without in [told(None), told(Some(address.to_owned()))] {
+            assert!(!without.contains("within"), "{without}");
+        }
+    }
 
     fn with_names(has_certificate: bool, last_failure: Option<&str>) -> String {
         let greeting = Greeting {

@@ -8,24 +8,27 @@ mod file;
 mod key;
 mod keys;
 mod networks;
+mod pairing;
 mod roll;
 mod secret;
 mod tokens;
 
 pub(crate) use asker::Asker;
 pub use networks::{NetworkError, Networks};
+pub(crate) use pairing::CODE_FOR;
 pub(crate) use secret::Secret;
 pub(crate) use tokens::{Pattern, Right, Token, TokenFile, Wanted};
 
 use crate::config;
 use abanico_core::rate::Rate;
-use abanico_core::rights::{Deed, Publishing, Question, Refused, Shown};
+use abanico_core::rights::{Deed, Powers, Publishing, Question, Refused, Shown};
 use abanico_socketio::Handshake;
 use abanico_streamhub::door::Claim;
 use abanico_streamhub::gate::{Answer, Gate};
 use abanico_streamhub::grant::Grant;
 use key::KeyFile;
 use keys::Keys;
+use pairing::Pairing;
 use roll::Roll;
 use secret::Kind;
 use std::path::Path;
@@ -43,6 +46,7 @@ struct Inner {
     proxies: Networks,
     keys: Keys,
     roll: Roll,
+    pairing: Pairing,
 }
 
 impl Keeper {
@@ -62,6 +66,7 @@ impl Keeper {
             proxies: settings.trusted_proxies.clone().unwrap_or_default(),
             keys: Keys::new(file, tries),
             roll: Roll::new(TokenFile::of(data)),
+            pairing: Pairing::default(),
         };
         Ok((Self(Arc::new(inner)), first))
     }
@@ -121,6 +126,24 @@ impl Keeper {
                 grant.lease = lease;
                 return Ok(grant);
             }
+            Some(Kind::Pass) => {
+                let pass = Secret::read(shown).filter(|pass| self.0.pairing.has(pass));
+                let Some(pass) = pass else {
+                    // One of before a new start: whoever has it is asked for the key.
+                    return Err(match self.0.keys.wrong(asker.address) {
+                        Refused::KeyWrong => Refused::KeyMissing,
+                        refused => refused,
+                    });
+                };
+                grant.shown = Shown::Pass(Powers {
+                    publish: true,
+                    ..Powers::default()
+                });
+                grant.holder = Some(format!("pass {}", pass.id()).into());
+                return Ok(grant);
+            }
+            // It is no key, only the way to a pass.
+            Some(Kind::Code) => return Err(self.0.keys.wrong(asker.address)),
             None => {}
         }
         // A stream's token, as may be: that is the stream's to judge.

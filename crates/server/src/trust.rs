@@ -2,26 +2,40 @@
 //!
 //! All of it is served over plain HTTP, too, for who is not yet trusted has nothing better. So the page shows the
 //! certificate's fingerprint, and the server prints the same one.
+//!
+//! Invariant: a code that lets a phone go live is shown at this machine alone, in its terminal and on its own page, and is
+//! taken over HTTPS alone.
 
 use crate::assets;
+use crate::connection::OverTls;
 use crate::qr;
+use crate::rights::{CODE_FOR, Keeper, Secret};
 use crate::tls::Https;
 use crate::tls::lan::Lan;
+use abanico_core::rights::{Place, Refused};
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Json};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Router, http};
 use base64_simd::STANDARD;
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, HeaderName,
+    CONTENT_TYPE, HeaderName, RETRY_AFTER,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::time::Duration;
+use tokio::time::timeout;
 use uuid::Uuid;
+
+/// Most bytes of what somebody shows as a code. More are refused unread.
+const CODE_BYTES_MAX: usize = 256;
+
+/// How long somebody may take to show it.
+const CODE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The page's policy: the strict one of all pages, and it may ask the same server over HTTPS whether it is trusted.
 const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; \
@@ -34,15 +48,17 @@ pub(crate) struct Trust {
     lan: Lan,
     port: u16,
     tls_port: u16,
+    keeper: Keeper,
 }
 
 impl Trust {
     /// That of a server whose plain HTTP is at `port`, if it is in LAN mode.
-    pub(crate) fn of(https: &Https, port: u16) -> Option<Self> {
+    pub(crate) fn of(https: &Https, port: u16, keeper: Keeper) -> Option<Self> {
         Some(Self {
             lan: https.lan()?.clone(),
             port,
             tls_port: https.public_port,
+            keeper,
         })
     }
 
@@ -50,6 +66,11 @@ impl Trust {
     pub(crate) fn address(&self) -> Option<String> {
         let host = self.lan.outward()?;
         Some(format!("http://{host}:{}/trust", self.port))
+    }
+
+    /// The same with a new code, which lets the phone go live; none where nobody needs one.
+    pub(crate) fn address_with_code(&self) -> Option<String> {
+        Some(with_code(&self.address()?, &self.keeper.make_code()?))
     }
 
     /// The authority's fingerprint, as devices show it.
@@ -68,6 +89,8 @@ impl Trust {
             .route("/trust", get(page))
             .route("/trust/about.json", get(about))
             .route("/trust/qr.svg", get(picture))
+            .route("/trust/code", post(code))
+            .route("/trust/pair", post(pair))
             .route("/trust/abanico-ca.crt", get(certificate))
             .route("/trust/abanico-ca.mobileconfig", get(profile))
             .with_state(self)
@@ -103,6 +126,65 @@ async fn picture(State(trust): State<Trust>) -> Response<Body> {
         Some(picture) => handed_out("image/svg+xml", None, picture.into_bytes()),
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// What a phone scans. The code stands where neither a server nor its log sees it.
+fn with_code(address: &str, code: &Secret) -> String {
+    format!("{address}#pair={}", code.reveal())
+}
+
+/// A new code for the page of somebody at this machine.
+async fn code(State(trust): State<Trust>, request: Request) -> Response<Body> {
+    let uncached = [(CACHE_CONTROL, "no-store")];
+    let asker = trust.keeper.asker(&request);
+    if asker.place != Place::Here {
+        let said = "a code is shown at the server's own machine alone\n";
+        return (StatusCode::FORBIDDEN, uncached, said).into_response();
+    }
+    let Some(code) = trust.keeper.code_for(asker) else {
+        return (StatusCode::NO_CONTENT, uncached).into_response();
+    };
+    let address = trust.address().map(|address| with_code(&address, &code));
+    let shown = json!({
+        "code": code.reveal(),
+        "picture": address.as_deref().and_then(qr::picture),
+        "address": address,
+        "seconds": CODE_FOR.as_secs(),
+    });
+    (uncached, Json(shown)).into_response()
+}
+
+/// The pass for a code.
+async fn pair(State(trust): State<Trust>, request: Request) -> Response<Body> {
+    let uncached = [(CACHE_CONTROL, "no-store")];
+    if request.extensions().get::<OverTls>().is_none() {
+        let said = "a code is taken over HTTPS alone\n";
+        return (StatusCode::FORBIDDEN, uncached, said).into_response();
+    }
+    let asker = trust.keeper.asker(&request);
+    let body = axum::body::to_bytes(request.into_body(), CODE_BYTES_MAX);
+    let Ok(Ok(body)) = timeout(CODE_TIME_MAX, body).await else {
+        let said = "a code is a short text\n";
+        return (StatusCode::BAD_REQUEST, uncached, said).into_response();
+    };
+    let code = String::from_utf8_lossy(&body);
+    match trust.keeper.pair(asker, code.trim()) {
+        Ok(pass) => (uncached, Json(json!({ "pass": pass.reveal() }))).into_response(),
+        Err(refused) => no_pass(&refused),
+    }
+}
+
+fn no_pass(refused: &Refused) -> Response<Body> {
+    if let Refused::TooManyWrong { retry_after } = refused {
+        let headers = [
+            (CACHE_CONTROL, "no-store".to_owned()),
+            (RETRY_AFTER, retry_after.as_secs().max(1).to_string()),
+        ];
+        let said = "too many codes were tried; try again later\n";
+        return (StatusCode::TOO_MANY_REQUESTS, headers, said).into_response();
+    }
+    let said = "this code has run out, or was used, or is none\n";
+    (StatusCode::FORBIDDEN, [(CACHE_CONTROL, "no-store")], said).into_response()
 }
 
 /// For Android and everybody else.

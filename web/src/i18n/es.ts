@@ -1,5 +1,6 @@
 // Español. Every key is defined here; the other languages must have the same ones.
 
+import type { PairingKey } from './pairing.ts';
 import type { TrustKey } from './trust.ts';
 
 export const es = {
@@ -249,4 +250,4 @@ export const es = {
 /** The texts of every page. */
 export type Texts = Record<keyof typeof es, string>;
 /** The name of any text, those included that only one page has. */
-export type TextKey = keyof Texts | TrustKey;
+export type TextKey = keyof Texts | TrustKey | PairingKey;

@@ -7,6 +7,7 @@ const es = {
     'El navegador solo da la cámara a páginas por HTTPS. Di una vez al móvil que se fíe de este servidor; se tarda medio minuto.',
   'trust.scan': 'Escanéalo con el móvil',
   'trust.scan.text': 'El móvil tiene que estar en la misma red que este ordenador. El código abre allí esta página:',
+  'trust.scan.code': 'El código deja emitir a un móvil sin la clave del operador. Vale un cuarto de hora y una vez.',
   'trust.ios': 'En un iPhone o iPad',
   'trust.ios.get': 'Bajar el perfil',
   'trust.ios.1':
@@ -51,6 +52,8 @@ const en: Record<TrustKey, string> = {
     'A browser gives its camera to pages over HTTPS alone. Tell the phone once to trust this server; it takes half a minute.',
   'trust.scan': 'Scan this with the phone',
   'trust.scan.text': 'The phone must be in the same network as this computer. The code opens this page there:',
+  'trust.scan.code':
+    'The code lets one phone go live without the operator’s key. It holds for a quarter of an hour, and once.',
   'trust.ios': 'On an iPhone or iPad',
   'trust.ios.get': 'Get the profile',
   'trust.ios.1':

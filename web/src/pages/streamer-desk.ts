@@ -1,6 +1,7 @@
 // What the streamer page does: holds the open source and the session, and keeps the page's parts in step with them.
 
-import { bitrateText, t } from '../i18n/language.ts';
+import { addTexts, bitrateText, t } from '../i18n/language.ts';
+import { pairingTexts } from '../i18n/pairing.ts';
 import { startLevelMeter } from '../publish/level-meter.ts';
 import { type Problem, problemOf } from '../publish/problem.ts';
 import type { PublishStats } from '../publish/publish-numbers.ts';
@@ -17,7 +18,8 @@ import { h, setText } from '../ui/markup.ts';
 import { messageBox } from '../ui/message-box.ts';
 import type { ShareCard } from '../ui/share-card.ts';
 import type { SourceSettings, WishChange } from '../ui/source-settings.ts';
-import { lastPublished, operatorKey, type PublishRight, preference, shortTag } from '../wire/identity.ts';
+import { lastPublished, type PublishRight, preference, shortTag } from '../wire/identity.ts';
+import { pair, pairingCode, publishKey } from '../wire/publish-key.ts';
 import '../ui/audience-card.ts';
 import '../ui/chat-panel.ts';
 import '../ui/live-numbers.ts';
@@ -37,6 +39,8 @@ const BADGES: Record<PublisherState, BadgeState> = {
   [PUBLISHER.reconnecting]: 'reconnecting',
   [PUBLISHER.ended]: 'ended',
 };
+
+addTexts(pairingTexts);
 
 export class StreamerDesk {
   readonly #publisher = document.createElement('abanico-publisher') as AbanicoPublisher;
@@ -87,6 +91,7 @@ export class StreamerDesk {
   readonly root = h('div', { class: 'desk', attributes: { 'data-state': PUBLISHER.idle } });
   #stopMeter = () => {};
   #sureTimer: number | undefined;
+  #pairing: Promise<void> | undefined;
   readonly #warnBeforeLeaving = (event: BeforeUnloadEvent) => event.preventDefault();
 
   constructor() {
@@ -122,7 +127,9 @@ export class StreamerDesk {
   }
 
   start(): void {
-    operatorKey.takeFrom(location, history);
+    publishKey.takeFrom();
+    pairingCode.takeFrom();
+    this.#pairing = this.#pair();
     const publisher = this.#publisher;
     publisher.append(this.#badge);
     const listen = <E extends keyof PublisherEvents>(event: E, then: (detail: PublisherEvents[E]) => void) =>
@@ -245,11 +252,12 @@ export class StreamerDesk {
     this.#start.disabled = false;
     if (!source) return;
     preference.set('name', username);
+    await this.#pairing;
     this.#clearMessages();
     this.#offer.hidden = true;
     publisher.settings = this.#settings.settings;
     publisher.delivery = this.#settings.delivery;
-    const key = this.#keyForm.hidden ? (operatorKey.get() ?? undefined) : this.#key.value.trim();
+    const key = this.#keyForm.hidden ? (publishKey.get() ?? undefined) : this.#key.value.trim();
     await publisher.start({ username, right, key });
     if (!publisher.session) return;
     const { connection } = publisher.session;
@@ -267,8 +275,15 @@ export class StreamerDesk {
     return this.#publisher.isOn;
   }
 
+  /** A code that was scanned does what the key would. */
+  async #pair(): Promise<void> {
+    const isPaired = await pair();
+    if (isPaired === true) this.#say('notice', () => t('pairing.works'), 'pairing');
+    if (isPaired === false) this.#say('problem', () => t('pairing.fails'), 'pairing');
+  }
+
   #askForKey(): void {
-    operatorKey.set(null);
+    publishKey.set(null);
     this.#keyForm.hidden = false;
     this.#key.focus();
     this.#key.select();
@@ -277,7 +292,7 @@ export class StreamerDesk {
   /** A key that opened a stream opens the next one too. */
   #keepKey(): void {
     if (this.#keyForm.hidden) return;
-    operatorKey.set(this.#key.value.trim());
+    publishKey.set(this.#key.value.trim());
     this.#keyForm.hidden = true;
   }
 

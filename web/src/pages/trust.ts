@@ -1,7 +1,8 @@
 // How a phone comes to trust this server in LAN mode, and the proof that it does.
 //
 // Over plain HTTP the page shows a computer the code to scan and a phone the steps to take, and asks the same server over
-// HTTPS every second whether it is trusted by now. Over HTTPS it shows what that has brought.
+// HTTPS every second whether it is trusted by now. Over HTTPS it shows what that has brought. What a phone scanned at the
+// server's machine lets it go live without the operator's key: the page hands that on, behind the `#`.
 
 import '../ui/app-header.ts';
 import type { TextKey } from '../i18n/es.ts';
@@ -9,15 +10,26 @@ import { addTexts } from '../i18n/language.ts';
 import { trustTexts } from '../i18n/trust.ts';
 import { icon } from '../ui/icon.ts';
 import { h, setText } from '../ui/markup.ts';
+import { pairingCode } from '../wire/publish-key.ts';
 import { startPage } from './page.ts';
 import './trust.css';
 
 const ASK_EVERY_MS = 1_000;
+/** The server's own machine, as it calls itself. */
+const HERE = /^(localhost|127\.0\.0\.1|\[::1\])$/;
 
 interface About {
   address: string | null;
   httpsPort: number;
   fingerprint: string;
+}
+
+/** What a page at the server's own machine is given to show. */
+interface Code {
+  code: string;
+  address: string | null;
+  picture: string | null;
+  seconds: number;
 }
 
 type Device = 'ios' | 'android' | 'other';
@@ -44,6 +56,7 @@ const STEPS: Record<Device, { heading: TextKey; file: string; get: TextKey; step
 };
 
 addTexts(trustTexts);
+pairingCode.takeFrom();
 const main = startPage('trust.title', { goLive: false }, []);
 const response = await fetch('/trust/about.json');
 const about = (await response.json()) as About;
@@ -56,14 +69,7 @@ async function guide(): Promise<void> {
   const others = (['ios', 'android', 'other'] as const).filter((other) => other !== device);
   const secure = `https://${location.hostname}:${about.httpsPort}`;
   const waiting = h('p', { class: 'quiet', text: 'trust.waiting', attributes: { role: 'status' } });
-  const scan =
-    about.address !== null &&
-    h(
-      'section',
-      { class: 'card scan' },
-      h('img', { attributes: { src: '/trust/qr.svg', width: 220, height: 220, alt: '' } }),
-      h('div', {}, h('h2', { text: 'trust.scan' }), h('p', { text: 'trust.scan.text' }), addressLine(about.address)),
-    );
+  const scan = about.address !== null && scanned(about.address);
   const steps = h('section', { class: 'card' }, stepsOf(device), waiting);
   const more = h(
     'section',
@@ -78,16 +84,59 @@ async function guide(): Promise<void> {
   const order = device === 'other' ? [scan, steps, more] : [steps, more, scan];
   main.append(h('div', { class: 'trust' }, ...words, ...order));
 
-  while (!(await isTrusted(secure))) await new Promise((done) => setTimeout(done, ASK_EVERY_MS));
+  if (scan && HERE.test(location.hostname)) void showCodes(scan);
+
+  const code = pairingCode.get();
+  const withCode = code === null ? '' : `#pair=${encodeURIComponent(code)}`;
+  let isTrusting = await isTrusted(secure);
+  // A phone that was through this before has nothing to read here.
+  if (isTrusting && code !== null) {
+    pairingCode.set(null);
+    location.replace(`${secure}/streamer.html${withCode}`);
+    return;
+  }
+  while (!isTrusting) {
+    await pause(ASK_EVERY_MS);
+    isTrusting = await isTrusted(secure);
+  }
   setText(waiting, 'trust.works');
   waiting.className = 'works';
   const next = h(
     'a',
-    { class: 'button primary big', id: 'trusted', attributes: { href: `${secure}/trust` } },
+    { class: 'button primary big', id: 'trusted', attributes: { href: `${secure}/trust${withCode}` } },
     icon('check'),
     h('span', { text: 'trust.next' }),
   );
   waiting.after(next);
+}
+
+/** The code that leads a phone here. */
+function scanned(address: string): HTMLElement {
+  return h(
+    'section',
+    { class: 'card scan' },
+    h('img', { attributes: { src: '/trust/qr.svg', width: 220, height: 220, alt: '' } }),
+    h('div', {}, h('h2', { text: 'trust.scan' }), h('p', { text: 'trust.scan.text' }), addressLine(address)),
+  );
+}
+
+/** At the server's own machine the code also lets a phone go live; before it has run out, another is shown. */
+async function showCodes(scan: HTMLElement): Promise<void> {
+  const picture = scan.querySelector('img');
+  const explained = h('p', { class: 'quiet small', id: 'code', text: 'trust.scan.code' });
+  for (;;) {
+    const response = await fetch('/trust/code', { method: 'POST' });
+    if (response.status !== 200) return;
+    const shown = (await response.json()) as Code;
+    if (!picture || shown.picture === null) return;
+    picture.src = `data:image/svg+xml,${encodeURIComponent(shown.picture)}`;
+    if (!explained.isConnected) scan.querySelector('div')?.append(explained);
+    await pause((shown.seconds * 1_000) / 2);
+  }
+}
+
+function pause(time: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, time));
 }
 
 /** Shows what HTTPS has brought, each thing as it is found. */

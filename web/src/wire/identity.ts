@@ -7,7 +7,7 @@ export interface PublishRight {
   publishToken: string;
 }
 
-function read(storage: () => Storage, key: string): string | null {
+export function read(storage: () => Storage, key: string): string | null {
   try {
     return storage().getItem(key);
   } catch {
@@ -15,7 +15,7 @@ function read(storage: () => Storage, key: string): string | null {
   }
 }
 
-function write(storage: () => Storage, key: string, value: string | null): void {
+export function write(storage: () => Storage, key: string, value: string | null): void {
   try {
     if (value === null) storage().removeItem(key);
     else storage().setItem(key, value);
@@ -24,7 +24,7 @@ function write(storage: () => Storage, key: string, value: string | null): void 
   }
 }
 
-const tab = (): Storage => sessionStorage;
+export const tab = (): Storage => sessionStorage;
 const browser = (): Storage => localStorage;
 
 /** The token that makes a returning connection the same user, per name and role. */
@@ -49,19 +49,6 @@ export const lastPublished = {
   },
   set: (value: PublishRight & { username: string }) => write(tab, 'abanico.publishing', JSON.stringify(value)),
   clear: () => write(tab, 'abanico.publishing', null),
-};
-
-/** The operator's key, for as long as this tab is open. */
-export const operatorKey = {
-  get: () => read(tab, 'abanico.key'),
-  set: (key: string | null) => write(tab, 'abanico.key', key),
-  /** Takes the key out of a link that has it behind the `#`, where no server and no other page sees it. */
-  takeFrom(address: Location, history: History): void {
-    const key = new URLSearchParams(address.hash.slice(1)).get('key');
-    if (!key) return;
-    this.set(key);
-    history.replaceState(history.state, '', address.pathname + address.search);
-  },
 };
 
 /** Things a person chose, remembered by the browser. */

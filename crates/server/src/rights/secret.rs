@@ -14,6 +14,10 @@ pub(crate) enum Kind {
     Key,
     /// A publish token that has a name.
     Token,
+    /// A code with which a device gets a pass.
+    Code,
+    /// What such a device goes live with.
+    Pass,
 }
 
 impl Kind {
@@ -21,13 +25,16 @@ impl Kind {
         match self {
             Self::Key => "abk-",
             Self::Token => "abt-",
+            Self::Code => "abc-",
+            Self::Pass => "abp-",
         }
     }
 
     /// What a text is meant for, rightly written or not.
     pub(crate) fn of(text: &str) -> Option<Self> {
         let text = text.trim_start();
-        [Self::Key, Self::Token].into_iter().find(|kind| {
+        let all = [Self::Key, Self::Token, Self::Code, Self::Pass];
+        all.into_iter().find(|kind| {
             let beginning = kind.beginning();
             let start = text.get(..beginning.len());
             start.is_some_and(|start| start.eq_ignore_ascii_case(beginning))

@@ -14,6 +14,7 @@ mod matrix;
 #[cfg(target_os = "linux")]
 mod mutations;
 mod pages;
+mod pairing;
 mod private;
 mod reserves;
 mod restart;

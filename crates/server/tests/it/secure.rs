@@ -103,39 +103,50 @@ impl Authority {
 
     /// What a client of it speaks, what it likes best first.
     pub(crate) fn client(&self, protocols: &[&str]) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots
-            .add(self.issuer.der().clone())
-            .expect("a certificate of an authority");
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
-            .with_safe_default_protocol_versions()
-            .expect("protocol versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = protocols
-            .iter()
-            .map(|protocol| protocol.as_bytes().to_vec())
-            .collect();
-        config
+        client(self.issuer.der().clone(), protocols)
     }
 
     /// Shakes hands with a server that should be called `name`.
     pub(crate) fn secure(&self, tcp: TcpStream, name: &'static str) -> std::io::Result<Secured> {
-        let name = ServerName::try_from(name).expect("a name");
-        let client =
-            ClientConnection::new(Arc::new(self.client(&["http/1.1"])), name).expect("a client");
-        let mut stream = StreamOwned::new(client, tcp);
-        while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock)?;
-        }
-        Ok(stream)
+        shake(self.client(&["http/1.1"]), tcp, name)
     }
 
     /// Connects to a server's HTTPS.
     pub(crate) fn connect(&self, node: &Node, name: &'static str) -> std::io::Result<Secured> {
         self.secure(tcp(node), name)
     }
+}
+
+/// Who trusts this authority alone.
+pub(crate) fn client(root: CertificateDer<'static>, protocols: &[&str]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(root).expect("a certificate of an authority");
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .expect("protocol versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|protocol| protocol.as_bytes().to_vec())
+        .collect();
+    config
+}
+
+/// Shakes hands with a server that should be called `name`.
+pub(crate) fn shake(
+    client: ClientConfig,
+    tcp: TcpStream,
+    name: &'static str,
+) -> std::io::Result<Secured> {
+    let name = ServerName::try_from(name).expect("a name");
+    let client = ClientConnection::new(Arc::new(client), name).expect("a client");
+    let mut stream = StreamOwned::new(client, tcp);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock)?;
+    }
+    Ok(stream)
 }
 
 /// Connects to a server's HTTPS without a word.
