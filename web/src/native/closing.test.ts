@@ -23,6 +23,7 @@ test('a seat that was taken, a wrong token and an end are final', () => {
     [1000, 'ended'],
     [4400, 'malformed'],
     [4401, 'token'],
+    [4403, 'ended'],
     [4409, 'replaced'],
     [4410, 'ended'],
   ] as const) {

@@ -30,6 +30,9 @@ export function closingOf(code: number, error: LastError | undefined): Closing {
       return { kind: 'over', reason: 'malformed', message };
     case 4401:
       return { kind: 'over', reason: 'token', message };
+    case 4403:
+      // For this tab the stream is over; the message says why.
+      return { kind: 'over', reason: 'ended', message };
     case 4404:
       return { kind: 'later', reason: 'not-found', afterMs: error?.retryAfterMs ?? NOT_FOUND_AFTER_MS, message };
     case 4409:

@@ -1,6 +1,8 @@
 // The text messages of the native door, both ways: what docs/protocol.md says, as types. Unknown types and fields are
 // ignored by everybody.
 
+import { admitted } from '../wire/streams.ts';
+
 export const WATCH_PROTOCOL = 'abanico.watch.v1';
 export const PUBLISH_PROTOCOL = 'abanico.publish.v1';
 
@@ -88,7 +90,7 @@ export function toBase64(bytes: Uint8Array): string {
 
 /** The door of a stream at a server: `http://host` becomes `ws://host/live/KEY`. */
 export function doorUrl(server: string, streamKey: string): string {
-  const url = new URL(`/live/${encodeURIComponent(streamKey)}`, server);
+  const url = admitted(new URL(`/live/${encodeURIComponent(streamKey)}`, server), streamKey);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   return url.href;
 }

@@ -20,6 +20,7 @@ import type { ShareCard } from '../ui/share-card.ts';
 import type { SourceSettings, WishChange } from '../ui/source-settings.ts';
 import { lastPublished, type PublishRight, preference, shortTag } from '../wire/identity.ts';
 import { pair, pairingCode, publishKey } from '../wire/publish-key.ts';
+import { makeViewLink } from '../wire/streams.ts';
 import '../ui/audience-card.ts';
 import '../ui/chat-panel.ts';
 import '../ui/live-numbers.ts';
@@ -66,6 +67,13 @@ export class StreamerDesk {
     h('span', { class: 'name', text: 'streamer.name' }),
     this.#name,
   );
+  readonly #private = h('input', { id: 'private', attributes: { type: 'checkbox' } });
+  readonly #privateField = h(
+    'label',
+    { class: 'private-field', labels: { title: 'streamer.private.what' } },
+    this.#private,
+    h('span', { text: 'streamer.private' }),
+  );
   readonly #key = h('input', {
     class: 'input',
     id: 'key',
@@ -96,6 +104,7 @@ export class StreamerDesk {
 
   constructor() {
     this.#name.value = preference.get('name') ?? t('streamer.name.default', { tag: shortTag() });
+    this.#private.checked = preference.get('private') === 'yes';
     this.#share.className = 'card';
     this.#numbers.className = 'card';
     this.#audience.className = 'card';
@@ -113,6 +122,7 @@ export class StreamerDesk {
           'div',
           { class: 'bar' },
           this.#nameField,
+          this.#privateField,
           h('div', { class: 'buttons' }, this.#start, this.#pause, this.#stop),
         ),
         this.#keyForm,
@@ -136,7 +146,7 @@ export class StreamerDesk {
       publisher.addEventListener(event, (e) => then((e as CustomEvent<PublisherEvents[E]>).detail));
     listen('statechange', (state) => this.#show(state));
     listen('stats', (stats) => this.#tell(stats));
-    listen('stream', (stream) => this.#share.show(stream.watchUrl));
+    listen('stream', (stream) => this.#showShare(stream.watchUrl));
     listen('problem', (problem) => this.#sayProblem(problem));
     listen('notice', (notice) => this.#sayNotice(notice));
     const before = lastPublished.get();
@@ -258,7 +268,8 @@ export class StreamerDesk {
     publisher.settings = this.#settings.settings;
     publisher.delivery = this.#settings.delivery;
     const key = this.#keyForm.hidden ? (publishKey.get() ?? undefined) : this.#key.value.trim();
-    await publisher.start({ username, right, key });
+    preference.set('private', this.#private.checked ? 'yes' : null);
+    await publisher.start({ username, right, key, isPrivate: this.#private.checked });
     if (!publisher.session) return;
     const { connection } = publisher.session;
     connection.on('viewer:joined', ({ username: name }) => this.#audience.came(name));
@@ -269,6 +280,13 @@ export class StreamerDesk {
       hostName: () => username,
       nameWish: null,
     });
+  }
+
+  /** The address for everybody; of a private stream, what makes links to it. */
+  #showShare(watchUrl: string): void {
+    const right = this.#publisher.session?.right;
+    if (right && this.#private.checked) this.#share.showPrivate((wish) => makeViewLink(right, wish));
+    else this.#share.show(watchUrl);
   }
 
   get #isOn(): boolean {
@@ -355,6 +373,7 @@ export class StreamerDesk {
     this.#start.hidden = isOn;
     if (isLive) this.#keepKey();
     this.#nameField.hidden = isOn;
+    this.#privateField.hidden = isOn;
     this.#pause.hidden = !isLive;
     this.#pause.disabled = state === PUBLISHER.reconnecting;
     this.#stop.hidden = !isOn;

@@ -21,7 +21,7 @@ import { h, keepLocalized, setText } from '../ui/markup.ts';
 import type { ReceptionLine } from '../ui/reception-line.ts';
 import type { WatchWays } from '../ui/watch-ways.ts';
 import { Connection } from '../wire/connection.ts';
-import { preference, shortTag, tabName } from '../wire/identity.ts';
+import { preference, shortTag, tabName, watchTokens } from '../wire/identity.ts';
 import { keyFrom, watchUrl } from '../wire/streams.ts';
 import { startPage } from './page.ts';
 import './viewer.css';
@@ -40,8 +40,10 @@ const BADGES: Record<PlayerState, BadgeState> = {
 };
 
 const key = keyFrom(location.pathname + location.search);
-if (key) watchPage(key);
-else askForKey();
+if (key) {
+  watchTokens.takeFrom(location, key);
+  watchPage(key);
+} else askForKey();
 
 function askForKey(): void {
   startPage('viewer.title', { goLive: true }, [

@@ -7,6 +7,7 @@
 import { LINK } from '../native/link.ts';
 import type { Track } from '../native/messages.ts';
 import type { WatchDoor } from '../native/watch-door.ts';
+import { admitted } from '../wire/streams.ts';
 import { type Container, containersFor } from './containers.ts';
 import { FRAME_BOUNDS, LiveEdge } from './live-edge.ts';
 import { mediaSourceClass, ranges, wantsMedia } from './media-source.ts';
@@ -145,7 +146,10 @@ export class MsePath implements Path {
   }
 
   async #fetch({ extension }: Container, request: AbortController): Promise<void> {
-    const url = new URL(`/live/${encodeURIComponent(this.#streamKey)}.${extension}`, this.#server);
+    const url = admitted(
+      new URL(`/live/${encodeURIComponent(this.#streamKey)}.${extension}`, this.#server),
+      this.#streamKey,
+    );
     try {
       const response = await fetch(url, { signal: request.signal, cache: 'no-store' });
       if (response.status === 406) {

@@ -13,7 +13,7 @@ import type { Delivery } from '../peer/delivery.ts';
 import { Connection } from '../wire/connection.ts';
 import { CONNECTION } from '../wire/connection-state.ts';
 import { REFUSAL, type WireFrame, type WireStream } from '../wire/events.ts';
-import { shortTag } from '../wire/identity.ts';
+import { shortTag, watchTokens } from '../wire/identity.ts';
 import { toBytes } from '../wire/payload.ts';
 import { FedMedia } from './fed-media.ts';
 import { FramesPath, mayPlayFrames } from './frames-path.ts';
@@ -207,7 +207,9 @@ export class Watch {
     const before: Situation = { ...this.#situation, join: 'none' };
     this.#situation = isFed ? { ...before, hasPicture: false } : before;
     if (isFed) this.#fed.restart();
-    const asks = isFed ? { streamKey } : { streamKey, media: false as const };
+    const token = watchTokens.get(streamKey);
+    const shown = token ? { streamKey, token } : { streamKey };
+    const asks = isFed ? shown : { ...shown, media: false as const };
     if (this.#connection?.send('stream:join', asks)) this.#change({ join: 'asked' });
   }
 

@@ -4,6 +4,7 @@
 
 import { LINK } from '../native/link.ts';
 import type { WatchDoor } from '../native/watch-door.ts';
+import { admitted } from '../wire/streams.ts';
 import { InboundStats } from './inbound-stats.ts';
 import { type DoorHost, type Path, type PathFailure, type PathStats, setVideoSound } from './path.ts';
 import { TrackVideo } from './track-video.ts';
@@ -37,7 +38,7 @@ export class WhepPath implements Path {
   #isClosed = false;
 
   constructor(server: string, streamKey: string, host: DoorHost) {
-    this.#url = new URL(`/whep/${encodeURIComponent(streamKey)}`, server).href;
+    this.#url = admitted(new URL(`/whep/${encodeURIComponent(streamKey)}`, server), streamKey).href;
     this.#host = host;
     this.#video = new TrackVideo({
       shown: (delayMs) => {

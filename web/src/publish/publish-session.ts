@@ -44,6 +44,8 @@ export interface PublishOptions {
   right?: PublishRight | undefined;
   /** The operator's key, to create one where the server asks for it. */
   key?: string | undefined;
+  /** A new one is in no list, and watched with links that its publisher makes. */
+  isPrivate?: boolean;
 }
 
 export interface PublishHost {
@@ -65,6 +67,7 @@ export class PublishSession {
   #settings: Settings;
   #right: PublishRight | undefined;
   readonly #key: string | undefined;
+  readonly #isPrivate: boolean;
   #state: PublisherState = PUBLISHER.idle;
   #isPaused = false;
   /** A start was asked for and has not been answered. */
@@ -78,7 +81,7 @@ export class PublishSession {
   #statsTimer: number | undefined;
 
   constructor(
-    { username, server, source, settings, delivery = 'auto', right, key }: PublishOptions,
+    { username, server, source, settings, delivery = 'auto', right, key, isPrivate = false }: PublishOptions,
     host: PublishHost,
   ) {
     this.#host = host;
@@ -87,6 +90,7 @@ export class PublishSession {
     this.#way = settings;
     this.#right = right;
     this.#key = key || undefined;
+    this.#isPrivate = isPrivate;
     this.connection = new Connection(username, 'STREAMER', server);
     const { connection } = this;
     this.#socketCapture = new SocketCapture(connection, {
@@ -189,8 +193,10 @@ export class PublishSession {
     const { connection } = this;
     this.#isClaiming = true;
     if (this.#right) this.#claimStart(this.#right);
-    else if (this.#key) connection.send('stream:create', { key: this.#key });
-    else connection.send('stream:create');
+    else if (this.#key || this.#isPrivate) {
+      const wish = this.#isPrivate ? { private: true as const } : {};
+      connection.send('stream:create', this.#key ? { ...wish, key: this.#key } : wish);
+    } else connection.send('stream:create');
   }
 
   #created(stream: WireStream, publishToken: string): void {

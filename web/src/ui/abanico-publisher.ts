@@ -44,6 +44,8 @@ export interface StartOptions {
   right?: PublishRight | undefined;
   /** The operator's key, where the server asks for it. */
   key?: string | undefined;
+  /** A new stream is in no list, and watched with links alone. */
+  isPrivate?: boolean;
 }
 
 export class AbanicoPublisher extends HTMLElement {
@@ -249,6 +251,7 @@ export class AbanicoPublisher extends HTMLElement {
         delivery: this.delivery,
         right,
         key: options.key,
+        isPrivate: options.isPrivate ?? false,
       },
       {
         state: (state) => {

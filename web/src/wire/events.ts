@@ -96,16 +96,16 @@ export type CloseSignal = PeerSignal<'close', { reason: 'central' | 'full' | 'le
 
 export interface ClientToServer {
   'user:register': (payload: { username: string; role: Role; resumeToken?: string }) => void;
-  /** `key`, added: the operator's, where the server asks for it. */
-  'stream:create': (payload?: { key: string }) => void;
+  /** Added: `key`, the operator's, where the server asks for it; `private`, to be in no list. */
+  'stream:create': (payload?: { key?: string; private?: true }) => void;
   /** `media: false`, added: media come over the native door, this connection only controls. */
   'stream:start': (payload: { streamKey: string; publishToken?: string; media?: false }) => void;
   'stream:end': (payload: { streamKey: string; publishToken?: string }) => void;
   'stream:pause': (payload: { streamKey: string; paused: boolean; publishToken?: string }) => void;
   'stream:poster': (payload: { streamKey: string; data: ArrayBuffer; publishToken?: string }) => void;
   'stream:data:send': (payload: { streamKey: string; data: ArrayBuffer; capturedAt: number }) => void;
-  /** `media: false`, added: a member of the room who gets its media over another door. */
-  'stream:join': (payload: { streamKey: string; media?: false }) => void;
+  /** Added: `media: false`, a member of the room who gets its media over another door; `token`, for a private stream. */
+  'stream:join': (payload: { streamKey: string; media?: false; token?: string }) => void;
   'stream:leave': (payload: { streamKey: string }) => void;
   'chat:message:send': (payload: { streamKey: string; content: string }) => void;
   'reaction:send': (payload: { streamKey: string; emoji: string }) => void;

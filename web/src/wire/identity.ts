@@ -51,6 +51,16 @@ export const lastPublished = {
   clear: () => write(tab, 'abanico.publishing', null),
 };
 
+/** What was given to watch private streams, for as long as this tab is open. */
+export const watchTokens = {
+  get: (streamKey: string) => read(tab, `abanico.watch.${streamKey}`) ?? undefined,
+  /** Takes the token of a link that has it behind the `#`. It stays there: whoever keeps the address keeps the link. */
+  takeFrom(address: Location, streamKey: string): void {
+    const token = new URLSearchParams(address.hash.slice(1)).get('token');
+    if (token) write(tab, `abanico.watch.${streamKey}`, token);
+  },
+};
+
 /** Things a person chose, remembered by the browser. */
 export const preference = {
   get: (name: string) => read(browser, `abanico.${name}`),

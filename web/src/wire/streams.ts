@@ -1,5 +1,7 @@
 // The list of live streams over plain HTTP.
 
+import { type PublishRight, watchTokens } from './identity.ts';
+
 export type StreamKind = 'picture' | 'webm' | 'mp4' | 'opaque';
 
 export interface LiveStream {
@@ -33,7 +35,37 @@ export function posterUrl(streamKey: string): string {
 }
 
 export function watchUrl(streamKey: string, server: string = location.origin): string {
-  return `${server}/watch/${encodeURIComponent(streamKey)}`;
+  const token = watchTokens.get(streamKey);
+  return `${server}/watch/${encodeURIComponent(streamKey)}${token ? `#token=${token}` : ''}`;
+}
+
+/** The address with what this tab has to watch the stream, if it was given anything. */
+export function admitted(url: URL, streamKey: string): URL {
+  const token = watchTokens.get(streamKey);
+  if (token) url.searchParams.set('token', token);
+  return url;
+}
+
+export interface ViewLink {
+  url: string;
+  seats: number;
+  expiresAt: string | null;
+}
+
+/** Makes a link to a private stream, as its publisher. */
+export async function makeViewLink(
+  { streamKey, publishToken }: PublishRight,
+  wish: { seats: number; expires?: string },
+  server: string = location.origin,
+): Promise<ViewLink> {
+  const response = await fetch(new URL(`/streams/${encodeURIComponent(streamKey)}/links`, server), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${publishToken}`, 'content-type': 'application/json' },
+    body: JSON.stringify(wish),
+  });
+  if (!response.ok) throw new Error((await response.text()).trim());
+  const { path, seats, expiresAt } = (await response.json()) as { path: string } & Omit<ViewLink, 'url'>;
+  return { url: new URL(path, server).href, seats, expiresAt };
 }
 
 /** The stream key in a share link, a viewer link, the address of a stream's door, or typed as it is. */
