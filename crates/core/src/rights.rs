@@ -76,6 +76,9 @@ pub enum Over {
     /// Whoever gave it took it back.
     #[error("the right to be here was taken back")]
     Revoked,
+    /// Whoever keeps order put its holder out.
+    #[error("whoever keeps order here has put you out")]
+    Removed,
 }
 
 /// Who may open a stream without the operator's key.

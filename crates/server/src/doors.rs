@@ -8,6 +8,7 @@ mod conversation;
 mod direct;
 mod end;
 mod links;
+mod moderation;
 mod native;
 mod outlet;
 mod publish;
@@ -190,6 +191,7 @@ impl Doors {
 
 pub(crate) use end::end;
 pub(crate) use links::{links, make_link, revoke_link};
+pub(crate) use moderation::moderate;
 pub(crate) use tokens::{make_token, revoke_token, tokens};
 pub(crate) use webrtc::{whep, whep_session, whip, whip_session};
 
@@ -276,6 +278,11 @@ fn refuse_viewer(refusal: WatchRefusal) -> Response<Body> {
     match refusal {
         WatchRefusal::Unknown => say(StatusCode::NOT_FOUND, &sentence),
         WatchRefusal::Ended => say(StatusCode::GONE, &sentence),
+        WatchRefusal::Removed { retry_after } => {
+            let mut response = say_later(&sentence, retry_after);
+            *response.status_mut() = StatusCode::FORBIDDEN;
+            response
+        }
         WatchRefusal::Seats { retry_after } | WatchRefusal::Full { retry_after } => {
             say_later(&sentence, retry_after)
         }

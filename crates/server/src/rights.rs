@@ -31,6 +31,7 @@ use keys::Keys;
 use pairing::Pairing;
 use roll::Roll;
 use secret::Kind;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::time::MissedTickBehavior;
@@ -202,6 +203,10 @@ impl Gate for Keeper {
             let answer = Self::ask(self, asker, question).await;
             answer.or_else(|refused| needs_nothing.then_some(nothing).ok_or(refused))
         })
+    }
+
+    fn address(&self, handshake: &Handshake) -> IpAddr {
+        Asker::of_session(handshake, &self.0.proxies).address
     }
 }
 

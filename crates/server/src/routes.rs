@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json};
-use axum::routing::{any, delete, get};
+use axum::routing::{any, delete, get, post};
 use axum::{Extension, Router};
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
@@ -42,6 +42,7 @@ pub(crate) fn router(
             "/streams/{key}/links",
             get(doors::links).post(doors::make_link),
         )
+        .route("/streams/{key}/moderation", post(doors::moderate))
         .route("/streams/{key}/links/{id}", delete(doors::revoke_link))
         .route("/tokens", get(doors::tokens).post(doors::make_token))
         .route("/tokens/{name}", delete(doors::revoke_token))

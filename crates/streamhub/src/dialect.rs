@@ -241,6 +241,11 @@ impl Turn<'_> {
             from_client::STREAM_PAUSE => self.pause(event).await,
             from_client::STREAM_PEERS => self.peers(event),
             from_client::STREAM_POSTER => self.poster(event, now).await,
+            from_client::CHAT_MESSAGE_REMOVE => {
+                self.moderate(event, talk::remove_message(event)).await;
+            }
+            from_client::VIEWER_SILENCE => self.moderate(event, talk::silence(event)).await,
+            from_client::VIEWER_REMOVE => self.moderate(event, talk::remove(event)).await,
             from_client::CLOCK_GET => self.clock(event),
             // Unknown events are ignored, as in StreamHub.
             _ => {}

@@ -140,6 +140,12 @@ pub enum WatchRefusal {
         /// When it is worth to try again.
         retry_after: Duration,
     },
+    /// Whoever keeps order there put out who watches from this address.
+    #[error("whoever keeps order here has put you out; come back later")]
+    Removed {
+        /// After how long.
+        retry_after: Duration,
+    },
     /// There is no room now; it is worth to try again after this time.
     #[error("there is no room for another viewer now")]
     Full {
@@ -223,9 +229,10 @@ impl StreamHub {
     pub async fn end(&self, key: &str, claim: &Claim) -> Result<(), EndRefusal> {
         let over = |refusal| match refusal {
             WatchRefusal::Ended => EndRefusal::Ended,
-            WatchRefusal::Unknown | WatchRefusal::Seats { .. } | WatchRefusal::Full { .. } => {
-                EndRefusal::Unknown
-            }
+            WatchRefusal::Unknown
+            | WatchRefusal::Removed { .. }
+            | WatchRefusal::Seats { .. }
+            | WatchRefusal::Full { .. } => EndRefusal::Unknown,
         };
         let room = self.shared.room(key);
         let found = room
@@ -314,7 +321,7 @@ impl StreamHub {
             return Err(WatchRefusal::Unknown);
         };
         let session = shared.next_door_session();
-        let stay = room.admit(grant, session, true).await?;
+        let stay = room.admit_guest(grant, session, true).await?;
         // Taken first, so that who gives up while it waits leaves.
         let place = Place { stream, session };
         let joined = shared
@@ -351,7 +358,7 @@ impl StreamHub {
     pub async fn observe(&self, key: &str, grant: &Grant) -> Result<Observer, WatchRefusal> {
         let room = self.shared.room(key).ok_or_else(|| self.no_stream(key))?;
         let session = self.shared.next_door_session();
-        let stay = room.admit(grant, session, false).await?;
+        let stay = room.admit_guest(grant, session, false).await?;
         // To know what the stream consists of, its frames must be looked at, as for a viewer.
         let by_door = room.is_by_door();
         room.relay.lock().mirror_to(&room.channel, by_door);

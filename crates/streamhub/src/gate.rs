@@ -4,6 +4,7 @@ use crate::grant::Grant;
 use abanico_core::rights::{Question, Refused};
 use abanico_socketio::Handshake;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 /// The answer to a question. An error says that what was shown is no good.
@@ -13,4 +14,7 @@ pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Grant, Refused>> + Send
 pub trait Gate: Send + Sync + 'static {
     /// What the client with this opening request has for what it would like to do.
     fn ask<'a>(&'a self, handshake: &'a Handshake, question: Question<'a>) -> Answer<'a>;
+
+    /// The address of the client with this opening request, as far as it can be known.
+    fn address(&self, handshake: &Handshake) -> IpAddr;
 }

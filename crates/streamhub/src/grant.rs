@@ -7,7 +7,7 @@
 
 use abanico_core::rights::{Deed, Over, Place, Publishing, Refused, Shown};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -75,6 +75,8 @@ impl fmt::Debug for Grant {
 pub struct Lease {
     until: Option<Instant>,
     lessor: Option<watch::Receiver<()>>,
+    /// Whoever keeps order where it is used.
+    keeper: Option<watch::Receiver<()>>,
 }
 
 /// Who can take back what it gave: all leases that it gave are over when it is dropped.
@@ -91,9 +93,16 @@ impl Lease {
         self
     }
 
+    /// One that is over, too, when this lessor goes, who keeps order where it is used.
+    #[must_use]
+    pub(crate) fn kept_by(mut self, keeper: &Lessor) -> Self {
+        self.keeper = Some(keeper.0.subscribe());
+        self
+    }
+
     /// Whether it is over by itself some time, or may be.
     pub fn may_end(&self) -> bool {
-        self.until.is_some() || self.lessor.is_some()
+        self.until.is_some() || self.lessor.is_some() || self.keeper.is_some()
     }
 
     /// Waits until it is over.
@@ -104,18 +113,32 @@ impl Lease {
                 None => std::future::pending().await,
             }
         };
-        let revoked = async {
-            match self.lessor.clone() {
-                // Nothing is ever sent.
-                Some(mut lessor) => while lessor.changed().await.is_ok() {},
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
-            () = revoked => Over::Revoked,
+            () = gone(self.keeper.clone()) => Over::Removed,
+            () = gone(self.lessor.clone()) => Over::Revoked,
             () = expired => Over::Expired,
         }
+    }
+}
+
+/// Waits until a lessor has gone, if there is one.
+async fn gone(lessor: Option<watch::Receiver<()>>) {
+    match lessor {
+        // Nothing is ever sent.
+        Some(mut lessor) => while lessor.changed().await.is_ok() {},
+        None => std::future::pending().await,
+    }
+}
+
+/// Whoever has one IPv6 address has all that begin with the same 64 bits.
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
+    const NETWORK: u128 = u128::MAX << 64;
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            Ipv6Addr::from_bits(address.to_bits() & NETWORK).into()
+        }
+        address => address,
     }
 }
 
@@ -123,8 +146,8 @@ impl Lessor {
     /// Gives a lease until it is dropped.
     pub fn lease(&self) -> Lease {
         Lease {
-            until: None,
             lessor: Some(self.0.subscribe()),
+            ..Lease::default()
         }
     }
 }

@@ -19,6 +19,7 @@ mod hosting;
 mod joinable;
 mod links;
 mod mirror;
+mod moderation;
 mod names;
 mod payload;
 mod privacy;
@@ -34,6 +35,7 @@ mod wire;
 
 pub use config::{Config, IceServer, Limits, PeerToPeer, Rates};
 pub use links::Link;
+pub use moderation::{Measure, ModerateRefusal};
 pub use privacy::LinkRefusal;
 pub use watchers::{Watcher, Watchers};
 pub use wire::{Distribution, Health, ListedStream, StreamDetail, UserCounts};

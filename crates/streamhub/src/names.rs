@@ -17,6 +17,9 @@ pub(crate) mod from_client {
     pub(crate) const STREAM_POSTER: &str = "stream:poster";
     pub(crate) const STREAM_PEERS: &str = "stream:peers";
     pub(crate) const CHAT_MESSAGE_SEND: &str = "chat:message:send";
+    pub(crate) const CHAT_MESSAGE_REMOVE: &str = "chat:message:remove";
+    pub(crate) const VIEWER_SILENCE: &str = "viewer:silence";
+    pub(crate) const VIEWER_REMOVE: &str = "viewer:remove";
     pub(crate) const REACTION_SEND: &str = "reaction:send";
     pub(crate) const CLOCK_GET: &str = "clock:get";
     pub(crate) const WEBRTC_REQUEST: &str = "webrtc:request";
@@ -52,6 +55,9 @@ pub(crate) mod from_server {
     pub(crate) const VIEWER_LEFT: &str = "viewer:left";
     pub(crate) const VIEWER_COUNT_UPDATE: &str = "viewer:count:update";
     pub(crate) const CHAT_MESSAGE_BROADCAST: &str = "chat:message:broadcast";
+    pub(crate) const CHAT_MESSAGE_REMOVED: &str = "chat:message:removed";
+    pub(crate) const VIEWER_SILENCED: &str = "viewer:silenced";
+    pub(crate) const VIEWER_REMOVED: &str = "viewer:removed";
     pub(crate) const REACTION_BROADCAST: &str = "reaction:broadcast";
     pub(crate) const CLOCK_NOW: &str = "clock:now";
 }
@@ -64,6 +70,8 @@ pub(crate) mod code {
     pub(crate) const KEY_OTHER: &str = "key-other";
     pub(crate) const EXPIRED: &str = "expired";
     pub(crate) const REVOKED: &str = "revoked";
+    pub(crate) const REMOVED: &str = "removed";
+    pub(crate) const SILENCED: &str = "silenced";
 }
 
 /// Which bound was reached, as `limit` of a refusal: the word by which the operator knows it.
@@ -110,6 +118,9 @@ pub(crate) mod text {
     pub(crate) const RIGHT_REVOKED: &str = "El permiso para emitir se ha retirado";
     pub(crate) const STAY_EXPIRED: &str = "Tu permiso para ver el stream ha caducado";
     pub(crate) const STAY_REVOKED: &str = "Tu permiso para ver el stream se ha retirado";
+    pub(crate) const STAY_REMOVED: &str = "Quien modera este stream te ha expulsado";
+    pub(crate) const SILENCED: &str = "quien modera este stream te ha silenciado";
+    pub(crate) const NOT_MODERATOR: &str = "No tienes permiso para moderar este stream";
     pub(crate) const SERVER_GONE: &str = "El servidor se está cerrando";
     pub(crate) const SYSTEM_NAME: &str = "Sistema";
     pub(crate) const NOT_YOURS: &str = "No tienes permiso para publicar en este stream";

@@ -5,8 +5,9 @@
 
 use crate::StreamHub;
 use crate::door::WatchRefusal;
-use crate::grant::{Grant, Lease};
+use crate::grant::{Grant, Lease, Lessor};
 use crate::links::{Link, SEATS_MAX, Seat, Shown};
+use crate::moderation::Guest;
 use crate::room::{Room, SharedRoom};
 use abanico_core::key::{PublishToken, SessionId};
 use abanico_core::stream::{Event, Refusal, Right};
@@ -18,6 +19,8 @@ use thiserror::Error;
 pub(crate) struct Stay {
     pub(crate) lease: Lease,
     pub(crate) seat: Option<Seat>,
+    /// Listed among those who can be put out, at a door other than Socket.IO.
+    _guest: Option<Guest>,
 }
 
 impl Stay {
@@ -26,6 +29,7 @@ impl Stay {
         Self {
             lease: Lease::default(),
             seat: None,
+            _guest: None,
         }
     }
 }
@@ -117,6 +121,30 @@ impl Room {
         matches!(stream.handle(Event::Ask(session, right)).await, Ok(()))
     }
 
+    /// Lets a session in at a door other than Socket.IO.
+    ///
+    /// # Errors
+    /// When it is not let in, or was put out not long ago.
+    pub(crate) async fn admit_guest(
+        &self,
+        grant: &Grant,
+        session: SessionId,
+        media: bool,
+    ) -> Result<Stay, WatchRefusal> {
+        let stay = self.admit(grant, session, media).await?;
+        if let Some(retry_after) = self.order.is_removed(None, grant.address) {
+            return Err(WatchRefusal::Removed { retry_after });
+        }
+        let out = Lessor::default();
+        let lease = stay.lease.kept_by(&out);
+        let guest = Some(self.order.list(session, grant.address, out));
+        Ok(Stay {
+            lease,
+            seat: stay.seat,
+            _guest: guest,
+        })
+    }
+
     /// Lets a session in that has this grant, with a seat if it wants media.
     ///
     /// # Errors
@@ -127,7 +155,11 @@ impl Room {
         session: SessionId,
         media: bool,
     ) -> Result<Stay, WatchRefusal> {
-        let stay = |lease, seat| Stay { lease, seat };
+        let stay = |lease, seat| Stay {
+            lease,
+            seat,
+            _guest: None,
+        };
         if !self.private || grant.shown.gives(|powers| powers.watch) {
             return Ok(stay(grant.lease.clone(), None));
         }

@@ -4,6 +4,7 @@ use crate::door::News;
 use crate::grant::Grant;
 use crate::hosting::Hosting;
 use crate::links::Links;
+use crate::moderation::Order;
 use crate::relay::{Packet, Relay};
 use crate::store::{Status, StreamRow};
 use crate::time::Timestamp;
@@ -45,6 +46,8 @@ pub(crate) struct Room {
     pub(crate) private: bool,
     /// The links that it is watched with, if it is private.
     pub(crate) links: Links,
+    /// Who was silenced there, and put out.
+    pub(crate) order: Arc<Order>,
     /// Which connection answers for it, and for how many viewers it would itself.
     pub(crate) hosting: Mutex<Hosting>,
     /// For whom it was opened, and what waits for the end of that right.
@@ -78,6 +81,7 @@ impl Room {
             chosen,
             private,
             links: Links::default(),
+            order: Arc::default(),
             hosting: Mutex::default(),
             held: Mutex::default(),
             news: watch::Sender::new(News::default()),

@@ -60,6 +60,11 @@ impl Peer {
         }
     }
 
+    /// Whether it is given the media of this stream.
+    pub(crate) fn has_feed(&self, key: &StreamKey) -> bool {
+        self.feeds.lock().contains_key(key)
+    }
+
     /// Whether it pulls from this stream; it does no longer after this. The feed itself goes on to its end.
     fn release(&self, key: &StreamKey) -> bool {
         self.feeds.lock().remove(key).is_some()
@@ -309,7 +314,7 @@ impl Shared {
             EndReason::PublisherGone => Some(text::STREAMER_GONE),
             EndReason::Stopped => Some(text::OPERATOR_ENDED),
             EndReason::Withdrawn(Over::Expired) => Some(text::RIGHT_EXPIRED),
-            EndReason::Withdrawn(Over::Revoked) => Some(text::RIGHT_REVOKED),
+            EndReason::Withdrawn(Over::Revoked | Over::Removed) => Some(text::RIGHT_REVOKED),
             EndReason::Shutdown => Some(text::SERVER_GONE),
         };
         let payload = match reason {
@@ -377,6 +382,7 @@ impl Shared {
             let (code, reason) = match over {
                 Over::Expired => (code::EXPIRED, text::STAY_EXPIRED),
                 Over::Revoked => (code::REVOKED, text::STAY_REVOKED),
+                Over::Removed => (code::REMOVED, text::STAY_REMOVED),
             };
             let payload = json!({ "stream": room.object(), "reason": reason, "code": code });
             peer.tell(&event(from_server::STREAM_ENDED, &payload));

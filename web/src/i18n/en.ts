@@ -236,6 +236,10 @@ export const en: Texts = {
   'player.pip': 'Picture in picture',
   'player.play': 'Play',
 
+  'chat.removed': 'This message was removed.',
+  'chat.remove': 'Remove',
+  'chat.silence': 'Silence',
+  'chat.put-out': 'Put out',
   'chat.title': 'Chat',
   'chat.empty': 'Nobody has written yet. Say hello!',
   'chat.placeholder': 'Write a message',

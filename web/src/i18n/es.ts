@@ -240,6 +240,10 @@ export const es = {
   'player.pip': 'Imagen sobre imagen',
   'player.play': 'Reproducir',
 
+  'chat.removed': 'Este mensaje se ha quitado.',
+  'chat.remove': 'Quitar',
+  'chat.silence': 'Silenciar',
+  'chat.put-out': 'Expulsar',
   'chat.title': 'Chat',
   'chat.empty': 'Nadie ha escrito todavía. ¡Saluda!',
   'chat.placeholder': 'Escribe un mensaje',

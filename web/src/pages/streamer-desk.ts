@@ -278,6 +278,7 @@ export class StreamerDesk {
       connection,
       streamKey: () => publisher.session?.streamKey,
       hostName: () => username,
+      isModerator: true,
       nameWish: null,
     });
   }

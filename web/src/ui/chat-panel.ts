@@ -3,9 +3,10 @@
 // A guest is asked for a name when there is something to say, not before; the wish comes up as the event `name`, and
 // `setName` answers it.
 
+import type { TextKey } from '../i18n/es.ts';
 import type { Connection } from '../wire/connection.ts';
 import { CONNECTION } from '../wire/connection-state.ts';
-import type { WireMessage } from '../wire/events.ts';
+import type { ClientToServer, WireMessage } from '../wire/events.ts';
 import { icon } from './icon.ts';
 import { h, localized, setLabel, setText } from './markup.ts';
 import './chat-panel.css';
@@ -28,6 +29,8 @@ export interface ChatSetup {
   streamKey: () => string | undefined;
   /** Whose messages are marked as the publisher's. */
   hostName: () => string | undefined;
+  /** Puts buttons to keep order beside what others write: for the publisher. */
+  isModerator?: boolean;
   /** Null for someone who writes under the connection's own name. */
   nameWish: { remembered: string; choose: (name: string) => Promise<void> } | null;
 }
@@ -117,6 +120,7 @@ export class ChatPanel extends HTMLElement {
     this.#nameInput.value = setup.nameWish?.remembered ?? '';
     this.#stops = [
       setup.connection.on('chat:message:broadcast', ({ message }) => this.#show(message)),
+      setup.connection.on('chat:message:removed', ({ messageId }) => this.#forget(messageId)),
       setup.connection.watch((state) => {
         if (state === CONNECTION.online) this.#problem.hidden = true;
       }),
@@ -178,18 +182,49 @@ export class ChatPanel extends HTMLElement {
     if (isFollowing) this.#list.scrollTop = this.#list.scrollHeight;
   }
 
+  #forget(messageId: string): void {
+    const line = [...this.#list.children].find((child) => (child as HTMLElement).dataset.message === messageId);
+    line?.replaceChildren(h('span', { class: 'quiet', text: 'chat.removed' }));
+  }
+
+  /** What its publisher can do about a message and who wrote it. */
+  #orders(message: WireMessage): HTMLElement {
+    const send = <E extends 'chat:message:remove' | 'viewer:silence' | 'viewer:remove'>(
+      event: E,
+      more: Omit<Parameters<ClientToServer[E]>[0], 'streamKey'>,
+    ) => {
+      const streamKey = this.#setup?.streamKey();
+      if (!streamKey) return;
+      const payload = [{ streamKey, ...more }] as unknown as Parameters<ClientToServer[E]>;
+      this.#setup?.connection.send(event, ...payload);
+    };
+    const { id, userId } = message;
+    return h(
+      'span',
+      { class: 'orders' },
+      order('chat.remove', () => send('chat:message:remove', { messageId: id })),
+      order('chat.silence', () => send('viewer:silence', { userId, silenced: true })),
+      order('chat.put-out', () => send('viewer:remove', { userId })),
+    );
+  }
+
   #line(message: WireMessage): HTMLLIElement {
     const isHost = message.username === this.#setup?.hostName();
     const name = h('b', { class: 'who-said' }, message.username);
     name.style.setProperty('--hue', String(hueOf(message.username)));
     return h(
       'li',
-      {},
+      { attributes: { 'data-message': message.id } },
       name,
       isHost && h('span', { class: 'host', text: 'chat.host' }),
       h('span', { class: 'content' }, message.content),
+      this.#setup?.isModerator && !isHost && this.#orders(message),
     );
   }
+}
+
+function order(text: TextKey, press: () => void): HTMLButtonElement {
+  return h('button', { class: 'order', attributes: { type: 'button' }, text, on: { click: press } });
 }
 
 function systemLine(content: string): HTMLLIElement {

@@ -108,6 +108,10 @@ export interface ClientToServer {
   'stream:join': (payload: { streamKey: string; media?: false; token?: string }) => void;
   'stream:leave': (payload: { streamKey: string }) => void;
   'chat:message:send': (payload: { streamKey: string; content: string }) => void;
+  /** Added, for who keeps order: the publisher, or who shows `key`. */
+  'chat:message:remove': (payload: { streamKey: string; messageId: string }) => void;
+  'viewer:silence': (payload: { streamKey: string; userId: string; silenced: boolean }) => void;
+  'viewer:remove': (payload: { streamKey: string; userId: string }) => void;
   'reaction:send': (payload: { streamKey: string; emoji: string }) => void;
   'clock:get': (payload: { id: number }) => void;
   /** How many viewers this publisher wants to serve itself. */
@@ -155,6 +159,9 @@ export interface ServerToClient {
   'viewer:left': (payload: { username: string; viewerCount: number }) => void;
   'viewer:count:update': (payload: { viewerCount: number }) => void;
   'chat:message:broadcast': (payload: { message: WireMessage }) => void;
+  'chat:message:removed': (payload: { streamKey: string; messageId: string }) => void;
+  'viewer:silenced': (payload: { streamKey: string; userId: string; silenced: boolean }) => void;
+  'viewer:removed': (payload: { streamKey: string; userId: string }) => void;
   'reaction:broadcast': (payload: { reaction: WireReaction }) => void;
   'clock:now': (payload: { id: number; now: number }) => void;
 }

@@ -42,7 +42,7 @@ const NO: &str = "stream:error";
 const DONE: &str = "(changed)";
 
 /// An event as `names.rs` has it, its payload, and for each of [`SAYS`] what it is answered with first. `KEY` is the stream,
-/// `STREAMER` who publishes it; who shows a token has it in the payload too.
+/// `STREAMER` who publishes it, `BYSTANDER` another viewer; who shows a token has it in the payload too.
 pub(crate) const EVENTS: &[(&str, &str, [&str; 6])] = &[
     (
         "user:register",
@@ -123,6 +123,22 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 6])] = &[
         ],
     ),
     (
+        "chat:message:remove",
+        r#"{"streamKey": "KEY", "messageId": "00000000-0000-0000-0000-000000000001"}"#,
+        // Who shows the operator's key does it, and is not there to hear of it.
+        [NO, NO, NO, NO, "chat:message:removed", SILENT],
+    ),
+    (
+        "viewer:silence",
+        r#"{"streamKey": "KEY", "userId": "BYSTANDER"}"#,
+        [NO, NO, NO, NO, "viewer:silenced", SILENT],
+    ),
+    (
+        "viewer:remove",
+        r#"{"streamKey": "KEY", "userId": "BYSTANDER"}"#,
+        [NO, NO, NO, NO, "viewer:left", SILENT],
+    ),
+    (
         "reaction:send",
         r#"{"streamKey": "KEY", "emoji": "+"}"#,
         [
@@ -181,6 +197,11 @@ fn every_event_is_answered_to_each_who_says_it_as_the_table_says() {
             let streamer = stream.streamer.as_str().unwrap();
             let payload = payload.replace("KEY", &stream.key);
             let payload = payload.replace("STREAMER", streamer);
+            let bystander = json!({"username": "Zoe", "role": "VIEWER"});
+            let (mut bystander, is) = Client::register(&node, &bystander);
+            bystander.emit("stream:join", &json!({"streamKey": stream.key}));
+            bystander.heard("stream:joined");
+            let payload = payload.replace("BYSTANDER", is["user"]["id"].as_str().unwrap());
             let heard = answered(
                 stream,
                 *says,

@@ -84,6 +84,12 @@ const ROUTES: &[Row] = &[
         "/streams/KEY/links/none",
         [401, 401, 401, 409, 409],
     ),
+    (
+        "/streams/{key}/moderation",
+        "POST",
+        "/streams/KEY/moderation",
+        [401, 401, 401, 200, 200],
+    ),
     ("/tokens", "GET", "/tokens", [401, 401, 401, 401, 200]),
     ("/tokens", "POST", "/tokens", [401, 401, 401, 401, 201]),
     (
@@ -225,6 +231,7 @@ fn every_route_answers_each_who_asks_as_the_table_says() {
                 "POST" if path.starts_with("/whep") => {
                     ("application/sdp", offer("recvonly").into_bytes())
                 }
+                "POST" if path.ends_with("/moderation") => ("application/json", measure()),
                 "POST" if path.ends_with("/links") => ("application/json", b"{}".to_vec()),
                 "POST" if path == "/tokens" => ("application/json", br#"{"name": "a"}"#.to_vec()),
                 "PUT" | "POST" | "SOURCE" => ("multipart/x-mixed-replace; boundary=b", body()),
@@ -346,6 +353,13 @@ pub(crate) fn quoted(source: &str, mark: &str) -> BTreeSet<String> {
     pieces
         .map(|piece| piece.split('"').nth(1).unwrap().to_owned())
         .collect()
+}
+
+/// A measure that concerns nobody in particular.
+pub(crate) fn measure() -> Vec<u8> {
+    let id = "00000000-0000-0000-0000-000000000001";
+    let measure = json!({"do": "remove-message", "messageId": id});
+    measure.to_string().into_bytes()
 }
 
 /// A body of one picture.

@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
-use crate::matrix::{ELSEWHERE, Socket, Stream, body, offer, quoted, said};
+use crate::matrix::{ELSEWHERE, Socket, Stream, body, measure, offer, quoted, said};
 use crate::node::{Client, Node};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -88,6 +88,13 @@ const ROUTES: &[Row] = &[
         "DELETE",
         "/streams/KEY/links/none",
         NOBODY,
+        NOBODY,
+    ),
+    (
+        "/streams/{key}/moderation",
+        "POST",
+        "/streams/KEY/moderation",
+        [404, 404, 404, 404, 401, 404, 200, 200, 200],
         NOBODY,
     ),
     ("/live/{name}", "GET", "/live/KEY.jpg", WATCH, NOBODY),
@@ -210,6 +217,7 @@ fn every_route_tells_a_private_stream_to_those_alone_who_are_let_in() {
             let shown = house.shown(*asks);
             let shown = shown.map(|shown| format!("Authorization: Bearer {shown}"));
             let (kind, sent) = match *method {
+                "POST" if path.ends_with("/moderation") => ("application/json", measure()),
                 "POST" if path.ends_with("/links") => ("application/json", b"{}".to_vec()),
                 "POST" if path.starts_with("/whip") => {
                     ("application/sdp", offer("sendonly").into_bytes())

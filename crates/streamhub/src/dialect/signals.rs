@@ -119,9 +119,13 @@ impl Turn<'_> {
 
     pub(super) fn is_member(&self, room: &SharedRoom) -> bool {
         let session = &self.session;
-        session.joined.contains(&room.key)
-            || session.attended.contains(&room.key)
-            || self.is_host(room)
+        let came = session.joined.contains(&room.key) || session.attended.contains(&room.key);
+        // Who was put out came, too.
+        let is_here = || {
+            let peer = self.shared.peer(session.id);
+            peer.is_some_and(|peer| is_in(room, &peer))
+        };
+        came && is_here() || self.is_host(room)
     }
 
     /// Whether this session answers for the stream.

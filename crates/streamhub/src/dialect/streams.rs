@@ -279,6 +279,18 @@ impl Turn<'_> {
                 Err(_) => return self.refuse(&ErrorObject::plain(text::STREAM_NOT_FOUND)),
             },
         };
+        let from = self.shared.gate.address(self.socket.handshake());
+        let removed = self
+            .room(key.as_str())
+            .filter(|room| room.streamer != user.row.id);
+        let removed = removed.and_then(|room| room.order.is_removed(Some(user.row.id), from));
+        if let Some(after) = removed {
+            return self.refuse(&ErrorObject {
+                retry_after_ms: Some(retry::spread_millis(after)),
+                code: Some(code::REMOVED),
+                ..ErrorObject::new(text::JOIN_REFUSED, text::STAY_REMOVED)
+            });
+        }
         if !media {
             return self.attend(&key, &user.row.username, stay).await;
         }
@@ -382,7 +394,7 @@ impl Turn<'_> {
     /// Holds this session to what lets it be with a stream: it is put out when that is over.
     fn stay(&mut self, stay: Option<(SharedRoom, Stay)>, attends: Option<&str>) {
         let Some((room, stay)) = stay else { return };
-        let Stay { lease, seat } = stay;
+        let Stay { lease, seat, .. } = stay;
         if !lease.may_end() && seat.is_none() {
             return;
         }
@@ -641,7 +653,7 @@ impl Turn<'_> {
     }
 
     /// What this session can show for a stream.
-    fn right(&self, room: &SharedRoom, token: Option<PublishToken>) -> Right {
+    pub(super) fn right(&self, room: &SharedRoom, token: Option<PublishToken>) -> Right {
         if let Some(token) = token {
             return Right::Token(token);
         }

@@ -19,6 +19,10 @@ impl Gate for Open {
     fn ask<'a>(&'a self, _: &'a Handshake, _: Question<'a>) -> Answer<'a> {
         Box::pin(async { Ok(anybody()) })
     }
+
+    fn address(&self, _: &Handshake) -> std::net::IpAddr {
+        anybody().address
+    }
 }
 
 fn anybody() -> Grant {

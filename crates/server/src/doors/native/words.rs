@@ -47,6 +47,7 @@ impl Closing {
         let word = match over {
             Over::Expired => "expired",
             Over::Revoked => "revoked",
+            Over::Removed => "removed",
         };
         Self::error(code::OVER, word, message)
     }
@@ -66,6 +67,7 @@ impl Closing {
         match refusal {
             WatchRefusal::Unknown => Self::error(code::NO_STREAM, "no-stream", &message),
             WatchRefusal::Ended => Self::error(code::ENDED, "ended", &message),
+            WatchRefusal::Removed { .. } => Self::over(Over::Removed, &message),
             WatchRefusal::Seats { retry_after } | WatchRefusal::Full { retry_after } => {
                 Self::full(&message, retry_after)
             }
