@@ -376,7 +376,7 @@ impl StreamHub {
     ) -> Result<Option<(&'static str, Bytes)>, WatchRefusal> {
         let room = self.shared.room(key).ok_or_else(|| self.no_stream(key))?;
         let session = self.shared.next_door_session();
-        room.admit(grant, session, false).await?;
+        room.admit_look(grant, session).await?;
         Ok(room.picture())
     }
 

@@ -202,7 +202,7 @@ impl StreamHub {
     pub async fn still(&self, key: &str, grant: &Grant) -> Option<(&'static str, Bytes)> {
         let room = self.shared.room(key)?;
         let session = self.shared.next_door_session();
-        room.admit(grant, session, false).await.ok()?;
+        room.admit_look(grant, session).await.ok()?;
         room.still()
     }
 

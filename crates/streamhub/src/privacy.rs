@@ -132,9 +132,7 @@ impl Room {
         media: bool,
     ) -> Result<Stay, WatchRefusal> {
         let stay = self.admit(grant, session, media).await?;
-        if let Some(retry_after) = self.order.is_removed(None, grant.address) {
-            return Err(WatchRefusal::Removed { retry_after });
-        }
+        self.is_not_removed(grant)?;
         let out = Lessor::default();
         let lease = stay.lease.kept_by(&out);
         let guest = Some(self.order.list(session, grant.address, out));
@@ -143,6 +141,26 @@ impl Room {
             seat: stay.seat,
             _guest: guest,
         })
+    }
+
+    /// Lets somebody have one look who has this grant.
+    ///
+    /// # Errors
+    /// When it is not let in, or was put out not long ago.
+    pub(crate) async fn admit_look(
+        &self,
+        grant: &Grant,
+        session: SessionId,
+    ) -> Result<(), WatchRefusal> {
+        self.admit(grant, session, false).await?;
+        self.is_not_removed(grant)
+    }
+
+    fn is_not_removed(&self, grant: &Grant) -> Result<(), WatchRefusal> {
+        match self.order.is_removed(None, grant.address) {
+            Some(retry_after) => Err(WatchRefusal::Removed { retry_after }),
+            None => Ok(()),
+        }
     }
 
     /// Lets a session in that has this grant, with a seat if it wants media.

@@ -2,6 +2,7 @@
 
 mod acme;
 mod acme_server;
+mod moderation;
 mod node;
 
 #[cfg(target_os = "linux")]
