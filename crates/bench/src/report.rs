@@ -56,6 +56,7 @@ pub(crate) struct Spread {
 
 /// What became of the clients with one bad habit.
 #[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Hostile {
     clients: usize,
     connections: u64,

@@ -108,11 +108,11 @@ fn hostile_clients_do_what_they_are_for_and_honest_viewers_lose_nothing() {
         assert_eq!(of(habit, "joins"), 2, "{habit}: {figures:#}");
     }
     // Who takes nothing is sent away, as is who does not finish its request, and comes again.
-    assert_eq!(of("stalled", "ended_by_server"), 2, "{figures:#}");
+    assert_eq!(of("stalled", "endedByServer"), 2, "{figures:#}");
     assert_eq!(of("half-open", "joins"), 0, "{figures:#}");
-    assert!(of("half-open", "ended_by_server") > 2, "{figures:#}");
+    assert!(of("half-open", "endedByServer") > 2, "{figures:#}");
     // Single bytes are heard out.
-    assert_eq!(of("fragments", "ended_by_server"), 0, "{figures:#}");
+    assert_eq!(of("fragments", "endedByServer"), 0, "{figures:#}");
     // They come again and again, and are let in.
     assert!(of("storm", "connections") > 2, "{figures:#}");
     assert!(of("storm", "joins") > 2, "{figures:#}");
