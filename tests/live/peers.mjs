@@ -255,10 +255,11 @@ export async function tidy() {
   files.clear();
 }
 
-/** ffmpeg as a publisher in real time, until the test is over. */
-export async function publish(t, server, kind, key) {
+/** ffmpeg as a publisher in real time, until the test is over. It may leave pictures out: three of twenty. */
+export async function publish(t, server, kind, key, isUneven = false) {
   const input = ['-re', '-f', 'lavfi', '-i', 'testsrc2=size=320x240:rate=30'];
-  const output = ['-t', '60', '-g', '30', '-flush_packets', '1', '-method', 'PUT', `${server.url}/live/${key}`];
+  const gaps = isUneven ? ['-vf', "select='lt(mod(n,20),17)'", '-fps_mode', 'passthrough'] : [];
+  const output = [...gaps, '-t', '60', '-g', '30', '-flush_packets', '1', '-method', 'PUT', `${server.url}/live/${key}`];
   const child = spawn('ffmpeg', [...quiet, ...input, ...RECIPES[kind], '-cluster_time_limit', '100', ...output]);
   let said = '';
   child.stderr.on('data', (text) => (said += text));

@@ -2,6 +2,10 @@
 //!
 //! Players hold a frame back until they know how long it lasts, so every packaged frame says it,
 //! and where the publisher did not, it is guessed from the frame before.
+//!
+//! How long a picture really lasts is known only when the next one is here. MediaSource takes a distance of more than
+//! twice of what was said for a break, and throws away all that comes before the next keyframe; a picture that lasts
+//! shorter than said it takes as it is. So pictures are said to last for longer than those of a live stream mostly do.
 
 use std::time::Duration;
 
@@ -119,11 +123,18 @@ impl Pace {
                 .then(|| opus::packet_duration(&frame.payload))
                 .flatten()
         };
-        let duration = known.or_else(told).unwrap_or(self.guess);
+        let mut duration = known.or_else(told).unwrap_or(self.guess);
+        if !self.audio {
+            duration = duration.max(PICTURE_LASTS_MIN);
+        }
         self.before = Some((decode, duration));
         Place { decode, duration }
     }
 }
+
+/// What is said at least of how long a picture lasts: twice as long may be the pause that a publisher makes who leaves
+/// pictures out. Our player takes it off again (`SAID_TOO_LONG_S` in web/src/player/mse-path.ts).
+const PICTURE_LASTS_MIN: Duration = Duration::from_millis(200);
 
 const GUESS_VIDEO: Duration = Duration::from_millis(33);
 const GUESS_AUDIO: Duration = Duration::from_millis(20);
@@ -172,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_lasts_as_long_as_the_one_before_it() {
+    fn a_picture_is_said_to_last_as_long_as_the_one_before_it_and_never_shortly() {
         let video = track(TrackKind::Video {
             width: 0,
             height: 0,
@@ -182,12 +193,21 @@ mod tests {
             &[
                 (0, None),
                 (40, None),
-                (90, None),
+                (340, None),
                 (9000, None),
                 (9030, Some(7)),
+                (9037, Some(250)),
             ],
         );
-        assert_eq!(got, [(0, 33), (40, 40), (90, 50), (9000, 50), (9030, 7)]);
+        let expected = [
+            (0, 200),
+            (40, 200),
+            (340, 300),
+            (9000, 300),
+            (9030, 200),
+            (9037, 250),
+        ];
+        assert_eq!(got, expected);
     }
 
     #[test]

@@ -9,7 +9,7 @@ import type { Track } from '../native/messages.ts';
 import type { WatchDoor } from '../native/watch-door.ts';
 import { admitted } from '../wire/streams.ts';
 import { type Container, containersFor } from './containers.ts';
-import { FRAME_BOUNDS, LiveEdge } from './live-edge.ts';
+import { FRAME_BOUNDS, LiveEdge, type Range } from './live-edge.ts';
 import { mediaSourceClass, ranges, wantsMedia } from './media-source.ts';
 import { type DoorHost, type Path, type PathFailure, type PathStats, setVideoSound } from './path.ts';
 import { openWordsDoor } from './words-door.ts';
@@ -21,6 +21,8 @@ const QUEUE_BYTES_MAX = 24_000_000;
 /** Before a broken answer is asked for again, and how often without a picture in between. */
 const AGAIN_MS = 700;
 const VAIN_MAX = 3;
+/** By so much the server says that a picture lasts longer than one of 30 a second does (`crates/media/src/package.rs`), s. */
+const SAID_TOO_LONG_S = 0.167;
 
 export class MsePath implements Path {
   readonly name = 'mse';
@@ -193,7 +195,7 @@ export class MsePath implements Path {
 
   #appended(sourceBuffer: SourceBuffer): void {
     if (sourceBuffer !== this.#sourceBuffer) return;
-    const end = ranges(sourceBuffer.buffered).at(-1)?.end;
+    const end = this.#ranges(sourceBuffer).at(-1)?.end;
     if (end !== undefined) {
       this.#edge.appended(performance.now(), end);
       if (this.#newestBegin !== undefined && end > this.#newestBegin) {
@@ -212,7 +214,7 @@ export class MsePath implements Path {
     const { rate, seekTo, removeBefore } = this.#edge.steer({
       now: performance.now(),
       currentTime: video.currentTime,
-      ranges: ranges(sourceBuffer.buffered),
+      ranges: this.#ranges(sourceBuffer),
       isSeeking: video.seeking,
     });
     if (seekTo !== undefined && Math.abs(seekTo - video.currentTime) > SEEK_MIN_S) video.currentTime = seekTo;
@@ -226,9 +228,17 @@ export class MsePath implements Path {
     const sourceBuffer = this.#sourceBuffer;
     if (this.#hasSought || !sourceBuffer) return;
     this.#hasSought = true;
-    const end = ranges(sourceBuffer.buffered).at(-1)?.end;
+    const end = this.#ranges(sourceBuffer).at(-1)?.end;
     const goal = end === undefined ? 0 : end - this.#edge.targetMs / 1_000;
     if (goal > this.element.currentTime + SEEK_MIN_S) this.element.currentTime = goal;
+  }
+
+  /** What is there. With sound it ends where that does; of pictures alone the last one is said to last longer than it will. */
+  #ranges(sourceBuffer: SourceBuffer): Range[] {
+    const all = ranges(sourceBuffer.buffered);
+    const last = all.at(-1);
+    if (last && !this.hasSound) last.end = Math.max(last.start, last.end - SAID_TOO_LONG_S);
+    return all;
   }
 
   #stalled(): void {

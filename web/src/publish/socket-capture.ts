@@ -92,8 +92,8 @@ export class SocketCapture {
 
   #record(stream: MediaStream, settings: VideoSettings, ladder: BitrateLadder): void {
     this.#video = startVideoCapture(stream, settings, ladder.bitsPerSecond, {
-      chunk: (bytes, capturedAt) => {
-        this.#send(bytes, capturedAt);
+      chunk: (bytes) => {
+        this.#send(bytes);
         this.#relieve(stream, settings, ladder);
       },
       broken: (problem) => this.#host.broken(problem),
@@ -126,11 +126,12 @@ export class SocketCapture {
     return connection.state === CONNECTION.online && mayMakePicture(connection.bytesUnsent(), connection.lateMs());
   }
 
-  #send(data: ArrayBuffer, capturedAtLocal: number): void {
+  #send(data: ArrayBuffer, capturedAtLocal?: number): void {
     const streamKey = this.#host.liveKey();
     if (streamKey === undefined) return;
-    const capturedAt = Math.round(this.#connection.clock.toServer(capturedAtLocal));
-    if (this.#connection.sendMedia({ streamKey, data, capturedAt })) this.#host.sent(data.byteLength);
+    const { clock } = this.#connection;
+    const time = capturedAtLocal === undefined ? {} : { capturedAt: Math.round(clock.toServer(capturedAtLocal)) };
+    if (this.#connection.sendMedia({ streamKey, data, ...time })) this.#host.sent(data.byteLength);
     else this.#host.dropped();
   }
 }

@@ -29,8 +29,8 @@ const MIME_TYPES = {
 } as const;
 
 export interface VideoHost {
-  /** `capturedAt`: when the chunk came out, local clock, ms since 1970. */
-  chunk(bytes: ArrayBuffer, capturedAt: number): void;
+  /** When what is in it was captured no recorder says. */
+  chunk(bytes: ArrayBuffer): void;
   broken(problem: Problem): void;
 }
 
@@ -56,7 +56,6 @@ export function startVideoCapture(
   let held: Blob | undefined;
   let hasBegun = false;
   recorder.ondataavailable = ({ data }) => {
-    const capturedAt = Date.now();
     if (data.size === 0 || isStopped) return;
     const chunk = held ? new Blob([held, data]) : data;
     held = hasBegun || chunk.size >= FIRST_CHUNK_MIN_BYTES ? undefined : chunk;
@@ -65,7 +64,7 @@ export function startVideoCapture(
     order = order
       .then(() => chunk.arrayBuffer())
       .then((bytes) => {
-        if (!isStopped) host.chunk(bytes, capturedAt);
+        if (!isStopped) host.chunk(bytes);
       });
   };
   recorder.onerror = (event) => {

@@ -103,7 +103,7 @@ export interface ClientToServer {
   'stream:end': (payload: { streamKey: string; publishToken?: string }) => void;
   'stream:pause': (payload: { streamKey: string; paused: boolean; publishToken?: string }) => void;
   'stream:poster': (payload: { streamKey: string; data: ArrayBuffer; publishToken?: string }) => void;
-  'stream:data:send': (payload: { streamKey: string; data: ArrayBuffer; capturedAt: number }) => void;
+  'stream:data:send': (payload: { streamKey: string; data: ArrayBuffer; capturedAt?: number }) => void;
   /** Added: `media: false`, a member of the room who gets its media over another door; `token`, for a private stream. */
   'stream:join': (payload: { streamKey: string; media?: false; token?: string }) => void;
   'stream:leave': (payload: { streamKey: string }) => void;
