@@ -93,7 +93,7 @@ pub enum Publishing {
 }
 
 /// Why somebody may not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refused {
     /// Nothing was shown.
     #[error(
@@ -106,6 +106,21 @@ pub enum Refused {
     /// What was shown is right, and is not for this.
     #[error("what was shown does not give the right to do this")]
     NotForThis,
+    /// Nothing was shown that lets one watch where a link does not suffice.
+    #[error("this server asks its viewers for a token; log in where the link came from")]
+    TokenMissing,
+    /// A token does not hold: why, in words for whoever showed it.
+    #[error("{0}")]
+    TokenBad(Box<str>),
+    /// Whoever decides about this has refused it, in its own words.
+    #[error("{0}")]
+    Denied(Box<str>),
+    /// Whoever decides about this did not.
+    #[error("whoever decides about this cannot be asked just now; try again in a moment")]
+    Undecided {
+        /// After how long.
+        retry_after: Duration,
+    },
     /// Wrong keys came from the same address too often.
     #[error("too many wrong keys came from this address; try again later")]
     TooManyWrong {

@@ -12,6 +12,7 @@ mod connections;
 pub(crate) mod dialect;
 mod ice;
 mod layers;
+mod login;
 mod rights;
 mod socketio;
 mod streams;
@@ -27,6 +28,7 @@ pub use command::Wish;
 pub use connections::Connections;
 pub use ice::IceServers;
 pub use layers::LayerError;
+pub use login::{Jwks, Login, Watching};
 pub use rights::{Publishing, Rights};
 pub use socketio::SocketIo;
 pub use streams::Streams;
@@ -80,6 +82,10 @@ pub struct Config {
     /// Who may do what.
     #[command(flatten)]
     pub rights: Rights,
+
+    /// A login that somebody else keeps.
+    #[command(flatten)]
+    pub login: Login,
 
     /// What pages may do with this server.
     #[command(flatten)]

@@ -20,6 +20,8 @@ pub(crate) use secret::Secret;
 pub(crate) use tokens::{Pattern, Right, Token, TokenFile, Wanted};
 
 use crate::config;
+use crate::login::Login;
+use crate::login::callback::Reports;
 use abanico_core::rate::Rate;
 use abanico_core::rights::{Deed, Powers, Publishing, Question, Refused, Shown};
 use abanico_socketio::Handshake;
@@ -48,14 +50,17 @@ struct Inner {
     keys: Keys,
     roll: Roll,
     pairing: Pairing,
+    login: Login,
 }
 
 impl Keeper {
     /// Makes the operator's key at the first start, and gives it back for the one time that it is shown.
     pub(crate) fn open(
         settings: &config::Rights,
+        login: &config::Login,
         data: &Path,
     ) -> anyhow::Result<(Self, Option<Secret>)> {
+        let login = Login::open(login)?;
         let file = KeyFile::of(data);
         let first = file.make_first()?;
         let tries = Rate {
@@ -68,17 +73,24 @@ impl Keeper {
             keys: Keys::new(file, tries),
             roll: Roll::new(TokenFile::of(data)),
             pairing: Pairing::default(),
+            login,
         };
         Ok((Self(Arc::new(inner)), first))
     }
 
-    /// Looks again and again whether a token was revoked, for as long as the server runs.
+    /// Looks again and again whether a token was revoked, and keeps the keys of others' tokens up to date, for as long as
+    /// the server runs.
     pub(crate) async fn watch(self, stop: CancellationToken) {
-        let mut turns = tokio::time::interval(roll::LOOK_EVERY);
-        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(turns.tick()).await.is_some() {
-            self.0.roll.look();
-        }
+        let looking = async {
+            let mut turns = tokio::time::interval(roll::LOOK_EVERY);
+            turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                turns.tick().await;
+                self.0.roll.look();
+            }
+        };
+        let watching = async { tokio::join!(looking, self.0.login.keep()) };
+        stop.run_until_cancelled(watching).await;
     }
 
     /// Heeds at once what was done with the tokens here.
@@ -94,6 +106,11 @@ impl Keeper {
     /// The proxies that are believed whom they speak for.
     pub(crate) fn proxies(&self) -> &Networks {
         &self.0.proxies
+    }
+
+    /// What tells of streams that have ended, if somebody wants to know.
+    pub(crate) fn reports(&self) -> Option<Reports> {
+        self.0.login.reports()
     }
 
     /// Who stands behind a request.
@@ -147,6 +164,10 @@ impl Keeper {
             Some(Kind::Code) => return Err(self.0.keys.wrong(asker.address)),
             None => {}
         }
+        if self.0.login.is_meant(shown) {
+            let login = self.0.login.look(shown, question.stream, &mut grant);
+            return login.await.map(|()| grant);
+        }
         // A stream's token, as may be: that is the stream's to judge.
         grant.rest = Some(shown.to_owned());
         Ok(grant)
@@ -165,9 +186,29 @@ impl Keeper {
             stream: Some(key),
             shown: token,
         };
+        let grant = self.ask(asker, question).await?;
+        Ok(Claim {
+            grant: self.0.login.admit(&question, grant).await?,
+            title: title.map(str::to_owned),
+            private: false,
+        })
+    }
+
+    /// The same for who would like to do something else with the stream, about which nobody else is asked.
+    pub(crate) async fn claim_unasked(
+        &self,
+        asker: Asker,
+        key: &str,
+        token: Option<&str>,
+    ) -> Result<Claim, Refused> {
+        let question = Question {
+            deed: Deed::Publish,
+            stream: Some(key),
+            shown: token,
+        };
         Ok(Claim {
             grant: self.ask(asker, question).await?,
-            title: title.map(str::to_owned),
+            title: None,
             private: false,
         })
     }
@@ -185,7 +226,8 @@ impl Keeper {
             shown,
         };
         let grant = self.ask(asker, question).await?;
-        grant.may(Deed::Watch).map(|()| grant)
+        grant.may(Deed::Watch)?;
+        self.0.login.admit(&question, grant).await
     }
 }
 
@@ -193,15 +235,19 @@ impl Gate for Keeper {
     fn ask<'a>(&'a self, handshake: &'a Handshake, question: Question<'a>) -> Answer<'a> {
         Box::pin(async move {
             let asker = Asker::of_session(handshake, &self.0.proxies);
-            let nothing = Grant::of_nobody(self.0.publishing, asker.place, asker.address);
+            let mut grant = Grant::of_nobody(self.0.publishing, asker.place, asker.address);
+            let shown = question.shown;
+            let login = shown.is_some_and(|shown| self.0.login.is_meant(shown));
             // An old key in a page's storage is no hindrance where none is needed.
-            let needs_nothing =
-                question.deed == Deed::Publish && nothing.may(Deed::Publish).is_ok();
-            if needs_nothing && question.shown.and_then(Kind::of) == Some(Kind::Key) {
-                return Ok(nothing);
+            let needs_nothing = question.deed == Deed::Publish && grant.may(Deed::Publish).is_ok();
+            if !needs_nothing || shown.and_then(Kind::of) != Some(Kind::Key) {
+                match Self::ask(self, asker, question).await {
+                    Ok(granted) => grant = granted,
+                    Err(refused) if !needs_nothing || login => return Err(refused),
+                    Err(_) => {}
+                }
             }
-            let answer = Self::ask(self, asker, question).await;
-            answer.or_else(|refused| needs_nothing.then_some(nothing).ok_or(refused))
+            self.0.login.admit(&question, grant).await
         })
     }
 

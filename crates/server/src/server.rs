@@ -73,7 +73,7 @@ impl Server {
             let data = DataDirectory::take(&config.data)?;
             let https = tls::open(&config, &data)?;
             let store = Store::open(data).await?;
-            let rights = Keeper::open(&config.rights, &config.data)?;
+            let rights = Keeper::open(&config.rights, &config.login, &config.data)?;
             anyhow::Ok((listener, address, https, udp, store, rights))
         })?;
         Ok(Self {
@@ -111,7 +111,7 @@ impl Server {
         let outcome = runtime.block_on(async {
             let mut signals = Signals::catch().context("signals cannot be caught")?;
             let snapshot = store.load().await.context("the store cannot be read")?;
-            let (writer, journal) = Writer::new(store, config.history_for.0);
+            let (writer, journal) = Writer::new(store, config.history_for.0, keeper.reports());
             let gate = Arc::new(keeper.clone());
             let streamhub = StreamHub::new(config.dialect(), snapshot, journal, gate);
             let rtc = udp

@@ -43,7 +43,7 @@ pub struct News {
 }
 
 /// Why somebody may not publish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PublishRefusal {
     /// The key is none that one can choose.
     #[error("a stream key has 1 to 64 of the characters A-Z, a-z, 0-9, - and _")]

@@ -68,6 +68,7 @@ pub(crate) mod code {
     pub(crate) const KEY_WRONG: &str = "key-wrong";
     pub(crate) const KEY_LATER: &str = "key-later";
     pub(crate) const KEY_OTHER: &str = "key-other";
+    pub(crate) const DENIED: &str = "denied";
     pub(crate) const EXPIRED: &str = "expired";
     pub(crate) const REVOKED: &str = "revoked";
     pub(crate) const REMOVED: &str = "removed";
@@ -103,6 +104,10 @@ pub(crate) mod text {
     pub(crate) const KEY_MISSING: &str = "hace falta la clave del operador, que el servidor mostró al arrancar por primera vez, o un permiso suyo";
     pub(crate) const KEY_WRONG: &str = "esa no es la clave del operador, ni un permiso que valga";
     pub(crate) const KEY_OTHER: &str = "ese permiso no es para esto";
+    pub(crate) const TOKEN_MISSING: &str =
+        "este servidor pide un permiso para ver; entra por donde te llegó el enlace";
+    pub(crate) const UNDECIDED: &str =
+        "quien decide sobre esto no responde ahora; prueba dentro de un momento";
     pub(crate) const KEY_TOO_MANY: &str =
         "han llegado demasiadas claves equivocadas desde esta dirección; prueba más tarde";
     pub(crate) const KEY_BUSY: &str =

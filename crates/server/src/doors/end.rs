@@ -20,11 +20,8 @@ pub(crate) async fn end(
         Ok(shown) => shown,
         Err(sentence) => return unauthorized(sentence),
     };
-    let claim = match doors
-        .keeper
-        .claim(asker, &key, shown.as_deref(), None)
-        .await
-    {
+    let claim = doors.keeper.claim_unasked(asker, &key, shown.as_deref());
+    let claim = match claim.await {
         Ok(claim) => claim,
         Err(refused) => return refuse_key(refused),
     };

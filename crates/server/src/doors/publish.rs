@@ -382,14 +382,18 @@ pub(super) fn refuse(refusal: PublishRefusal) -> Response<Body> {
 pub(super) fn refuse_key(refused: Refused) -> Response<Body> {
     let sentence = refused.to_string();
     match refused {
-        Refused::KeyMissing | Refused::KeyWrong => unauthorized(&sentence),
+        Refused::KeyMissing | Refused::KeyWrong | Refused::TokenMissing => unauthorized(&sentence),
+        Refused::TokenBad(why) => unauthorized(&why),
         Refused::NotForThis => say(StatusCode::FORBIDDEN, &sentence),
+        Refused::Denied(why) => say(StatusCode::FORBIDDEN, &why),
         Refused::TooManyWrong { retry_after } => {
             let mut response = say_later(&sentence, retry_after);
             *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
             response
         }
-        Refused::Busy { retry_after } => say_later(&sentence, retry_after),
+        Refused::Busy { retry_after } | Refused::Undecided { retry_after } => {
+            say_later(&sentence, retry_after)
+        }
     }
 }
 

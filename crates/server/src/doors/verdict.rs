@@ -118,7 +118,7 @@ impl Ended {
                 "there was no whole frame in the first {} MiB, and the stream goes on without this body",
                 PROOF_BYTES_MAX >> 20
             )),
-            Self::Denied(refusal) => refuse(*refusal),
+            Self::Denied(refusal) => refuse(refusal.clone()),
             Self::Withdrawn(over) => say(StatusCode::GONE, &withdrawn(*over)),
             Self::Refused(error) => refused(error, sent),
         }

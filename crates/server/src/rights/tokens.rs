@@ -89,10 +89,7 @@ impl Token {
 
     /// What it lets its holder do with a stream, or with one whose key nobody has chosen yet.
     pub(super) fn powers(&self, stream: Option<&str>) -> Powers {
-        let is_for_it = match stream {
-            Some(key) => self.streams.matches(key),
-            None => self.streams.is_any(),
-        };
+        let is_for_it = self.streams.is_for(stream);
         let has = |right| is_for_it && self.may.contains(&right);
         Powers {
             publish: has(Right::Publish),
@@ -107,6 +104,14 @@ impl Pattern {
     /// All streams.
     pub(crate) fn any() -> Self {
         Self("*".to_owned())
+    }
+
+    /// Whether a stream is among them, or one whose key nobody has chosen yet.
+    pub(crate) fn is_for(&self, stream: Option<&str>) -> bool {
+        match stream {
+            Some(key) => self.matches(key),
+            None => self.is_any(),
+        }
     }
 
     fn is_any(&self) -> bool {

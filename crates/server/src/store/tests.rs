@@ -21,7 +21,7 @@ impl Running {
             .await
             .unwrap();
         let snapshot = store.load().await.unwrap();
-        let (writer, journal) = Writer::new(store, Duration::MAX);
+        let (writer, journal) = Writer::new(store, Duration::MAX, None);
         let stop = CancellationToken::new();
         let writer = tokio::spawn(writer.run(stop.clone()));
         Self {
@@ -235,7 +235,7 @@ async fn history_is_removed_when_it_is_old() {
         .await
         .unwrap();
     store.load().await.unwrap();
-    let (mut writer, _journal) = Writer::new(store, Duration::from_secs(3600));
+    let (mut writer, _journal) = Writer::new(store, Duration::from_secs(3600), None);
     writer.prune().await;
     drop(writer);
     assert!(history(data.path()).await.is_empty());

@@ -4,7 +4,8 @@
 //! tried again for a while, then let go with a message that says what is lost and what to do.
 
 use super::{Store, records};
-use abanico_streamhub::store::Record;
+use crate::login::callback::{Ended, Reports};
+use abanico_streamhub::store::{Record, Status, StreamRow};
 use abanico_streamhub::time::Timestamp;
 use sqlx::Connection;
 use std::time::Duration;
@@ -34,17 +35,24 @@ pub(crate) struct Writer {
     store: Store,
     journal: mpsc::Receiver<Record>,
     history_for: Duration,
+    /// Who else is told of streams that have ended.
+    reports: Option<Reports>,
 }
 
 impl Writer {
     /// A writer, and the journal that it writes down. Ended streams are removed `history_for` after their end.
-    pub(crate) fn new(store: Store, history_for: Duration) -> (Self, mpsc::Sender<Record>) {
+    pub(crate) fn new(
+        store: Store,
+        history_for: Duration,
+        reports: Option<Reports>,
+    ) -> (Self, mpsc::Sender<Record>) {
         let (sender, journal) = mpsc::channel(JOURNAL_MAX);
         (
             Self {
                 store,
                 journal,
                 history_for,
+                reports,
             },
             sender,
         )
@@ -60,6 +68,7 @@ impl Writer {
                     if received == 0 {
                         break;
                     }
+                    self.report(&batch);
                     self.write(&batch).await;
                     batch.clear();
                 }
@@ -70,8 +79,23 @@ impl Writer {
                 () = stop.cancelled(), if !self.journal.is_closed() => self.journal.close(),
             }
         }
+        if let Some(reports) = &self.reports {
+            reports.finish().await;
+        }
         if let Err(error) = self.store.close().await {
             tracing::warn!(%error, "the store was not closed tidily; the next start puts it right");
+        }
+    }
+
+    /// Tells of the streams that have ended.
+    fn report(&self, batch: &[Record]) {
+        let Some(reports) = &self.reports else { return };
+        for record in batch {
+            if let Record::Stream(row) = record
+                && row.status == Status::Ended
+            {
+                reports.tell(ended(row));
+            }
         }
     }
 
@@ -131,6 +155,17 @@ impl Writer {
                 tracing::warn!(%error, "the history could not be cut; it is tried again in an hour")
             }
         }
+    }
+}
+
+/// An end as others are told of it.
+fn ended(row: &StreamRow) -> Ended {
+    Ended {
+        stream: row.stream_key.clone(),
+        created_at: row.created_at.to_iso(),
+        started_at: row.started_at.map(Timestamp::to_iso),
+        ended_at: row.ended_at.map(Timestamp::to_iso),
+        viewers_peak: row.viewers_peak,
     }
 }
 

@@ -11,6 +11,7 @@ mod attacks;
 mod bench;
 mod events;
 mod limits;
+mod login;
 mod matrix;
 #[cfg(target_os = "linux")]
 mod mutations;

@@ -411,9 +411,17 @@ impl Socket {
 
     /// Sends a text under a mask that changes nothing.
     pub(crate) fn say(&mut self, text: &str) {
-        let len = u8::try_from(text.len()).expect("a short text");
-        assert!(len < 126);
-        self.0.write_all(&[0x81, 0x80 | len, 0, 0, 0, 0]).unwrap();
+        let len = u16::try_from(text.len()).expect("a short text");
+        let mut head = vec![0x81];
+        match u8::try_from(len).ok().filter(|len| *len < 126) {
+            Some(len) => head.push(0x80 | len),
+            None => {
+                head.push(0x80 | 126);
+                head.extend(len.to_be_bytes());
+            }
+        }
+        head.extend([0; 4]);
+        self.0.write_all(&head).unwrap();
         self.0.write_all(text.as_bytes()).unwrap();
     }
 

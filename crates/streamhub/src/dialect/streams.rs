@@ -52,7 +52,7 @@ impl Turn<'_> {
         let granted = answer.and_then(|grant| grant.may(Deed::Publish).map(|()| grant));
         let grant = match granted {
             Ok(grant) => grant,
-            Err(refused) => return self.refuse_key(text::MAY_NOT_CREATE, refused),
+            Err(refused) => return self.refuse_key(text::MAY_NOT_CREATE, &refused),
         };
         if !self.end_abandoned(&user).await {
             let error = ErrorObject::new(text::CREATE_FAILED, text::ALREADY_STREAMING);
@@ -82,15 +82,21 @@ impl Turn<'_> {
         }
     }
 
-    fn refuse_key(&self, message: &str, refused: Refused) {
+    fn refuse_key(&self, message: &str, refused: &Refused) {
         let (code, error, after) = match refused {
             Refused::KeyMissing => (code::KEY_MISSING, text::KEY_MISSING, None),
             Refused::KeyWrong => (code::KEY_WRONG, text::KEY_WRONG, None),
             Refused::NotForThis => (code::KEY_OTHER, text::KEY_OTHER, None),
-            Refused::TooManyWrong { retry_after } => {
-                (code::KEY_LATER, text::KEY_TOO_MANY, Some(retry_after))
+            Refused::TokenMissing => (code::KEY_MISSING, text::TOKEN_MISSING, None),
+            Refused::TokenBad(why) => (code::KEY_WRONG, why.as_ref(), None),
+            Refused::Denied(why) => (code::DENIED, why.as_ref(), None),
+            Refused::Undecided { retry_after } => {
+                (code::KEY_LATER, text::UNDECIDED, Some(*retry_after))
             }
-            Refused::Busy { retry_after } => (code::KEY_LATER, text::KEY_BUSY, Some(retry_after)),
+            Refused::TooManyWrong { retry_after } => {
+                (code::KEY_LATER, text::KEY_TOO_MANY, Some(*retry_after))
+            }
+            Refused::Busy { retry_after } => (code::KEY_LATER, text::KEY_BUSY, Some(*retry_after)),
         };
         self.refuse(&ErrorObject {
             retry_after_ms: after.map(retry::spread_millis),
@@ -260,7 +266,7 @@ impl Turn<'_> {
         let granted = self.may_watch(&key, named.token.as_deref()).await;
         let grant = match granted {
             Ok(grant) => grant,
-            Err(refused) => return self.refuse_key(text::JOIN_REFUSED, refused),
+            Err(refused) => return self.refuse_key(text::JOIN_REFUSED, &refused),
         };
         let media = Self::has_media(event);
         // Who comes again gives up its seat for the one that it asks for.

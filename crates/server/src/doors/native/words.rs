@@ -93,12 +93,15 @@ impl Closing {
     pub(super) fn no_key(refused: Refused) -> Self {
         let message = refused.to_string();
         match refused {
-            Refused::KeyMissing | Refused::KeyWrong | Refused::NotForThis => {
-                Self::error(code::TOKEN, "key", &message)
-            }
-            Refused::TooManyWrong { retry_after } | Refused::Busy { retry_after } => {
-                Self::full(&message, retry_after)
-            }
+            Refused::KeyMissing
+            | Refused::KeyWrong
+            | Refused::NotForThis
+            | Refused::TokenMissing => Self::error(code::TOKEN, "key", &message),
+            Refused::TokenBad(why) => Self::error(code::TOKEN, "key", &why),
+            Refused::Denied(why) => Self::error(code::TOKEN, "denied", &why),
+            Refused::TooManyWrong { retry_after }
+            | Refused::Busy { retry_after }
+            | Refused::Undecided { retry_after } => Self::full(&message, retry_after),
         }
     }
 

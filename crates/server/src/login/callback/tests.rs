@@ -1,0 +1,190 @@
+use super::*;
+use crate::outgoing::tests::{Peer, Reply, outgoing};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde_json::{Value, json};
+use std::net::Ipv4Addr;
+use std::sync::atomic::Ordering;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const BOUNDS: Bounds = Bounds {
+    at_once: 4,
+    waiting: 10,
+    within: Duration::from_secs(20),
+};
+
+fn callback(peer: &Peer, bounds: Bounds) -> Callback {
+    let secret = Secret::read(SECRET).unwrap();
+    let events = "publish,watch,end".parse().unwrap();
+    Callback::new(outgoing("127.0.0.1"), peer.target(), secret, events, bounds)
+}
+
+fn wish(stream: &str) -> Wish<'_> {
+    Wish {
+        event: Event::Watch,
+        stream: Some(stream),
+        address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)),
+        user: Some("ada"),
+        token: Some("shown"),
+    }
+}
+
+fn says(status: u16, body: &str) -> Reply {
+    Reply::Says(
+        status,
+        "Content-Type: application/json\r\n",
+        body.to_owned(),
+    )
+}
+
+#[tokio::test]
+async fn a_wish_is_asked_about_and_signed() {
+    let mut peer = Peer::start(|_| says(200, r#"{"user": "Ada"}"#)).await;
+    let allowed = callback(&peer, BOUNDS).decide(wish("demo")).await.unwrap();
+    assert_eq!(allowed.user.as_deref(), Some("Ada"));
+    let request = peer.received.recv().await.unwrap();
+    let header = |name: &str| {
+        let start = format!("{name}: ");
+        let line = request
+            .head
+            .lines()
+            .find_map(|line| line.strip_prefix(&start));
+        line.unwrap().to_owned()
+    };
+    let (id, seconds) = (header("webhook-id"), header("webhook-timestamp"));
+    let signed = Secret::read(SECRET).unwrap();
+    let signed = signed.sign(&id, seconds.parse().unwrap(), &request.body);
+    assert_eq!(header("webhook-signature"), signed);
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(body["type"], "watch");
+    assert!(humantime::parse_rfc3339(body["timestamp"].as_str().unwrap()).is_ok());
+    let data = json!({"stream": "demo", "address": "203.0.113.9", "user": "ada", "token": "shown"});
+    assert_eq!(body["data"], data);
+}
+
+#[tokio::test]
+async fn whatever_is_no_clear_yes_is_a_refusal() {
+    let soon = Bounds {
+        within: Duration::from_millis(50),
+        ..BOUNDS
+    };
+    for (reply, bounds) in [
+        (says(500, "{}"), BOUNDS),
+        (says(302, "{}"), BOUNDS),
+        (says(200, r#"{"allow": false}"#), BOUNDS),
+        (Reply::Endless, BOUNDS),
+        (Reply::Silent, soon),
+    ] {
+        let what = format!("{reply:?}");
+        let peer = Peer::start(move |_| reply.clone()).await;
+        let decided = callback(&peer, bounds).decide(wish("demo")).await;
+        assert_eq!(decided, Err(Denied::Undecided), "{what}");
+    }
+    let peer = Peer::start(|_| says(403, r#"{"message": "members only"}"#)).await;
+    let decided = callback(&peer, BOUNDS).decide(wish("demo")).await;
+    assert_eq!(decided, Err(Denied::Decided("members only".to_owned())));
+}
+
+#[tokio::test]
+async fn a_flood_is_asked_about_a_few_at_a_time_and_the_rest_is_refused() {
+    let mut peer = Peer::closed(|_| says(200, "")).await;
+    let callback = callback(&peer, BOUNDS);
+    let streams: Vec<_> = (0..100).map(|at| at.to_string()).collect();
+    let mut decided: FuturesUnordered<_> = streams
+        .iter()
+        .map(|stream| callback.decide(wish(stream)))
+        .collect();
+    for _ in 0..100 - BOUNDS.at_once - BOUNDS.waiting {
+        assert_eq!(decided.next().await, Some(Err(Denied::Undecided)));
+    }
+    let answering = async {
+        for _ in 0..BOUNDS.at_once {
+            peer.received.recv().await.unwrap();
+        }
+        peer.gate.add_permits(100);
+    };
+    let allowed = async {
+        while let Some(decided) = decided.next().await {
+            assert_eq!(decided, Ok(Allowed::default()));
+        }
+    };
+    tokio::join!(answering, allowed);
+    assert_eq!(peer.most_at_once.load(Ordering::SeqCst), BOUNDS.at_once);
+}
+
+#[tokio::test]
+async fn a_crowd_is_asked_about_once_where_the_answer_says_so() {
+    let mut peer = Peer::start(|_| says(200, r#"{"cacheFor": 60}"#)).await;
+    let callback = callback(
+        &peer,
+        Bounds {
+            at_once: 1,
+            waiting: 100,
+            ..BOUNDS
+        },
+    );
+    let mut decided: FuturesUnordered<_> = (0..50).map(|_| callback.decide(wish("demo"))).collect();
+    while let Some(decided) = decided.next().await {
+        assert_eq!(decided, Ok(Allowed::default()));
+    }
+    assert_eq!(callback.decide(wish("other")).await, Ok(Allowed::default()));
+    for stream in ["demo", "other"] {
+        let request = peer.received.recv().await.unwrap();
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!(body["data"]["stream"], stream);
+    }
+    assert!(peer.received.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn what_is_too_long_is_refused_unasked() {
+    let mut peer = Peer::start(|_| says(200, "")).await;
+    let long = "x".repeat(TEXT_BYTES_MAX + 1);
+    let decided = callback(&peer, BOUNDS).decide(wish(&long)).await;
+    assert!(matches!(decided, Err(Denied::Decided(_))));
+    assert!(peer.received.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn an_end_is_told_until_it_is_heard() {
+    let tries = AtomicUsize::new(0);
+    let mut peer = Peer::start(move |_| match tries.fetch_add(1, Ordering::SeqCst) {
+        0 => says(500, ""),
+        _ => says(204, ""),
+    })
+    .await;
+    let reports = callback(&peer, BOUNDS).reports();
+    reports.tell(Ended {
+        stream: "demo".to_owned(),
+        created_at: "2026-11-22T12:00:00.000Z".to_owned(),
+        started_at: None,
+        ended_at: Some("2026-11-22T13:00:00.000Z".to_owned()),
+        viewers_peak: 7,
+    });
+    reports.finish().await;
+    let (first, second) = (
+        peer.received.recv().await.unwrap(),
+        peer.received.recv().await.unwrap(),
+    );
+    let body: Value = serde_json::from_slice(&first.body).unwrap();
+    assert_eq!(
+        (&body["type"], &body["data"]["viewersPeak"]),
+        (&json!("end"), &json!(7))
+    );
+    assert_eq!(first.body, second.body);
+    let id = |head: &str| {
+        head.lines()
+            .find(|line| line.starts_with("webhook-id"))
+            .map(str::to_owned)
+    };
+    assert_eq!(id(&first.head), id(&second.head));
+}
+
+#[test]
+fn events_are_named_with_commas_between_them() {
+    let events: Events = "end, publish".parse().unwrap();
+    assert_eq!(events.to_string(), "end,publish");
+    for wrong in ["", "join", "publish,"] {
+        assert!(wrong.parse::<Events>().is_err(), "{wrong}");
+    }
+}
