@@ -24,9 +24,12 @@ test('1: no signal of any shape ends the process or reaches anybody', async () =
       for (const payload of [undefined, null, 5, 'text', [], {}, { streamKey: ada.key, to: null }]) {
         client.emit(event, payload);
       }
-      for (const payload of [deep, `{"to":${deep}}`, `{"streamKey":"${ada.key}","to":${deep},"from":"${client.id}"}`]) {
-        client.packet(`2["${event}",${payload}]`);
-      }
+    }
+    // Who nests so deeply is put out, and nobody else hears of it.
+    for (const payload of [deep, `{"to":${deep}}`, `{"streamKey":"${ada.key}","to":${deep},"from":"${bob.id}"}`]) {
+      const mallory = await server.client();
+      mallory.packet(`2["${event}",${payload}]`);
+      await mallory.next('disconnect');
     }
   }
   await settled(eve, bob, ada);
