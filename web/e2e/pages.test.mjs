@@ -163,7 +163,7 @@ test('the link can be copied and its code read', TEST_MAX, async (t) => {
   const server = await startServer(t);
   const page = await openPage(await startBrowser(t), { permissions: ['clipboard-read', 'clipboard-write'] });
   const link = await goLive(page, server.origin, DEMO);
-  await page.locator('share-card button').click();
+  await page.locator('share-card button[type=button]').click();
   await page.locator('share-card button', { hasText: 'Copied' }).waitFor();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), link);
   const modules = await page.locator('share-card canvas').evaluate((canvas) => canvas.width);

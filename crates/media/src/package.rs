@@ -5,8 +5,7 @@
 //!
 //! How long a picture really lasts is known only when the next one is here. MediaSource takes a distance of more than
 //! twice of what was said for a break, and throws away all that comes before the next keyframe; a picture that lasts
-//! shorter than said it takes as it is. So where it is guessed, a picture is said to last for longer than those of a live
-//! stream mostly do.
+//! shorter than said it takes as it is. So a picture is said to last for longer than those of a live stream mostly do.
 
 use std::time::Duration;
 
@@ -115,26 +114,26 @@ impl Pace {
                 self.guess = decode.saturating_sub(before);
             }
         }
-        let known = frame
-            .duration
-            .filter(|duration| !duration.is_zero())
-            .or(self.frame_duration);
         let told = || {
             self.opus
                 .then(|| opus::packet_duration(&frame.payload))
                 .flatten()
         };
-        let duration = known.or_else(told).unwrap_or(if self.audio {
-            self.guess
-        } else {
-            self.guess.max(PICTURE_LASTS_MIN)
-        });
+        let known = frame
+            .duration
+            .filter(|duration| !duration.is_zero())
+            .or(self.frame_duration);
+        let mut duration = known.or_else(told).unwrap_or(self.guess);
+        if !self.audio {
+            // What is told is mostly what the track's pictures last by default, and none that is left out changes it.
+            duration = duration.max(PICTURE_LASTS_MIN);
+        }
         self.before = Some((decode, duration));
         Place { decode, duration }
     }
 }
 
-/// What is guessed at least of how long a picture lasts: twice as long may be the pause that a publisher makes who leaves
+/// What is said at least of how long a picture lasts: twice as long may be the pause that a publisher makes who leaves
 /// pictures out. Our player takes it off again (`SAID_TOO_LONG_S` in web/src/player/mse-path.ts).
 const PICTURE_LASTS_MIN: Duration = Duration::from_millis(200);
 
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_guessed_to_last_as_long_as_the_one_before_it_and_never_shortly() {
+    fn a_picture_is_said_to_last_as_long_as_the_one_before_it_and_never_shortly() {
         let video = track(TrackKind::Video {
             width: 0,
             height: 0,
@@ -206,7 +205,7 @@ mod tests {
             (40, 200),
             (340, 300),
             (9000, 300),
-            (9030, 7),
+            (9030, 200),
             (9037, 250),
         ];
         assert_eq!(got, expected);

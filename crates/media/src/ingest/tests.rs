@@ -89,14 +89,15 @@ fn tracks_keep_their_numbers_and_time_goes_on_when_the_recorder_is_restarted() {
     let mut out = Vec::new();
     ingest.push(first, millis(200), &mut out).unwrap();
     ingest.push(second, millis(1200), &mut out).unwrap();
+    // The last picture of the first is said to last 200 ms.
     assert_eq!(
         shown(&out),
         [
             (1, 0, true),
             (2, 0, true),
             (1, 100, false),
-            (2, 1120, true),
-            (1, 1123, true)
+            (2, 1300, true),
+            (1, 1303, true)
         ]
     );
     let begun: Vec<_> = out
@@ -113,7 +114,7 @@ fn tracks_keep_their_numbers_and_time_goes_on_when_the_recorder_is_restarted() {
     let mut ingest = Ingest::new(Limits::default(), ingest.into_timeline());
     let mut out = Vec::new();
     ingest.push(third, millis(2200), &mut out).unwrap();
-    assert_eq!(shown(&out), [(1, 2143, true)]);
+    assert_eq!(shown(&out), [(1, 2503, true)]);
 }
 
 #[test]

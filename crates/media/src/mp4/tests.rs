@@ -110,8 +110,16 @@ proptest! {
         for (got, made) in init.tracks.iter().zip(tracks()) {
             prop_assert_eq!((&got.codec, &got.kind, &got.config), (&made.codec, &made.kind, &made.config));
         }
-        // The muxer numbers its tracks from 1.
-        let renumbered = |frame: Frame| Event::Frame(Frame { track: if frame.track == AV1 { 1 } else { 2 }, ..frame });
+        // The muxer numbers its tracks from 1, and says that pictures last 200 ms at least.
+        let renumbered = |frame: Frame| {
+            let is_picture = frame.track == AV1;
+            let least = Duration::from_millis(if is_picture { 200 } else { 0 });
+            Event::Frame(Frame {
+                track: if is_picture { 1 } else { 2 },
+                duration: frame.duration.map(|duration| duration.max(least)),
+                ..frame
+            })
+        };
         let expected: Vec<_> = frames.into_iter().map(renumbered).collect();
         prop_assert_eq!(rest, expected);
     }
