@@ -137,9 +137,10 @@ for (const kind of ['WebM VP8', 'WebM AV1', 'Matroska H.264', 'JPEG in a row']) 
     assert.ok(isShown, 'what is whole again is shown');
     assert.equal((await request.end()).status, 200);
     await viewer.ended();
-    // The HTTP viewer was there to the end, too, and whatever was in the frames, what they are packed in is in order.
+    // The HTTP viewer was there to the end, too, and whatever was in the frames, what they are packed in is in order. What
+    // had come before may have ended within a frame, which is no fault: all of it is in the whole.
     const all = await unpacked(await get.ended, door);
-    assert.deepEqual([before.complaints, all.complaints], ['', '']);
+    assert.equal(all.complaints, '');
     assert.ok(before.packets > 10 && all.packets >= before.packets + 10, `${before.packets} pictures, then ${all.packets}`);
     await nobodyElseNotices();
   });
