@@ -6,11 +6,13 @@ use crate::compare::{self, Compare};
 use crate::door::Door;
 use crate::floor::{self, Sender};
 use crate::habit::Habit;
+use crate::interrupt::Interrupt;
 use crate::publisher::Material;
 use crate::quantity::{Key, Size, Span};
 use crate::report::{Limits, Report};
 use crate::run::{Outcome, Plan, Receivers, execute};
 use crate::way::Way;
+use abanico_media::sniff::{Kind, sniff};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use std::io::Write;
@@ -83,7 +85,7 @@ struct Load {
     /// Bytes of a made-up picture, or of a piece of --file
     #[arg(long, value_name = "SIZE", default_value = "30kB")]
     size: Size,
-    /// A WebM file to publish instead, over and over, in pieces of --size
+    /// A WebM or Matroska file to publish instead, over and over, in pieces of --size
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// How long to measure, after all viewers have joined
@@ -169,16 +171,16 @@ impl Bench {
     /// Does what was asked for. The code says whether all limits were kept.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            None => self.load.run(),
-            Some(What::Floor(floor)) => floor.run(),
-            Some(What::Compare(compare)) => compare::run(&compare),
+            None => self.load.run(Interrupt::listen()?),
+            Some(What::Floor(floor)) => floor.run(Interrupt::listen()?),
+            Some(What::Compare(compare)) => compare::run(&compare, &Interrupt::listen()?),
             Some(What::Sender(sender)) => floor::send_bare(&sender).map(|()| ExitCode::SUCCESS),
         }
     }
 }
 
 impl Load {
-    fn run(self) -> anyhow::Result<ExitCode> {
+    fn run(self, interrupt: Interrupt) -> anyhow::Result<ExitCode> {
         let hostile = &self.hostile;
         let hostile = [
             hostile.stalled,
@@ -232,6 +234,7 @@ impl Load {
             receivers: self.receivers,
             pid: self.pid,
             is_told: true,
+            interrupt,
         };
         let outcome = execute(&plan)?;
         let (door, viewers) = (plan.door.name(), plan.viewers);
@@ -290,7 +293,17 @@ impl Load {
                 (1..=FILE_BYTES_MAX).contains(&len),
                 "its size must be from 1 byte to 1 GiB, and is {len}"
             );
-            Ok(std::fs::read(path)?)
+            let file = std::fs::read(path)?;
+            let kind = match sniff(&file) {
+                Some(Kind::WebM) => return Ok(file),
+                Some(Kind::Mp4) => "MP4",
+                Some(Kind::Jpeg | Kind::Png | Kind::WebP) => "a picture",
+                Some(Kind::Unknown) | None => "no media that is known",
+            };
+            bail!(
+                "it is {kind}, and what is taken is a recording as WebM or Matroska\n  hint: \
+                 `ffmpeg -i FILE -c copy film.mkv` makes one of most videos"
+            );
         };
         let file = read().with_context(|| format!("{} cannot be published", path.display()))?;
         ensure!(
@@ -302,7 +315,7 @@ impl Load {
 }
 
 impl Floor {
-    fn run(self) -> anyhow::Result<ExitCode> {
+    fn run(self, interrupt: Interrupt) -> anyhow::Result<ExitCode> {
         let sender = &self.sender;
         check(
             sender.viewers,
@@ -315,7 +328,8 @@ impl Floor {
             sender.door.has_floor(),
             "the floor knows socketio, socketio-binary, native and http only"
         );
-        let (plan, outcome) = floor::measure(sender, self.duration.0, self.receivers, true)?;
+        let (plan, outcome) =
+            floor::measure(sender, self.duration.0, self.receivers, true, interrupt)?;
         let title = format!(
             "floor, framed as {}: {} viewers × {}/s × {}",
             plan.door.name(),
@@ -348,6 +362,11 @@ impl Output {
             format!("{title}\n{}{}", report.table(), chart::bars(latency))
         };
         std::io::stdout().write_all(text.as_bytes())?;
+        if let Some(futility) = report.futility(&plan.origin) {
+            // Nobody may be listening.
+            let _ = writeln!(std::io::stderr(), "abanico: {futility}");
+            return Ok(ExitCode::FAILURE);
+        }
         Ok(if report.is_kept() {
             ExitCode::SUCCESS
         } else {

@@ -4,6 +4,7 @@ use crate::client::Origin;
 use crate::command::check;
 use crate::door::Door;
 use crate::floor::{self, Backlog, Sender};
+use crate::interrupt::Interrupt;
 use crate::machine;
 use crate::publisher::Material;
 use crate::quantity::{Size, Span};
@@ -102,6 +103,8 @@ impl std::fmt::Display for Shape {
 struct Compared {
     load: String,
     door: &'static str,
+    /// How often each was measured.
+    rounds: usize,
     floor_us: f64,
     server_us: f64,
     ratio: f64,
@@ -114,7 +117,7 @@ struct Compared {
 }
 
 /// Does it.
-pub(crate) fn run(compare: &Compare) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(compare: &Compare, interrupt: &Interrupt) -> anyhow::Result<ExitCode> {
     const ROUNDS_MAX: usize = 1000;
     ensure!(
         (1..=ROUNDS_MAX).contains(&compare.rounds),
@@ -139,7 +142,7 @@ pub(crate) fn run(compare: &Compare) -> anyhow::Result<ExitCode> {
         .flat_map(|load| compare.doors.iter().map(move |door| (*load, *door)))
         .collect();
     let mut measured: Vec<Vec<(Report, Report)>> = pairs.iter().map(|_| Vec::new()).collect();
-    for round in 1..=compare.rounds {
+    'rounds: for round in 1..=compare.rounds {
         for ((load, door), measured) in pairs.iter().zip(&mut measured) {
             // Nobody may be listening.
             let _ = writeln!(
@@ -148,17 +151,28 @@ pub(crate) fn run(compare: &Compare) -> anyhow::Result<ExitCode> {
                 compare.rounds,
                 door.name()
             );
-            measured.push((
-                floor(compare, *load, *door)?,
-                server(compare, *load, *door)?,
-            ));
+            let floor = floor(compare, *load, *door, interrupt);
+            // Half a pair is worth nothing, nor is what came of a server that heard Ctrl-C too.
+            if interrupt.is_wanted() {
+                break 'rounds;
+            }
+            let server = server(compare, *load, *door, interrupt);
+            if interrupt.is_wanted() {
+                break 'rounds;
+            }
+            measured.push((floor?, server?));
         }
     }
     let compared: Vec<_> = pairs
         .iter()
         .zip(&measured)
+        .filter(|(_, measured)| !measured.is_empty())
         .map(|((load, door), measured)| Compared::of(*load, *door, measured))
         .collect();
+    ensure!(
+        !compared.is_empty(),
+        "ended before floor and server were both measured once"
+    );
     let text = if compare.json {
         serde_json::to_string_pretty(&compared)? + "\n"
     } else {
@@ -183,7 +197,12 @@ fn receivers(compare: &Compare) -> Receivers {
     }
 }
 
-fn floor(compare: &Compare, load: Shape, door: Door) -> anyhow::Result<Report> {
+fn floor(
+    compare: &Compare,
+    load: Shape,
+    door: Door,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Report> {
     let sender = Sender {
         door,
         viewers: load.viewers,
@@ -192,11 +211,22 @@ fn floor(compare: &Compare, load: Shape, door: Door) -> anyhow::Result<Report> {
         backlog: compare.backlog,
         sender_core: Some(compare.server_core),
     };
-    let (plan, outcome) = floor::measure(&sender, compare.duration.0, receivers(compare), false)?;
+    let (plan, outcome) = floor::measure(
+        &sender,
+        compare.duration.0,
+        receivers(compare),
+        false,
+        interrupt.clone(),
+    )?;
     report(&plan, &outcome)
 }
 
-fn server(compare: &Compare, load: Shape, door: Door) -> anyhow::Result<Report> {
+fn server(
+    compare: &Compare,
+    load: Shape,
+    door: Door,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Report> {
     let server = Server::start(compare)?;
     let plan = Plan {
         server: server.address,
@@ -213,6 +243,7 @@ fn server(compare: &Compare, load: Shape, door: Door) -> anyhow::Result<Report> 
         receivers: receivers(compare),
         pid: Some(server.child.id()),
         is_told: false,
+        interrupt: interrupt.clone(),
     };
     let outcome = execute(&plan)?;
     report(&plan, &outcome)
@@ -318,6 +349,7 @@ impl Compared {
         Self {
             load: load.to_string(),
             door: door.name(),
+            rounds: measured.len(),
             floor_us: median(measured.iter().map(|(floor, _)| cost(floor))),
             server_us: median(measured.iter().map(|(_, server)| cost(server))),
             ratio: median(ratios.iter().copied()),
@@ -353,11 +385,22 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn table(compared: &[Compared], compare: &Compare) -> String {
+    let rounds = compared.iter().map(|one| one.rounds);
+    let (least_rounds, most_rounds) =
+        (rounds.clone().min().unwrap_or(0), rounds.max().unwrap_or(0));
     let mut out = format!(
-        "medians of {} rounds of {}; processor time in µs per message, server and floor on core {}, clients on core {}\n\
+        "medians of {} rounds of {}{}; processor time in µs per message, server and floor on core {}, clients on core {}\n\
          {:<26} {:<16} {:>7} {:>7} {:>6} {:>13} {:>11} {:>12} {:>6} {:>9} {:>8}\n",
-        compare.rounds,
+        most_rounds,
         compare.duration,
+        if least_rounds < compare.rounds {
+            format!(
+                " (ended early: {least_rounds} to {most_rounds} of {})",
+                compare.rounds
+            )
+        } else {
+            String::new()
+        },
         compare.server_core,
         compare.core,
         "load",

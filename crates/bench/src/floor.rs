@@ -7,6 +7,7 @@
 
 use crate::client::Origin;
 use crate::door::Door;
+use crate::interrupt::Interrupt;
 use crate::machine::{self, now_us};
 use crate::material::{Stamp, Template};
 use crate::publisher::Material;
@@ -23,6 +24,7 @@ use socket2::SockRef;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
@@ -86,6 +88,7 @@ pub(crate) fn measure(
     duration: Duration,
     receivers: Receivers,
     is_told: bool,
+    interrupt: Interrupt,
 ) -> anyhow::Result<(Plan, Outcome)> {
     let mut running = Running::start(sender)?;
     let plan = Plan {
@@ -103,6 +106,7 @@ pub(crate) fn measure(
         receivers,
         pid: Some(running.child.id()),
         is_told,
+        interrupt,
     };
     let outcome = execute(&plan);
     running.stop();
@@ -128,6 +132,8 @@ impl Running {
             command.args(["--sender-core", &core.to_string()]);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // Ctrl-C is meant for us, who then tell what was measured; it ends with us.
+        command.process_group(0);
         let mut child = command.spawn().context("the sender cannot be started")?;
         let mut line = String::new();
         if let Some(out) = child.stdout.take() {

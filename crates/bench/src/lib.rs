@@ -12,6 +12,7 @@
 mod command;
 mod compare;
 mod floor;
+mod interrupt;
 mod run;
 
 mod client;

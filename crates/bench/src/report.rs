@@ -20,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) viewers: usize,
     pub(crate) rate: f64,
     pub(crate) seconds: f64,
+    /// Whether that is less than was planned.
+    pub(crate) ended_early: bool,
     pub(crate) delivered: u64,
     pub(crate) messages_per_second: f64,
     pub(crate) gbit_per_second: f64,
@@ -151,11 +153,13 @@ impl Report {
     pub(crate) fn of(plan: &Plan, outcome: &Outcome, limits: &Limits) -> Self {
         let tally = &outcome.tally;
         let seconds = outcome.measured.as_secs_f64();
+        // A run can be ended before anything was measured.
+        let per_second = |sum: f64| if seconds > 0.0 { sum / seconds } else { 0.0 };
         let cost = |(before, after): (crate::machine::Usage, crate::machine::Usage)| {
             let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
             Cost {
                 cpu_seconds: cpu,
-                cpu_percent: cpu / seconds * 100.0,
+                cpu_percent: per_second(cpu) * 100.0,
                 cpu_us_per_message: cpu * 1e6 / tally.delivered.max(1) as f64,
                 resident_bytes: after.resident_bytes,
                 peak_bytes: after.peak_bytes,
@@ -192,9 +196,10 @@ impl Report {
             viewers: plan.streams * plan.viewers,
             rate: plan.rate,
             seconds,
+            ended_early: outcome.ended_early,
             delivered: tally.delivered,
-            messages_per_second: tally.delivered as f64 / seconds,
-            gbit_per_second: tally.bytes as f64 * 8.0 / 1e9 / seconds,
+            messages_per_second: per_second(tally.delivered as f64),
+            gbit_per_second: per_second(tally.bytes as f64 * 8.0 / 1e9),
             latency_ms: Spread::of(&tally.latency),
             lost: tally.lost,
             reordered: tally.reordered,
@@ -218,6 +223,28 @@ impl Report {
     /// Whether every limit was kept.
     pub(crate) fn is_kept(&self) -> bool {
         self.verdict.iter().all(|judged| judged.kept)
+    }
+
+    /// Why this run says nothing about the server, if it does not.
+    pub(crate) fn futility(&self, origin: &Origin) -> Option<String> {
+        let reason = self.reason.as_deref().unwrap_or("no reason was given");
+        match (origin, self.viewers) {
+            (_, 0) => None,
+            (_, 1) if self.joined == 0 => Some(format!("the viewer was not let in: {reason}")),
+            (_, all) if self.joined == 0 => {
+                Some(format!("none of the {all} viewers was let in: {reason}"))
+            }
+            _ if self.seconds == 0.0 => Some("ended before anything was measured".to_owned()),
+            (Origin::Nowhere, _) => None,
+            (Origin::Theirs(key), _) if self.delivered == 0 => Some(format!(
+                "nothing was received in {:.1} s: does somebody publish to {key}?",
+                self.seconds
+            )),
+            _ if self.delivered == 0 => {
+                Some(format!("nothing was received in {:.1} s", self.seconds))
+            }
+            _ => None,
+        }
     }
 
     fn judge(&self, limits: &Limits) -> Vec<Judged> {
@@ -307,7 +334,7 @@ impl Report {
         row(
             "messages",
             format!(
-                "{} in {:.0} s: {:.0}/s, {:.2} Gbit/s",
+                "{} in {:.1} s: {:.0}/s, {:.2} Gbit/s",
                 self.delivered, self.seconds, self.messages_per_second, self.gbit_per_second
             ),
         );
@@ -341,6 +368,9 @@ impl Report {
                 )
             }
         };
+        if self.ended_early {
+            row("ended early", format!("after {:.1} s", self.seconds));
+        }
         row("viewers", viewers);
         let has_media = !self.idle;
         if has_media {

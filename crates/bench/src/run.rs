@@ -4,6 +4,7 @@ use crate::client::{Client, Origin, Recording, Shared};
 use crate::crowd;
 use crate::door::Door;
 use crate::habit::Habit;
+use crate::interrupt::Interrupt;
 use crate::machine::{self, Usage, now_us};
 use crate::poller::Poller;
 use crate::publisher::{Material, Publisher};
@@ -44,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) pid: Option<u32>,
     /// Whether to tell how it goes on.
     pub(crate) is_told: bool,
+    /// Who may want it to end early.
+    pub(crate) interrupt: Interrupt,
 }
 
 /// How the viewers share the machine.
@@ -77,6 +80,8 @@ pub(crate) struct Outcome {
     pub(crate) tally: Tally,
     /// What was measured, in time.
     pub(crate) measured: Duration,
+    /// Whether that is less than was planned, because somebody wanted an end.
+    pub(crate) ended_early: bool,
     /// The server before and after.
     pub(crate) server: Option<(Usage, Usage)>,
     /// The server before the first viewer.
@@ -164,16 +169,19 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
             plan.receivers.pause.0,
         )?);
     }
-    await_viewers(&shared, honest, plan.ramp, &mut live);
+    await_viewers(&shared, honest, plan, &mut live);
 
     let from_us = now_us() + SETTLE_US;
     let to_us = from_us + u64::try_from(plan.duration.as_micros()).unwrap_or(u64::MAX / 2);
     shared.to_us.store(to_us, Ordering::Relaxed);
     shared.from_us.store(from_us, Ordering::Relaxed);
-    sleep_until(from_us, &mut live);
+    sleep_until(from_us, plan, &mut live);
     let before = usages(plan.pid)?;
-    sleep_until(to_us, &mut live);
+    sleep_until(to_us, plan, &mut live);
     let after = usages(plan.pid).context("the server has gone")?;
+    // Nothing more is measured of a run that ends early.
+    let until_us = now_us().min(to_us);
+    shared.to_us.store(until_us, Ordering::Relaxed);
 
     shared.publishing_is_over.store(true, Ordering::Relaxed);
     // What somebody else publishes has no end to wait for.
@@ -191,7 +199,8 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
     let tally = shared.total.lock().clone();
     Ok(Outcome {
         tally,
-        measured: plan.duration,
+        measured: Duration::from_micros(until_us.saturating_sub(from_us)),
+        ended_early: until_us < to_us,
         server: before.0.zip(after.0),
         server_alone,
         own: (before.1, after.1),
@@ -266,14 +275,20 @@ fn await_streams(
     plan: &Plan,
 ) -> anyhow::Result<Vec<String>> {
     let mut keys = vec![String::new(); plan.streams];
-    for _ in 0..plan.streams {
-        match telling.recv_timeout(PUBLISHERS_TIME_MAX) {
-            Ok(Ok((stream, key))) => keys[stream] = key,
+    let (mut begun, mut waited) = (0, Duration::ZERO);
+    while begun < plan.streams {
+        match telling.recv_timeout(LOOK_EVERY) {
+            Ok(Ok((stream, key))) => {
+                keys[stream] = key;
+                (begun, waited) = (begun + 1, Duration::ZERO);
+            }
             Ok(Err(reason)) => bail!(
                 "{} does not let us publish: {reason}\n  hint: is the server running? `abanico --listen {}`",
                 plan.server,
                 plan.server
             ),
+            Err(_) if plan.interrupt.is_wanted() => bail!("ended before anything was measured"),
+            Err(_) if waited < PUBLISHERS_TIME_MAX => waited += LOOK_EVERY,
             Err(_) => bail!(
                 "{} does not answer a publisher within {}",
                 plan.server,
@@ -296,8 +311,8 @@ fn hear_publishers(shared: &Shared, telling: &Receiver<Result<(usize, String), S
     }
 }
 
-fn await_viewers(shared: &Shared, wanted: usize, ramp: Duration, live: &mut Live<'_>) {
-    let ramp_ends = now_us() + u64::try_from(ramp.as_micros()).unwrap_or(u64::MAX / 2);
+fn await_viewers(shared: &Shared, wanted: usize, plan: &Plan, live: &mut Live<'_>) {
+    let ramp_ends = now_us() + u64::try_from(plan.ramp.as_micros()).unwrap_or(u64::MAX / 2);
     let patience_us = u64::try_from(JOIN_PATIENCE.as_micros()).unwrap_or(u64::MAX);
     let (mut joined, mut advanced) = (0, now_us());
     loop {
@@ -308,8 +323,8 @@ fn await_viewers(shared: &Shared, wanted: usize, ramp: Duration, live: &mut Live
         if joined_now > joined || now < ramp_ends {
             (joined, advanced) = (joined_now, now);
         }
-        if joined_now + refused >= wanted as u64 && now >= ramp_ends || now > advanced + patience_us
-        {
+        let are_all_here = joined_now + refused >= wanted as u64 && now >= ramp_ends;
+        if are_all_here || now > advanced + patience_us || plan.interrupt.is_wanted() {
             return;
         }
         live.look();
@@ -317,10 +332,10 @@ fn await_viewers(shared: &Shared, wanted: usize, ramp: Duration, live: &mut Live
     }
 }
 
-fn sleep_until(at_us: u64, live: &mut Live<'_>) {
+fn sleep_until(at_us: u64, plan: &Plan, live: &mut Live<'_>) {
     loop {
         let left = at_us.saturating_sub(now_us());
-        if left == 0 {
+        if left == 0 || plan.interrupt.is_wanted() {
             return;
         }
         live.look();

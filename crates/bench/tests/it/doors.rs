@@ -6,7 +6,6 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
 
 #[derive(Parser)]
 struct Line {
@@ -72,24 +71,24 @@ fn text(text: &str) -> Vec<u8> {
     frame
 }
 
-/// Greets a native viewer, pings it, and sends it frames for ever; what stands before the tenth is up to the test.
+/// Greets a native viewer, and sends it frames for ever, each with a ping behind it; what stands before the tenth is up to the test.
 fn native(client: &mut TcpStream, before_tenth: &[u8], missing: u32) -> std::io::Result<()> {
     const WATCH_BYTES: usize = 6 + r#"{"type":"watch"}"#.len();
     const PONG: [u8; 2] = [0x8a, 0x80 | 2];
     client.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")?;
     client.read_exact(&mut [0; WATCH_BYTES])?;
     client.write_all(&text(r#"{"streamKey":"demo","type":"welcome"}"#))?;
-    client.write_all(b"\x89\x02hi")?;
-    let mut pong = [0; 8];
-    client.read_exact(&mut pong)?;
-    assert_eq!(pong[..2], PONG);
     for sequence in 100.. {
         if sequence == 110 {
             client.write_all(before_tenth)?;
         }
         let moved = if sequence < 110 { 0 } else { missing };
         client.write_all(&native_frame(sequence + moved))?;
-        thread::sleep(Duration::from_millis(10));
+        // The next one follows when this one has been read.
+        client.write_all(b"\x89\x02hi")?;
+        let mut pong = [0; 8];
+        client.read_exact(&mut pong)?;
+        assert_eq!(pong[..2], PONG);
     }
     Ok(())
 }
@@ -123,8 +122,8 @@ fn pictures_are_watched_over_http_with_chunks_or_without() {
             "Connection: close\r\n"
         };
         client.write_all(format!("HTTP/1.1 200 OK\r\n{coding}\r\n").as_bytes())?;
-        let mut part = b"--line\r\nContent-Length: 5000\r\n\r\n".to_vec();
-        part.extend_from_slice(&[7; 5_000]);
+        let mut part = b"--line\r\nContent-Length: 500000\r\n\r\n".to_vec();
+        part.extend_from_slice(&[7; 500_000]);
         part.extend_from_slice(b"\r\n");
         loop {
             if chunked {
@@ -134,7 +133,6 @@ fn pictures_are_watched_over_http_with_chunks_or_without() {
             } else {
                 client.write_all(&part)?;
             }
-            thread::sleep(Duration::from_millis(10));
         }
     }
     for chunked in [true, false] {

@@ -2,7 +2,8 @@
 
 use crate::node::{Node, abanico, ran};
 use serde_json::Value;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 /// Half a second of load, with further flags.
 fn load(node: &Node, flags: &[&str]) -> (Option<i32>, Value) {
@@ -136,6 +137,72 @@ fn ways_and_doors_that_do_not_go_together_are_refused_with_those_that_do() {
         assert_eq!(output.status.code(), Some(1), "{told}");
         assert!(told.contains(hint), "{told}");
     }
+}
+
+#[test]
+fn a_run_that_nobody_was_let_into_fails_and_says_why() {
+    let node = Node::start();
+    let url = format!("http://{}", node.address);
+    for door in ["socketio", "native", "http"] {
+        let output = ran(abanico()
+            .args(["bench", "--url", &url, "--key", "nobody-publishes-here"])
+            .args(["--door", door, "--viewers", "2"])
+            .args(["--ramp", "0s", "--duration", "100ms"]));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{door}: {told}");
+        let sentence = "none of the 2 viewers was let in: ";
+        assert!(told.contains(sentence), "{door}: {told}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_recording_is_refused_with_what_it_is_and_what_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    for (begin, kind) in [
+        (&b"root:x:0:0:root:/root"[..], "no media that is known"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF\0\0\0", "a picture"),
+        (b"\0\0\0\x18ftypisom\0\0", "MP4"),
+    ] {
+        let file = folder.path().join("file");
+        std::fs::write(&file, begin).unwrap();
+        let output = ran(abanico().args(["bench", "--file"]).arg(&file));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(&format!("it is {kind}, ")), "{told}");
+        assert!(told.contains("WebM or Matroska"), "{told}");
+    }
+}
+
+#[test]
+fn a_run_that_is_interrupted_tells_what_it_has_measured() {
+    let node = Node::start();
+    let url = format!("http://{}", node.address);
+    let mut running = abanico()
+        .args(["bench", "--json", "--url", &url, "--viewers", "5"])
+        .args(["--ramp", "0s", "--duration", "1h", "--max-lost", "0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary can be started");
+    // A line a second: at the second the measuring has begun, half a second after the last join.
+    let progress = BufReader::new(running.stderr.take().expect("it is piped")).lines();
+    for line in progress.map_while(Result::ok) {
+        if line.trim_start().starts_with("2 s ") {
+            break;
+        }
+    }
+    let status = Command::new("kill")
+        .args(["-s", "INT", &running.id().to_string()])
+        .status();
+    assert!(status.is_ok_and(|status| status.success()));
+    let output = running.wait_with_output().expect("it is our child");
+    let figures: Value = serde_json::from_slice(&output.stdout).expect("the figures are told");
+    assert_eq!(output.status.code(), Some(0), "{figures:#}");
+    assert_eq!(figures["endedEarly"], true, "{figures:#}");
+    assert!(figures["delivered"].as_u64() > Some(0), "{figures:#}");
+    assert_eq!(figures["lost"], 0, "{figures:#}");
+    assert!(figures["seconds"].as_f64() < Some(60.0), "{figures:#}");
 }
 
 #[test]
