@@ -230,6 +230,17 @@ impl Node {
         headers: &[&str],
         body: impl AsRef<[u8]>,
     ) -> Answer {
+        Answer::read(&mut self.ask(method, path, headers, body))
+    }
+
+    /// The same, of which nothing is read yet.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        body: impl AsRef<[u8]>,
+    ) -> TcpStream {
         let body = body.as_ref();
         let mut stream = self.connect();
         let mut text = format!(
@@ -245,7 +256,7 @@ impl Node {
         text += "\r\n";
         let request = [text.as_bytes(), body].concat();
         stream.write_all(&request).expect("the server reads");
-        Answer::read(&mut stream)
+        stream
     }
 
     /// The status of a request whose answer may have no end.
@@ -425,6 +436,11 @@ impl<'a> Client<'a> {
         self.post(&format!("42{}", json!([event, payload])));
     }
 
+    /// Says something, and does not look whether it is heard.
+    pub(crate) fn ask(&self, event: &str, payload: &Value) -> TcpStream {
+        self.send(&format!("42{}", json!([event, payload])))
+    }
+
     /// The payload of the next event of this name; others are passed over.
     pub(crate) fn heard(&mut self, event: &str) -> Value {
         loop {
@@ -465,13 +481,17 @@ impl<'a> Client<'a> {
     }
 
     fn post(&self, packet: &str) {
-        let answer = self.node.request(
+        let answer = Answer::read(&mut self.send(packet));
+        assert_eq!((answer.status, answer.text()), (200, "ok"), "POST {packet}");
+    }
+
+    fn send(&self, packet: &str) -> TcpStream {
+        self.node.ask(
             "POST",
             &self.path,
             &[&["Content-Type: text/plain;charset=UTF-8"], self.headers].concat(),
             packet,
-        );
-        assert_eq!((answer.status, answer.text()), (200, "ok"), "POST {packet}");
+        )
     }
 
     fn poll(&self) -> String {

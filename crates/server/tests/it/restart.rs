@@ -1,5 +1,6 @@
 //! What a crash leaves, and what it does not.
 
+use crate::kills::wait_until_written;
 use crate::node::{Client, Node};
 use serde_json::json;
 
@@ -14,7 +15,7 @@ fn after_kill_9_nothing_claims_to_be_live_and_the_publisher_streams_at_once() {
     let key = created["stream"]["streamKey"].as_str().unwrap().to_owned();
     ada.emit("stream:start", &json!({"streamKey": key}));
     ada.heard("stream:started");
-    wait_until_written(&node, &key);
+    wait_until_written(node.data(), &[key.clone()].into());
     let data = node.killed();
 
     let node = Node::start_in(data, &[]);
@@ -67,22 +68,4 @@ fn who_follows_whom_survives_a_tidy_restart() {
         bob.heard("subscriptions:list")["subscriptions"][0]["id"],
         ada
     );
-}
-
-/// Waits until the database's files speak of the stream: the store writes behind the streams.
-fn wait_until_written(node: &Node, key: &str) {
-    let begun = std::time::Instant::now();
-    let written = |name: &str| {
-        let bytes = std::fs::read(node.data().join(name)).unwrap_or_default();
-        bytes
-            .windows(key.len())
-            .any(|window| window == key.as_bytes())
-    };
-    while !written("abanico.db-wal") && !written("abanico.db") {
-        assert!(
-            begun.elapsed() < crate::node::PATIENCE,
-            "the stream is not written"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
 }
