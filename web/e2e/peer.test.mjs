@@ -95,34 +95,57 @@ test('candidates that come before the description are kept', TEST_MAX, async (t)
   assert.ok(await isMoving(viewer), 'the picture stands still');
 });
 
-test('our streamer page in StreamHub’s viewer page, which asks once and only then', TEST_MAX, async (t) => {
-  const wire = await startWire(t, server.port);
-  const publisher = await visit(t);
-  const key = keyOf(await goLive(publisher, wire.origin, LIVE));
-  const viewer = await streamHubViewer(t, browser, server.origin, key);
-  await viewer.waitForFunction(() => window.different >= 30);
-  assert.equal(await viewer.evaluate(() => window.asked), 1);
-  // The server sends it everything as well, and it is counted there, too.
-  await publisher.locator('audience-card[data-peers="1"][data-central="1"]').waitFor();
-  assert.match(
-    await publisher.locator('audience-card [data-phase="connected"]').textContent(),
-    /\+ Through the server$/,
-  );
-  assert.deepEqual(publisher.complaints, []);
-  assert.deepEqual(viewer.complaints, []);
-  // Its page and its connection are there still; its place is not.
-  await viewer.evaluate(() => window.leave());
-  await publisher.locator('audience-card[data-peers="0"][data-central="0"]').waitFor();
+test(
+  'our streamer page, loaded anew, too, in StreamHub’s viewer page, which asks once and only then',
+  TEST_MAX,
+  async (t) => {
+    const wire = await startWire(t, server.port);
+    const publisher = await visit(t);
+    const key = keyOf(await goLive(publisher, wire.origin, LIVE));
+    const viewer = await streamHubViewer(t, browser, server.origin, key);
+    await viewer.waitForFunction(() => window.different >= 30);
+    assert.equal(await viewer.evaluate(() => window.asked), 1);
+    // The server sends it everything as well, and it is counted there, too.
+    await publisher.locator('audience-card[data-peers="1"][data-central="1"]').waitFor();
+    assert.match(
+      await publisher.locator('audience-card [data-phase="connected"]').textContent(),
+      /\+ Through the server$/,
+    );
+    assert.deepEqual(publisher.complaints, []);
+    assert.deepEqual(viewer.complaints, []);
+    // Its page and its connection are there still; its place is not.
+    await viewer.evaluate(() => window.leave());
+    await publisher.locator('audience-card[data-peers="0"][data-central="0"]').waitFor();
 
-  wire.cut();
-  await publisher.locator('.desk[data-state="reconnecting"]').waitFor();
-  const late = await streamHubViewer(t, browser, server.origin, key);
-  await late.waitForFunction(() => window.asked === 1);
-  wire.mend();
-  await late.waitForFunction(() => window.different >= 30);
-  assert.equal(await late.evaluate(() => window.asked), 1);
-  assert.deepEqual(late.complaints, []);
-});
+    wire.cut();
+    await publisher.locator('.desk[data-state="reconnecting"]').waitFor();
+    const late = await streamHubViewer(t, browser, server.origin, key);
+    await late.waitForFunction(() => window.asked === 1);
+    wire.mend();
+    await late.waitForFunction(() => window.different >= 30);
+    assert.equal(await late.evaluate(() => window.asked), 1);
+
+    // A page that begins anew serves who was served by the one before. Another connection of the same page leaves it be.
+    const offers = () => late.evaluate(() => window.offered);
+    assert.equal(await offers(), 1);
+    wire.cut();
+    await publisher.locator('.desk[data-state="reconnecting"]').waitFor();
+    wire.mend();
+    await publisher.locator('.desk[data-state="live"]').waitFor();
+    const shown = await late.evaluate(() => window.different);
+    await late.waitForFunction((before) => window.different >= before + 30, shown);
+    assert.equal(await offers(), 1);
+    publisher.on('dialog', (dialog) => dialog.accept());
+    await publisher.reload();
+    await publisher.locator('#continue').click();
+    await publisher.locator('.desk[data-state="live"]').waitFor();
+    await late.waitForFunction(() => window.offered === 2);
+    const before = await late.evaluate(() => window.different);
+    await late.waitForFunction((before) => window.different >= before + 30, before);
+    assert.equal(await late.evaluate(() => window.asked), 1);
+    assert.deepEqual(late.complaints, []);
+  },
+);
 
 test(
   'who chooses the server where nothing comes through it keeps the picture, and else is told what to choose',

@@ -106,6 +106,7 @@ export async function streamHubViewer(t, browser, origin, streamKey) {
       let peer;
       let me;
       window.asked = 0;
+      window.offered = 0;
       window.leave = () => socket.emit('stream:leave', { streamKey: key });
       socket.on('connect', () => socket.emit('user:register', { username: 'hub-bob', role: 'VIEWER' }));
       socket.on('user:registered', ({ user }) => {
@@ -117,6 +118,7 @@ export async function streamHubViewer(t, browser, origin, streamKey) {
         socket.emit('webrtc:request', { streamKey: key, viewerId: me.id, socketId: socket.id });
       });
       socket.on('webrtc:offer', async ({ data, from }) => {
+        window.offered += 1;
         peer = new RTCPeerConnection();
         const signal = (event, type, payload) =>
           socket.emit(event, { type, data: payload, from: socket.id, to: from, streamKey: key });

@@ -1,12 +1,12 @@
 //! Which Socket.IO connection answers for a stream, whatever door its media come over, how many viewers it would serve
 //! itself from peer to peer, and which ones have asked it to.
 //!
-//! A viewer's newest request is kept until the publisher has answered it, and given to whoever answers for the stream
-//! next: a publisher that was cut off has not heard it, and StreamHub's page asks only once.
+//! A viewer's newest request is kept as long as the viewer is there, and given to whoever answers for the stream next: a
+//! publisher that was cut off has not heard it, one whose page begins anew serves nobody, and StreamHub's page asks only once.
 
 use abanico_core::key::SessionId;
-use abanico_socketio::Message;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The publisher's connection for everything but the media.
 #[derive(Debug, Default)]
@@ -21,7 +21,16 @@ pub(crate) struct Hosting {
 #[derive(Debug)]
 struct Asker {
     socket_id: String,
-    unanswered: Option<Message>,
+    request: Option<Request>,
+}
+
+/// What a viewer asked with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// As it came.
+    pub(crate) payload: Arc<str>,
+    /// A publisher has offered its picture since, or refused it.
+    pub(crate) is_answered: bool,
 }
 
 /// So many viewers that asked are remembered in a stream. What more of them say is passed on, and forgotten.
@@ -41,37 +50,33 @@ impl Hosting {
         true
     }
 
-    /// A viewer asks for the publisher's picture, in so many bytes.
-    pub(crate) fn asked(
-        &mut self,
-        viewer: SessionId,
-        socket_id: &str,
-        request: &Message,
-        bytes: usize,
-    ) {
+    /// A viewer asks for the publisher's picture.
+    pub(crate) fn asked(&mut self, viewer: SessionId, socket_id: &str, payload: &str) {
         if self.askers.len() >= ASKERS_MAX && !self.askers.contains_key(&viewer) {
             return;
         }
         let asker = Asker {
             socket_id: socket_id.to_owned(),
-            unanswered: (bytes <= REQUEST_BYTES_MAX).then(|| request.clone()),
+            request: (payload.len() <= REQUEST_BYTES_MAX).then(|| Request {
+                payload: payload.into(),
+                is_answered: false,
+            }),
         };
         self.askers.insert(viewer, asker);
     }
 
     /// The publisher has offered a viewer its picture, or refused it.
     pub(crate) fn answered(&mut self, viewer: SessionId) {
-        if let Some(asker) = self.askers.get_mut(&viewer) {
-            asker.unanswered = None;
+        let asker = self.askers.get_mut(&viewer);
+        if let Some(request) = asker.and_then(|asker| asker.request.as_mut()) {
+            request.is_answered = true;
         }
     }
 
-    /// The requests that nobody has answered.
-    pub(crate) fn unanswered(&self) -> Vec<Message> {
-        let requests = self.askers.values();
-        requests
-            .filter_map(|asker| asker.unanswered.clone())
-            .collect()
+    /// The requests of all who are there.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        let askers = self.askers.values();
+        askers.filter_map(|asker| asker.request.clone()).collect()
     }
 
     /// Forgets a viewer that wants nothing of the publisher any more. The id of its socket, if it had asked.
@@ -114,39 +119,36 @@ mod tests {
         assert_eq!(hosting.peers_max(), None);
     }
 
-    fn request(text: &str) -> Message {
-        Message::event("request", text).expect("a text is JSON")
-    }
-
     #[test]
-    fn requests_are_kept_for_the_next_host_until_they_are_answered() {
+    fn requests_are_kept_for_the_next_host_which_is_told_whether_they_were_answered() {
         let mut hosting = Hosting::default();
         assert!(hosting.take(SessionId(1)));
         for viewer in [4, 3, 5, 3] {
-            hosting.asked(SessionId(viewer), "socket", &request("please"), 10);
+            hosting.asked(SessionId(viewer), "socket", "please");
         }
         hosting.answered(SessionId(5));
-        assert_eq!(hosting.unanswered().len(), 2);
+        let answered = |hosting: &Hosting| -> Vec<bool> {
+            let requests = hosting.requests();
+            requests.iter().map(|request| request.is_answered).collect()
+        };
+        assert_eq!(answered(&hosting), [false, false, true]);
         assert!(hosting.take(SessionId(2)));
-        assert_eq!(hosting.unanswered().len(), 2);
+        assert_eq!(answered(&hosting), [false, false, true]);
         assert_eq!(hosting.forget(SessionId(3)).as_deref(), Some("socket"));
         assert_eq!(hosting.forget(SessionId(3)), None);
-        assert_eq!(hosting.unanswered().len(), 1);
+        hosting.asked(SessionId(5), "socket", "once more");
+        assert_eq!(answered(&hosting), [false, false]);
     }
 
     #[test]
     fn a_crowd_and_long_requests_are_not_kept() {
         let mut hosting = Hosting::default();
-        hosting.asked(
-            SessionId(0),
-            "socket",
-            &request("long"),
-            REQUEST_BYTES_MAX + 1,
-        );
+        let long = "l".repeat(REQUEST_BYTES_MAX + 1);
+        hosting.asked(SessionId(0), "socket", &long);
         for viewer in 1..=ASKERS_MAX as u64 {
-            hosting.asked(SessionId(viewer), "socket", &request("please"), 10);
+            hosting.asked(SessionId(viewer), "socket", "please");
         }
-        assert_eq!(hosting.unanswered().len(), ASKERS_MAX - 1);
+        assert_eq!(hosting.requests().len(), ASKERS_MAX - 1);
         assert!(hosting.forget(SessionId(0)).is_some());
     }
 }

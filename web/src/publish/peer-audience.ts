@@ -120,12 +120,14 @@ export class PeerAudience {
   }
 
   #asked(request: PeerRequest): void {
-    const { socketId, wish, username, central } = request;
+    const { socketId, wish, username, central, again } = request;
     if (typeof socketId !== 'string' || socketId.length > ID_LENGTH_MAX) return;
     const known: PeerWish = wish === 'auto' || wish === 'p2p' ? wish : undefined;
     const name = typeof username === 'string' ? username.slice(0, NAME_LENGTH_MAX) : undefined;
     const meanwhile = central === 'rests' || central === 'left' ? central : 'sent';
-    this.#take(this.#places.asked(socketId, { wish: known, name, central: meanwhile }, performance.now()));
+    this.#take(
+      this.#places.asked(socketId, { wish: known, name, central: meanwhile }, performance.now(), again === true),
+    );
     this.#turn();
   }
 

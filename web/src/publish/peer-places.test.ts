@@ -22,6 +22,18 @@ test('a request that comes before the picture is kept', () => {
   expect(places.steps(20_000, true)).toEqual([{ do: 'begin', id: 'bob' }]);
 });
 
+test('who was answered before keeps its place, and without one is begun with if it asks only once', () => {
+  const places = new PeerPlaces('auto');
+  places.max = 1;
+  places.asked('ann', ANYBODY, 0);
+  places.steps(0, true);
+  places.connected('ann', 1);
+  expect(places.asked('ann', ANYBODY, 5_000, true)).toEqual([]);
+  expect(places.asked('bob', ANYBODY, 5_000, true)).toEqual([]);
+  expect(places.asked('cat', wishing('auto'), 5_000, true)).toEqual([]);
+  expect(places.steps(5_000, true)).toEqual([{ do: 'begin', id: 'bob' }]);
+});
+
 test('those who were left to choose get as many places as there are, who insists gets one besides', () => {
   const places = new PeerPlaces('auto');
   places.max = 1;

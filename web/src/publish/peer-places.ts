@@ -77,9 +77,13 @@ export class PeerPlaces {
     this.#max = Math.min(PEERS_MAX, max);
   }
 
-  /** A viewer asks. Steps that must be taken at once. */
-  asked(id: string, asker: Asker, now: number): Step[] {
+  /**
+   * A viewer asks. Steps that must be taken at once. `again`: it was answered before, perhaps by an earlier page. Who has a place
+   * has it still, who tells its wish notices by itself that nothing comes; who knows no other way asks only once.
+   */
+  asked(id: string, asker: Asker, now: number, again = false): Step[] {
     const before = this.#places.get(id);
+    if (again && (before || asker.wish)) return [];
     if (before) {
       Object.assign(before, asker);
       const hasCrossed = now - before.since < CROSSED_MS;

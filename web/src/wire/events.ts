@@ -72,6 +72,8 @@ export interface PeerRequest {
   username?: string;
   /** Added: what becomes of the way through the server meanwhile. A page that does not say is sent everything. */
   central?: CentralMeanwhile;
+  /** Added by the server: it was answered before, by whoever answered for the stream then. */
+  again?: boolean;
 }
 
 /**

@@ -5,6 +5,7 @@
 
 use super::Turn;
 use crate::Shared;
+use crate::hosting::Request;
 use crate::names::{from_client, from_server, text};
 use crate::room::{SharedRoom, room_name};
 use crate::stage::{Peer, event};
@@ -13,7 +14,7 @@ use abanico_core::key::SessionId;
 use abanico_core::stream::Refusal;
 use abanico_hub::Stream;
 use abanico_socketio::{Event, Message};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 impl Turn<'_> {
@@ -54,7 +55,7 @@ impl Turn<'_> {
         if request {
             // Before it is passed on: whoever takes over meanwhile finds it.
             let (viewer, id) = (self.session.id, self.socket.id());
-            room.hosting.lock().asked(viewer, id, &message, raw.len());
+            room.hosting.lock().asked(viewer, id, raw);
             if let Some(host) = self.shared.host(&room) {
                 host.tell(&message);
             }
@@ -82,17 +83,17 @@ impl Turn<'_> {
         receiver.tell(&message);
     }
 
-    /// Makes this session answer for the stream. If another did before, it is given what that one left unanswered.
+    /// Makes this session answer for the stream. If another did before, it is given what that one was asked.
     pub(super) fn take_hosting(&self, room: &SharedRoom) {
-        let unanswered = {
+        let requests = {
             let mut hosting = room.hosting.lock();
             if !hosting.take(self.session.id) {
                 return;
             }
-            hosting.unanswered()
+            hosting.requests()
         };
-        for request in &unanswered {
-            self.send(request);
+        for request in requests.iter().filter_map(given) {
+            self.send(&request);
         }
     }
 
@@ -174,6 +175,18 @@ impl Shared {
         });
         host.tell(&event(from_client::WEBRTC_CLOSE, &payload));
     }
+}
+
+/// A request for who answers for the stream now. It says so if it was answered before: who is the same page still, over
+/// another connection, serves that viewer all the time.
+fn given(request: &Request) -> Option<Message> {
+    let name = from_client::WEBRTC_REQUEST;
+    if !request.is_answered {
+        return Message::raw(name, &request.payload, Vec::new()).ok();
+    }
+    let mut payload: Map<String, Value> = serde_json::from_str(&request.payload).ok()?;
+    payload.insert("again".to_owned(), true.into());
+    Some(event(name, &payload))
 }
 
 /// No page serves more viewers than this; a larger wish counts as this.
