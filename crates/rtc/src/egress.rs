@@ -8,7 +8,7 @@
 use crate::narrow::{Gate, Narrow};
 use crate::payload::Shared;
 use crate::route::Route;
-use crate::sender::{Agreed, Frame, Sender};
+use crate::sender::{Agreed, Frame, Reported, Sender};
 use crate::session::Lines;
 use crate::socket::{Socket, Target};
 use abanico_live::native::{Header, parse_tracks};
@@ -157,6 +157,8 @@ impl Egress {
         };
         let of_picture = reports.iter().find_map(|report| sender.reported(report));
         if let Some(reported) = of_picture {
+            let Reported { loss, rtt } = reported;
+            tracing::debug!(loss, ?rtt, "a viewer reports");
             self.narrow.reported(Some(reported.loss), reported.rtt, now);
         }
     }
@@ -164,6 +166,7 @@ impl Egress {
     /// The player has lost its picture. The publisher is asked for a keyframe; if it cannot be asked, the newest group is
     /// given again.
     pub(crate) fn want_keyframe(&mut self, now: Instant) {
+        tracing::debug!("a player has lost its picture");
         let given = self.lower.as_mut().map(|lower| &mut lower.watching);
         let given = given.unwrap_or(&mut self.watching);
         if given.channel().want_keyframe() {
@@ -260,6 +263,7 @@ impl Egress {
         match self.narrow.passes(packet.begins_group(), now) {
             Gate::Open => self.write(out, packet, true, offset, now),
             Gate::Closes => {
+                tracing::debug!("pictures are left out: the network carries less");
                 let given = self.lower.as_ref().map(|lower| &lower.watching);
                 let given = given.unwrap_or(&self.watching);
                 given.channel().want_keyframe();
