@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Debug)]
 pub struct Budget {
     bytes_max: usize,
+    /// What of it may be held now.
+    allowed: AtomicUsize,
     held: AtomicUsize,
     feeds: AtomicUsize,
 }
@@ -18,6 +20,7 @@ impl Budget {
     pub fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
+            allowed: AtomicUsize::new(bytes_max),
             held: AtomicUsize::new(0),
             feeds: AtomicUsize::new(0),
         }
@@ -26,6 +29,17 @@ impl Budget {
     /// The bytes that are held now.
     pub fn held_bytes(&self) -> usize {
         self.held.load(Ordering::Relaxed)
+    }
+
+    /// While memory is short a quarter of it may be held. What is beyond that goes as further packets come.
+    pub fn set_short(&self, short: bool) {
+        let allowed = self.bytes_max / if short { 4 } else { 1 };
+        self.allowed.store(allowed, Ordering::Relaxed);
+    }
+
+    /// What may be held now.
+    pub fn allowed_bytes(&self) -> usize {
+        self.allowed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn open(&self) {
@@ -44,7 +58,8 @@ impl Budget {
         } else {
             self.held.fetch_sub(before - after, Ordering::Relaxed) - (before - after)
         };
-        (held > self.bytes_max).then(|| self.bytes_max / self.feeds.load(Ordering::Relaxed).max(1))
+        let allowed = self.allowed_bytes();
+        (held > allowed).then(|| allowed / self.feeds.load(Ordering::Relaxed).max(1))
     }
 }
 
@@ -71,5 +86,30 @@ mod tests {
         assert_eq!(held, budget.held_bytes());
         drop(feeds);
         assert_eq!(budget.held_bytes(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_memory_is_short_streams_hold_a_quarter() {
+        let budget = Arc::new(Budget::new(100_000));
+        let feeds: Vec<_> = (0..4)
+            .map(|_| Feed::new(Bounds::default(), Arc::clone(&budget)))
+            .collect();
+        let push = || {
+            for number in 0..100 {
+                feeds.iter().for_each(|feed| feed.push(number, 1000));
+            }
+        };
+        push();
+        assert!(budget.held_bytes() > 90_000, "{}", budget.held_bytes());
+        budget.set_short(true);
+        push();
+        assert!(
+            budget.held_bytes() <= 25_000 + 4_000,
+            "{}",
+            budget.held_bytes()
+        );
+        budget.set_short(false);
+        push();
+        assert!(budget.held_bytes() > 90_000, "{}", budget.held_bytes());
     }
 }

@@ -240,6 +240,11 @@ impl<P: Clone + Send + 'static> Distributor<P> {
         self.0.exhausted.store(exhausted, Ordering::Relaxed);
     }
 
+    /// Says whether memory is short: streams then hold a quarter of what they may hold otherwise.
+    pub fn set_short(&self, short: bool) {
+        self.0.budget.set_short(short);
+    }
+
     /// Whether the machine can carry no further viewers.
     pub fn is_exhausted(&self) -> bool {
         self.0.exhausted.load(Ordering::Relaxed)

@@ -521,3 +521,39 @@ async fn what_all_channels_hold_has_a_bound() {
     drop((publishers, channels));
     assert_eq!(pool.held_bytes(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_memory_is_short_groups_hold_a_quarter() {
+    let frame = {
+        let pool = Pool::new(Bounds::default());
+        let channel = Channel::new(&pool);
+        Publisher::new(&channel).video(0, true);
+        pool.held_bytes()
+    };
+    let pool = Pool::new(Bounds {
+        groups_bytes_max: 40 * frame,
+        ..Bounds::default()
+    });
+    let channels: Vec<_> = (0..10).map(|_| Channel::new(&pool)).collect();
+    let mut publishers: Vec<_> = channels.iter().map(Publisher::new).collect();
+    let mut at = 0;
+    let mut group = |frames: u64| {
+        for frame in 0..frames {
+            at += 1;
+            for publisher in &mut publishers {
+                publisher.video(at * 33, frame == 0);
+            }
+        }
+    };
+    let quarter = 10 * frame;
+    group(3);
+    assert!(pool.held_bytes() > quarter);
+    pool.set_short(true);
+    group(1);
+    assert!(pool.held_bytes() <= quarter);
+    group(3);
+    assert!(pool.held_bytes() <= quarter);
+    pool.set_short(false);
+    group(3);
+    assert!(pool.held_bytes() > quarter);
+}

@@ -1,11 +1,15 @@
 //! Watches what the machine has left, so that new viewers are refused before those who watch already suffer.
 //!
+//! When memory runs out, it is given back in this order: streams hold less of what is there for late and slow viewers;
+//! new viewers are refused; those are ended for whom most is waiting. Publishers, for whom nothing waits, and what is said
+//! about streams are left to the end ([`Shortage`]).
+//!
 //! Two reserves run out before a limit by number does: memory, and the processor. What those who watch need of the
 //! processor is the time that sending to them takes; what else is done can wait, but not for ever. Descriptors are counted
 //! where connections are accepted. Invariants: a short hiccup refuses nobody; nor do joins alone, however many, unless they
 //! take all there is for seconds.
 
-use crate::config::Share;
+use crate::config::{Share, Size};
 use abanico_streamhub::StreamHub;
 use std::time::{Duration, Instant};
 use tokio::runtime::RuntimeMetrics;
@@ -38,7 +42,50 @@ pub(crate) struct Bounds {
     pub(crate) busy_max: Share,
     /// Of all memory that this process may use: what is left at least.
     pub(crate) memory_left_min: Share,
+    /// What this process may use, where it is told.
+    pub(crate) memory_max: Option<Size>,
 }
+
+/// How short memory is, from what hurts nobody to what hurts few. Each holds what comes before it, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Shortage {
+    /// There is enough.
+    None,
+    /// Twice what must be left: streams hold a quarter of what they may hold.
+    OfBacklogs,
+    /// Less than what must be left: new viewers are refused, if it lasts.
+    OfRoom,
+    /// Half of what must be left: sessions are ended for which most is waiting.
+    OfPatience,
+}
+
+impl Shortage {
+    /// All but the last, each with the share of what must be left below which it is that.
+    const BELOW: [(Self, f64); 3] = [
+        (Self::OfPatience, 0.5),
+        (Self::OfRoom, 1.0),
+        (Self::OfBacklogs, 2.0),
+    ];
+
+    /// What it is now. It is over when there is a little more than what it began at.
+    fn now(self, memory_left: Option<f64>, least: Share) -> Self {
+        let Some(left) = memory_left else {
+            return Self::None;
+        };
+        let is = |(shortage, part): &(Self, f64)| {
+            let ease = if self >= *shortage { EASE } else { 0.0 };
+            left < least.0 * part * (1.0 + ease)
+        };
+        let now = Self::BELOW.iter().find(|below| is(below));
+        now.map_or(Self::None, |(shortage, _)| *shortage)
+    }
+}
+
+/// Sessions that are ended at one look while memory is shortest: of tens of thousands a few a second, until it is enough.
+const SHED_MAX: usize = 8;
+
+/// A session for which less is waiting is worth nothing to end.
+const SHED_BYTES_MIN: usize = 64 << 10;
 
 /// What one look saw.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -152,14 +199,40 @@ fn busy(metrics: &RuntimeMetrics) -> Duration {
 /// Watches until `stop` is cancelled.
 pub(crate) async fn watch(streamhub: StreamHub, bounds: Bounds, stop: CancellationToken) {
     let mut judge = Judge::default();
+    let mut shortage = Shortage::None;
     let mut threads = Threads::of_this_runtime();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        let look = threads.look(memory_left());
+        let look = threads.look(memory_left(bounds.memory_max));
         tracing::trace!(?look, "what the machine has left");
+        let before = shortage;
+        shortage = before.now(look.memory_left, bounds.memory_left_min);
+        let is_short = shortage > Shortage::None;
+        if is_short != (before > Shortage::None) {
+            streamhub.set_short(is_short);
+            if is_short {
+                tracing::warn!(
+                    ?look,
+                    "memory is short: streams hold less of what is for late and slow viewers"
+                );
+            } else {
+                tracing::info!("memory is not short any longer: streams hold what they may");
+            }
+        }
+        // Twice in a row: a hiccup ends nobody.
+        if shortage.min(before) == Shortage::OfPatience {
+            let ended = streamhub.socketio().shed(SHED_MAX, SHED_BYTES_MIN);
+            if ended > 0 {
+                tracing::warn!(
+                    ended,
+                    ?look,
+                    "sessions ended for which most was waiting: memory runs out"
+                );
+            }
+        }
         let lacks = look.lacks(bounds, judge.ease());
         if judge.take(lacks.is_some()) {
             streamhub.set_exhausted(judge.exhausted);
@@ -175,8 +248,9 @@ pub(crate) async fn watch(streamhub: StreamHub, bounds: Bounds, stop: Cancellati
     }
 }
 
-/// The share of memory that is left: of the machine, or of the group that the process was put in, whichever is less.
-fn memory_left() -> Option<f64> {
+/// The share of memory that is left: of the machine, of the group that the process was put in, or of what it may use by
+/// its settings, whichever is least.
+fn memory_left(max: Option<Size>) -> Option<f64> {
     let machine = std::fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| of_machine(&text));
@@ -184,7 +258,21 @@ fn memory_left() -> Option<f64> {
         std::fs::read_to_string("/sys/fs/cgroup/memory.current").ok(),
         std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok(),
     );
-    machine.into_iter().chain(group).reduce(f64::min)
+    let own =
+        max.and_then(|max| of_process(&std::fs::read_to_string("/proc/self/status").ok()?, max));
+    let all = machine.into_iter().chain(group).chain(own);
+    all.reduce(f64::min)
+}
+
+/// What the process has for itself: what the system could read again from a file does not count.
+fn of_process(status: &str, max: Size) -> Option<f64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let used: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    #[expect(clippy::cast_precision_loss, reason = "a share of it is wanted")]
+    let max = max.0 as f64;
+    Some((1.0 - used * 1024.0 / max).max(0.0))
 }
 
 fn of_machine(meminfo: &str) -> Option<f64> {
@@ -214,6 +302,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds {
         busy_max: Share(0.8),
         memory_left_min: Share(0.04),
+        memory_max: None,
     };
 
     #[test]
@@ -226,6 +315,36 @@ mod tests {
             Some(0.25)
         );
         assert_eq!(of_group(Some("75\n".into()), Some("max\n".into())), None);
+    }
+
+    #[test]
+    fn what_the_process_may_use_counts_too() {
+        let status = "VmRSS:\t   900 kB\nRssAnon:\t     512 kB\nRssFile:\t 388 kB\n";
+        assert_eq!(of_process(status, Size(1 << 20)), Some(0.5));
+        assert_eq!(of_process(status, Size(1 << 10)), Some(0.0));
+        assert_eq!(of_process("VmRSS:\t 900 kB\n", Size(1 << 20)), None);
+    }
+
+    #[test]
+    fn as_memory_runs_out_backlogs_go_first_then_new_viewers_and_the_slowest_last() {
+        use Shortage::{None as Enough, OfBacklogs, OfPatience, OfRoom};
+        let mut shortage = Enough;
+        let mut look = |left: f64| {
+            shortage = shortage.now(Some(left), BOUNDS.memory_left_min);
+            shortage
+        };
+        let seen = [0.5, 0.081, 0.079, 0.041, 0.039, 0.021, 0.019, 0.0].map(&mut look);
+        let expected = [
+            Enough, Enough, OfBacklogs, OfBacklogs, OfRoom, OfRoom, OfPatience, OfPatience,
+        ];
+        assert_eq!(seen, expected);
+        // Each is over a little later than it began.
+        let seen = [0.021, 0.023, 0.043, 0.045, 0.087, 0.089].map(&mut look);
+        let expected = [OfPatience, OfRoom, OfRoom, OfBacklogs, OfBacklogs, Enough];
+        assert_eq!(seen, expected);
+        assert_eq!(Enough.now(None, BOUNDS.memory_left_min), Enough);
+        // When it is told to leave nothing, nothing is held back for that.
+        assert_eq!(OfPatience.now(Some(0.0), Share(0.0)), Enough);
     }
 
     #[test]

@@ -232,6 +232,7 @@ impl Running {
         let bounds = reserves::Bounds {
             busy_max: config.streams.busy_max,
             memory_left_min: config.streams.memory_left_min,
+            memory_max: config.streams.memory_max,
         };
         let stop_watching = stop_connections.clone();
         tokio::spawn(reserves::watch(streamhub.clone(), bounds, stop_watching));

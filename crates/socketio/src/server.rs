@@ -68,6 +68,12 @@ impl Server {
         self.engine.sessions()
     }
 
+    /// Ends the sessions for which most is waiting outside of feeds, as slow consumers: `count` at most, of those for which
+    /// more than `bytes` are. Says how many.
+    pub fn shed(&self, count: usize, bytes: usize) -> usize {
+        self.engine.shed(count, bytes)
+    }
+
     /// Refuses new sessions and ends the open ones: what is queued is written within [`Config::close_timeout`],
     /// WebSockets are closed with 1001, polls are answered. Returns when all have ended and their handlers have been told,
     /// or after twice that time.

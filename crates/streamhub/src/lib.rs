@@ -212,6 +212,12 @@ impl StreamHub {
         self.shared.distributor.set_exhausted(exhausted);
     }
 
+    /// Says whether memory is short: streams then hold a quarter of what they may hold otherwise.
+    pub fn set_short(&self, short: bool) {
+        self.shared.distributor.set_short(short);
+        self.shared.pool.set_short(short);
+    }
+
     /// Whether no further viewers are taken because the machine can carry no more.
     pub fn is_exhausted(&self) -> bool {
         self.shared.distributor.is_exhausted()

@@ -56,7 +56,11 @@ pub struct Streams {
     )]
     pub busy_max: Share,
 
-    /// Memory that must be left, of all that this process may use, for further viewers to be taken
+    /// Memory that this process may use, beside what the machine or its group leaves it. Near it, and near the end of those, it is given back in a stated order (memory-left-min)
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
+    pub memory_max: Option<Size>,
+
+    /// Memory that must be left, of all that this process may use, for further viewers to be taken. Below twice this streams hold a quarter of what they may, below half of it sessions are ended for which most is waiting
     #[arg(
         long,
         value_name = "SHARE",

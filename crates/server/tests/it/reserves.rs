@@ -1,10 +1,11 @@
 //! A machine with nothing to spare: who comes is refused, who watches goes on.
 
 use crate::matrix::{Socket, Stream};
-use crate::node::{Client, Node, picture};
+use crate::node::{Answer, Client, Node, PATIENCE, picture};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 #[test]
 fn without_memory_to_spare_who_comes_is_told_so_at_every_door_and_who_watches_goes_on() {
@@ -82,4 +83,57 @@ fn while_too_much_is_sent_who_comes_is_refused_and_then_let_in_again() {
         viewer.heard("stream:joined");
         old.shutdown(std::net::Shutdown::Both).unwrap();
     });
+}
+
+#[test]
+fn as_memory_runs_out_streams_hold_less_and_nobody_is_refused_yet() {
+    let number = |text: &str| text.trim().trim_end_matches(" kB").parse::<f64>().ok();
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let of = |name: &str| {
+        let mut lines = meminfo.lines();
+        number(lines.find_map(|line| line.strip_prefix(name)).unwrap()).unwrap()
+    };
+    let machine = of("MemAvailable:") / of("MemTotal:");
+    let of_group = |name: &str| {
+        let text = std::fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok();
+        text.and_then(|text| number(&text))
+    };
+    let group = of_group("max").and_then(|max| Some(1.0 - of_group("current")? / max));
+    let left = group.map_or(machine, |group| group.min(machine));
+    // More than what is to be left, and less than twice that.
+    let least = format!("{}%", left / 1.5 * 100.0);
+    let mut node = Node::start_with_log(&["--memory-left-min", &least]);
+    node.log_until("memory is short: streams hold less");
+    let stream = Stream::open(&node);
+    let viewer = json!({"username": "Eva", "role": "VIEWER"});
+    let (mut viewer, _) = Client::register(&node, &viewer);
+    viewer.emit("stream:join", &json!({"streamKey": stream.key}));
+    viewer.heard("stream:joined");
+}
+
+#[test]
+fn when_memory_has_run_out_who_lets_most_wait_is_ended_and_nobody_else() {
+    // Less than any process has.
+    let node = Node::start_with(&["--memory-max", "1MiB"]);
+    let mut publisher = Stream::open(&node).publisher;
+    let user = |name: &str| json!({"username": name, "role": "VIEWER"});
+    let (mut reader, _) = Client::register(&node, &user("Eva"));
+    // Who is listed makes the list long.
+    for at in 0..40 {
+        Client::register(&node, &user(&format!("somebody with a long name {at}")));
+    }
+    let (slow, _) = Client::register(&node, &user("Bob"));
+    let begun = Instant::now();
+    loop {
+        let asked = Answer::read(&mut slow.ask("users:get", &json!({})));
+        if asked.status == 400 {
+            break;
+        }
+        assert_eq!(asked.status, 200, "{}", asked.text());
+        assert!(begun.elapsed() < PATIENCE, "who reads nothing is not ended");
+    }
+    for other in [&mut publisher, &mut reader] {
+        other.emit("clock:get", &json!({}));
+        other.heard("clock:now");
+    }
 }

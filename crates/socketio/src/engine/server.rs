@@ -1,5 +1,6 @@
 //! The Engine.IO server: which request opens a session, which belongs to one, which is refused.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::engine::answer::{self, Refused};
 use crate::engine::parcel::Parcel;
 use crate::engine::polling;
 use crate::engine::service::Service;
-use crate::engine::session::{Session, Shared, Upgrading};
+use crate::engine::session::{Phase, Session, Shared, Upgrading};
 use crate::engine::task::{self, Task};
 use crate::handler::DisconnectReason;
 use crate::handshake::{self, Handshake};
@@ -67,6 +68,12 @@ impl<S: Service> Server<S> {
     /// How many sessions are open.
     pub fn sessions(&self) -> usize {
         self.inner.registry.open()
+    }
+
+    /// Ends the sessions for which most is waiting, as slow consumers: `count` at most, of those for which more than
+    /// `bytes` are. Says how many.
+    pub fn shed(&self, count: usize, bytes: usize) -> usize {
+        self.inner.registry.shed(count, bytes)
     }
 
     /// Refuses new sessions and ends the open ones: what is queued is written within [`Config::close_timeout`],
@@ -227,6 +234,28 @@ impl Registry {
     /// How many sessions are open.
     pub(crate) fn open(&self) -> usize {
         self.sessions.lock().open.len()
+    }
+
+    /// Ends the sessions for which most is waiting, `count` at most, of those for which more than `bytes` are. Says how
+    /// many.
+    pub(crate) fn shed(&self, count: usize, bytes: usize) -> usize {
+        let open: Vec<_> = self.sessions.lock().open.values().cloned().collect();
+        let mut slow: Vec<_> = open
+            .into_iter()
+            .filter_map(|session| {
+                let state = session.state.lock();
+                let waiting = state.queue_bytes;
+                let is_slow = state.phase == Phase::Open && waiting > bytes;
+                drop(state);
+                is_slow.then_some((waiting, session))
+            })
+            .collect();
+        slow.sort_by_key(|(waiting, _)| Reverse(*waiting));
+        slow.truncate(count);
+        for (_, session) in &slow {
+            session.close(DisconnectReason::SlowConsumer);
+        }
+        slow.len()
     }
 
     /// Refuses new sessions, ends the open ones and waits for them.

@@ -63,6 +63,39 @@ async fn one_message_larger_than_the_bound_still_goes() {
     assert!(matches!(client.frame().await, Frame::Binary(bytes) if bytes.len() == 100_000));
 }
 
+#[tokio::test]
+async fn when_memory_is_short_those_are_ended_for_whom_most_is_waiting() {
+    let node = Node::start(Config {
+        queue_bytes_max: 100 << 20,
+        ..Config::default()
+    })
+    .await;
+    let (_reads_nothing, worst) = node.member().await;
+    let (_reads_nothing_either, bad) = node.member().await;
+    let (mut reads, good) = node.member().await;
+    for _ in 0..200 {
+        worst.emit(&message("picture", 100_000)).unwrap();
+        bad.emit(&message("picture", 50_000)).unwrap();
+    }
+    good.emit(&Message::event("hello", &1).unwrap()).unwrap();
+    assert_eq!(node.server.shed(1, 1_000_000), 1);
+    let is_gone = |socket: &abanico_socketio::Socket| !socket.is_connected();
+    soon(async {
+        while !is_gone(&worst) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(!is_gone(&bad) && !is_gone(&good));
+    assert_eq!(node.server.shed(8, 1_000_000), 1, "the other one is left");
+    assert_eq!(
+        node.server.shed(8, 1_000_000),
+        0,
+        "nobody else is in the way"
+    );
+    assert_eq!(reads.text().await, "42[\"hello\",1]");
+}
+
 /// Gives pictures without end and counts them.
 struct Endless {
     pulled: Arc<AtomicUsize>,
