@@ -249,6 +249,7 @@ mod tests {
     use crate::door::Door;
     use crate::link::{Keep, SCRATCH_BYTES};
     use crate::material::{Stamp, Template};
+    use crate::tls::Target;
     use std::io::Write;
     use std::net::{Ipv4Addr, TcpListener};
     use std::thread;
@@ -265,7 +266,8 @@ mod tests {
     fn seen(bytes: Vec<u8>, part: usize, chunked: bool) -> (Vec<Option<Stamp>>, usize, LinkError) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let keep = Keep { head: 0, tail: 0 };
-        let mut link = Link::connect(listener.local_addr().unwrap(), 0, keep).unwrap();
+        let mut link =
+            Link::connect(&Target::plain(listener.local_addr().unwrap()), 0, keep).unwrap();
         let (mut server, _) = listener.accept().unwrap();
         server.set_nodelay(true).unwrap();
         let sending = thread::spawn(move || {

@@ -5,12 +5,12 @@ use crate::link::LinkError;
 use crate::poller::Poller;
 use crate::publisher::Publisher;
 use crate::tally::Tally;
+use crate::tls::Target;
 use crate::viewer::Viewer;
 use parking_lot::Mutex;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -31,7 +31,7 @@ pub(crate) enum Origin {
 /// What all clients of a run share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) server: SocketAddr,
+    pub(crate) target: Target,
     pub(crate) door: Door,
     pub(crate) origin: Origin,
     /// The streams; known when all publishers have begun.
@@ -92,7 +92,7 @@ impl Shared {
 
     /// What is written as `Host`.
     pub(crate) fn host(&self) -> String {
-        self.server.to_string()
+        self.target.address.to_string()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::publisher::Material;
 use crate::quantity::{Key, Size, Span};
 use crate::report::{Limits, Report};
 use crate::run::{Outcome, Plan, Receivers, execute};
+use crate::tls::{Target, Trust};
 use crate::way::Way;
 use abanico_media::sniff::{Kind, sniff};
 use anyhow::{Context, bail, ensure};
@@ -30,7 +31,9 @@ Examples:
   abanico bench --door webm --file film.webm --publish http
   abanico bench --door native --key demo         watch a stream that is there already
   abanico bench --viewers 10000 --idle --pid $(pidof abanico)
+  abanico bench --url https://localhost:3443 --insecure      the same under TLS
   abanico bench floor --viewers 1000             what the kernel alone takes for the same bytes
+  abanico bench floor --tls                      the same with encryption, and nothing else, on top
   abanico bench compare                          server and floor by turns, and their ratio";
 
 /// Load a server on this machine and measure it
@@ -58,9 +61,11 @@ enum What {
 /// Load a server.
 #[derive(Debug, Args)]
 struct Load {
-    /// The server. It must be on this machine
+    /// The server, over HTTP or HTTPS. It must be on this machine
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
     url: String,
+    #[command(flatten)]
+    trust: Trust,
     /// How viewers watch
     #[arg(long, value_enum, default_value = "socketio")]
     door: Door,
@@ -216,7 +221,7 @@ impl Load {
         );
         self.check_door(hostile)?;
         let plan = Plan {
-            server: target(&self.url)?,
+            target: target(&self.url, &self.trust)?,
             door: self.door,
             way: self.publish,
             origin: match &self.key {
@@ -412,17 +417,22 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// The address in a URL. Only this machine may be loaded.
-fn target(url: &str) -> anyhow::Result<SocketAddr> {
-    let Some(rest) = url.strip_prefix("http://") else {
-        bail!("`{url}` does not begin with http://: such as http://127.0.0.1:3000");
+/// What a URL names. Only this machine may be loaded.
+fn target(url: &str, trust: &Trust) -> anyhow::Result<Target> {
+    let (rest, is_secure) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+        (Some(rest), _) => (rest, false),
+        (_, Some(rest)) => (rest, true),
+        _ => {
+            bail!("`{url}` does not begin with http:// or https://: such as http://127.0.0.1:3000")
+        }
     };
+    let usual_port = if is_secure { 443 } else { 80 };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     let named = authority
         .strip_prefix("localhost")
         .filter(|port| port.is_empty() || port.starts_with(':'));
     let address = match named {
-        Some("") => SocketAddr::from((Ipv4Addr::LOCALHOST, 80)),
+        Some("") => SocketAddr::from((Ipv4Addr::LOCALHOST, usual_port)),
         Some(port) => SocketAddr::from((
             Ipv4Addr::LOCALHOST,
             port[1..]
@@ -436,7 +446,7 @@ fn target(url: &str) -> anyhow::Result<SocketAddr> {
                 let host = host.with_context(|| {
                     format!("`{url}` is no address of this machine: such as http://127.0.0.1:3000")
                 })?;
-                SocketAddr::new(host, 80)
+                SocketAddr::new(host, usual_port)
             }
         },
     };
@@ -448,7 +458,18 @@ fn target(url: &str) -> anyhow::Result<SocketAddr> {
             address.port()
         );
     }
-    Ok(address)
+    if !is_secure {
+        ensure!(
+            !trust.insecure && trust.ca.is_none(),
+            "--insecure and --ca are for https://, and `{url}` is not"
+        );
+        return Ok(Target::plain(address));
+    }
+    let host = match named {
+        Some(_) => "localhost".to_owned(),
+        None => address.ip().to_string(),
+    };
+    Target::secure(address, &host, trust)
 }
 
 #[cfg(test)]
@@ -457,6 +478,7 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_a_target() {
+        let target = |url: &str| super::target(url, &Trust::default()).map(|it| it.address);
         assert_eq!(
             target("http://127.0.0.1:3000").unwrap().to_string(),
             "127.0.0.1:3000"
@@ -475,7 +497,7 @@ mod tests {
             assert!(error.contains("only a loopback address"), "{error}");
         }
         for url in [
-            "https://127.0.0.1",
+            "ftp://127.0.0.1",
             "http://example.org",
             "http://localhost:no",
             "http://localhost.example.org",

@@ -10,6 +10,7 @@ use crate::publisher::Material;
 use crate::quantity::{Size, Span};
 use crate::report::{Limits, Report};
 use crate::run::{Outcome, Plan, Receivers, execute};
+use crate::tls::{Target, Trust, own_certificate};
 use crate::way::Way;
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
@@ -57,6 +58,9 @@ pub(crate) struct Compare {
     pub(crate) pause: Span,
     #[command(flatten)]
     pub(crate) backlog: Backlog,
+    /// Over HTTPS, with the floor that encrypts too
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// The server's program: this one, unless said otherwise
     #[arg(long, value_name = "FILE")]
     pub(crate) program: Option<PathBuf>,
@@ -209,6 +213,7 @@ fn floor(
         rate: load.rate,
         size: load.size,
         backlog: compare.backlog,
+        tls: compare.tls,
         sender_core: Some(compare.server_core),
     };
     let (plan, outcome) = floor::measure(
@@ -229,7 +234,7 @@ fn server(
 ) -> anyhow::Result<Report> {
     let server = Server::start(compare)?;
     let plan = Plan {
-        server: server.address,
+        target: server.target.clone(),
         door,
         way: Way::SocketIo,
         origin: Origin::Ours,
@@ -266,6 +271,7 @@ fn report(plan: &Plan, outcome: &Outcome) -> anyhow::Result<Report> {
 struct Server {
     child: Child,
     address: SocketAddr,
+    target: Target,
     data: PathBuf,
 }
 
@@ -282,16 +288,25 @@ impl Server {
             std::process::id(),
             address.port()
         ));
+        let mut target = Target::plain(address);
+        let mut https = Vec::new();
+        if compare.tls {
+            let (address, trust, flags) = secured(&data)?;
+            target = Target::secure(address, "localhost", &trust)?;
+            https = flags;
+        }
         // A child stays where its parent was when it was started.
         machine::stay_on(compare.server_core)?;
         let child = Self::command(&program, address, &data)
             .args(compare.backlog.args())
+            .args(https)
             .spawn();
         machine::stay_on(compare.core)?;
         let child = child.with_context(|| format!("{} cannot be started", program.display()))?;
         let mut server = Self {
             child,
             address,
+            target,
             data,
         };
         server.await_readiness()?;
@@ -324,6 +339,26 @@ impl Server {
         }
         bail!("the server does not listen at {}", self.address)
     }
+}
+
+/// Makes a certificate in a server's directory. Returns where HTTPS may be, how to trust it, and what tells the server.
+fn secured(data: &Path) -> anyhow::Result<(SocketAddr, Trust, Vec<String>)> {
+    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    std::fs::create_dir_all(data)?;
+    let (certificate, key) = (data.join("certificate.pem"), data.join("key.pem"));
+    let (certificate_text, key_text) = own_certificate()?;
+    std::fs::write(&certificate, certificate_text)?;
+    std::fs::write(&key, key_text)?;
+    let flags = [
+        format!("--tls-listen={address}"),
+        format!("--tls-certificate={}", certificate.display()),
+        format!("--tls-key={}", key.display()),
+    ];
+    let trust = Trust {
+        insecure: false,
+        ca: Some(certificate),
+    };
+    Ok((address, trust, flags.to_vec()))
 }
 
 impl Drop for Server {
@@ -389,7 +424,7 @@ fn table(compared: &[Compared], compare: &Compare) -> String {
     let (least_rounds, most_rounds) =
         (rounds.clone().min().unwrap_or(0), rounds.max().unwrap_or(0));
     let mut out = format!(
-        "medians of {} rounds of {}{}; processor time in µs per message, server and floor on core {}, clients on core {}\n\
+        "medians of {} rounds of {}{}; {}processor time in µs per message, server and floor on core {}, clients on core {}\n\
          {:<26} {:<16} {:>7} {:>7} {:>6} {:>13} {:>11} {:>12} {:>6} {:>9} {:>8}\n",
         most_rounds,
         compare.duration,
@@ -401,6 +436,7 @@ fn table(compared: &[Compared], compare: &Compare) -> String {
         } else {
             String::new()
         },
+        if compare.tls { "under TLS; " } else { "" },
         compare.server_core,
         compare.core,
         "load",

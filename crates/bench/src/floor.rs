@@ -12,7 +12,9 @@ use crate::machine::{self, now_us};
 use crate::material::{Stamp, Template};
 use crate::publisher::Material;
 use crate::quantity::Size;
+use crate::records::Sealer;
 use crate::run::{Outcome, Plan, Receivers, execute};
+use crate::tls::{Target, Trust, agreed, sender_config};
 use crate::way::Way;
 use anyhow::{Context, bail};
 use rustix::buffer::spare_capacity;
@@ -20,6 +22,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
+use rustls::ServerConnection;
 use socket2::SockRef;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -46,6 +49,9 @@ pub(crate) struct Sender {
     pub(crate) size: Size,
     #[command(flatten)]
     pub(crate) backlog: Backlog,
+    /// Encrypt the bytes for each viewer, as HTTPS does
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// Core of the sender
     #[arg(long, value_name = "NUMBER")]
     pub(crate) sender_core: Option<usize>,
@@ -92,7 +98,7 @@ pub(crate) fn measure(
 ) -> anyhow::Result<(Plan, Outcome)> {
     let mut running = Running::start(sender)?;
     let plan = Plan {
-        server: running.address,
+        target: running.target(sender.tls)?,
         door: sender.door,
         way: Way::SocketIo,
         origin: Origin::Floor,
@@ -128,6 +134,9 @@ impl Running {
         command.args(["--rate", &sender.rate.to_string()]);
         command.args(["--size", &format!("{}B", sender.size.0)]);
         command.args(sender.backlog.args());
+        if sender.tls {
+            command.arg("--tls");
+        }
         if let Some(core) = sender.sender_core {
             command.args(["--sender-core", &core.to_string()]);
         }
@@ -149,6 +158,18 @@ impl Running {
         Ok(Self { child, address })
     }
 
+    fn target(&self, tls: bool) -> anyhow::Result<Target> {
+        if !tls {
+            return Ok(Target::plain(self.address));
+        }
+        // It has made its certificate itself, a moment ago.
+        let trust = Trust {
+            insecure: true,
+            ca: None,
+        };
+        Target::secure(self.address, "localhost", &trust)
+    }
+
     fn stop(&mut self) {
         drop(self.child.stdin.take());
         // It ends when its input does; if it does not, there is nobody to tell.
@@ -159,6 +180,7 @@ impl Running {
 /// A viewer's socket, and what it did not take at once.
 struct Receiver {
     socket: TcpStream,
+    sealer: Option<Sealer>,
     waiting: VecDeque<Rc<[u8]>>,
     /// Bytes of the first of them that it has.
     offset: usize,
@@ -199,24 +221,22 @@ pub(crate) fn send_bare(sender: &Sender) -> anyhow::Result<()> {
     out.flush()?;
     let input = Input::watch()?;
     let greeting = Greeting::of(sender.door);
+    let tls = sender.tls.then(sender_config).transpose()?;
 
-    let mut receivers = Vec::with_capacity(sender.viewers);
+    let mut comers = Vec::with_capacity(sender.viewers);
     listener.set_nonblocking(true)?;
-    while receivers.len() < sender.viewers && input.is_open() {
+    while comers.len() < sender.viewers && input.is_open() {
         match listener.accept() {
             Ok((mut socket, _)) => {
                 socket.set_nonblocking(false)?;
                 socket.set_nodelay(true)?;
                 sender.backlog.apply(&socket)?;
                 socket.set_read_timeout(Some(ANSWER_TIME))?;
-                if let Greeting::Ping(ping, _) = greeting {
-                    socket.write_all(ping)?;
-                }
-                receivers.push(Receiver {
-                    socket,
-                    waiting: VecDeque::new(),
-                    offset: 0,
-                });
+                let mut tls = tls.clone().map(ServerConnection::new).transpose()?;
+                greeting
+                    .begin(&mut socket, tls.as_mut())
+                    .context("a viewer does not shake hands")?;
+                comers.push((socket, tls));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 std::thread::sleep(Duration::from_millis(1));
@@ -224,11 +244,19 @@ pub(crate) fn send_bare(sender: &Sender) -> anyhow::Result<()> {
             Err(error) => return Err(error).context("no further viewer can be accepted"),
         }
     }
-    for receiver in &mut receivers {
+    let mut receivers = Vec::with_capacity(comers.len());
+    for (mut socket, mut tls) in comers {
         greeting
-            .finish(&mut receiver.socket)
+            .finish(&mut socket, tls.as_mut())
             .context("a viewer does not answer")?;
-        receiver.socket.set_nonblocking(true)?;
+        socket.set_nonblocking(true)?;
+        let secrets = tls.map(ServerConnection::dangerous_extract_secrets);
+        receivers.push(Receiver {
+            socket,
+            sealer: secrets.map(agreed).transpose()?.map(|(_, sealer)| sealer),
+            waiting: VecDeque::new(),
+            offset: 0,
+        });
     }
     Fan::new(receivers)?.run(sender, &input)
 }
@@ -242,8 +270,30 @@ impl Greeting {
         }
     }
 
+    /// Says what is to be said first.
+    fn begin(self, socket: &mut TcpStream, tls: Option<&mut ServerConnection>) -> io::Result<()> {
+        let said: &[u8] = match self {
+            Self::Ping(ping, _) => ping,
+            Self::Answer => &[],
+        };
+        let Some(tls) = tls else {
+            return socket.write_all(said);
+        };
+        while tls.is_handshaking() {
+            tls.complete_io(socket)?;
+        }
+        rustls::Stream::new(tls, socket).write_all(said)
+    }
+
     /// Hears what the viewer has to say.
-    fn finish(self, socket: &mut TcpStream) -> io::Result<()> {
+    fn finish(self, socket: &mut TcpStream, tls: Option<&mut ServerConnection>) -> io::Result<()> {
+        match tls {
+            Some(tls) => self.hear(&mut rustls::Stream::new(tls, socket)),
+            None => self.hear(socket),
+        }
+    }
+
+    fn hear(self, socket: &mut (impl Read + Write)) -> io::Result<()> {
         let mut heard = [0; REQUEST_BYTES_MAX];
         match self {
             Self::Ping(_, pong_len) => socket.read_exact(&mut heard[..pong_len]),
@@ -294,6 +344,8 @@ impl Input {
 struct Fan {
     receivers: Vec<Receiver>,
     epoll: std::os::fd::OwnedFd,
+    /// Where frames are encrypted.
+    sealed: Vec<u8>,
 }
 
 impl Fan {
@@ -303,7 +355,11 @@ impl Fan {
             let data = EventData::new_u64(number as u64);
             epoll::add(&epoll, &receiver.socket, data, EventFlags::empty())?;
         }
-        Ok(Self { receivers, epoll })
+        Ok(Self {
+            receivers,
+            epoll,
+            sealed: Vec::new(),
+        })
     }
 
     fn run(mut self, sender: &Sender, input: &Input) -> anyhow::Result<()> {
@@ -354,11 +410,24 @@ impl Fan {
     /// Sends one frame to everybody.
     fn send(&mut self, frame: &[u8]) -> anyhow::Result<()> {
         let mut shared = None;
+        let sealed_bytes = Sealer::sealed_bytes(frame.len());
+        self.sealed.resize(sealed_bytes, 0);
         for number in 0..self.receivers.len() {
             let receiver = &mut self.receivers[number];
-            let mut sent = 0;
-            if receiver.waiting.is_empty() {
-                sent = match send(&receiver.socket, frame, SendFlags::NOSIGNAL) {
+            // A whole frame may be left out, and has no record then.
+            if receiver.waiting.len() >= WAITING_MAX {
+                continue;
+            }
+            let frame = match &mut receiver.sealer {
+                Some(sealer) => {
+                    sealer.seal_into(frame, &mut self.sealed);
+                    &self.sealed[..]
+                }
+                None => frame,
+            };
+            let was_idle = receiver.waiting.is_empty();
+            if was_idle {
+                let sent = match send(&receiver.socket, frame, SendFlags::NOSIGNAL) {
                     Ok(count) => count,
                     Err(Errno::AGAIN) => 0,
                     // It has gone; the others have not.
@@ -369,12 +438,11 @@ impl Fan {
                 }
                 receiver.offset = sent;
             }
-            let was_idle = receiver.waiting.is_empty();
-            // Half a frame must be followed by its other half; a whole one may be left out.
-            if sent > 0 || receiver.waiting.len() < WAITING_MAX {
-                let frame = shared.get_or_insert_with(|| Rc::from(frame));
-                receiver.waiting.push_back(Rc::clone(frame));
-            }
+            let waiting = match receiver.sealer {
+                Some(_) => Rc::from(frame),
+                None => Rc::clone(shared.get_or_insert_with(|| Rc::from(frame))),
+            };
+            receiver.waiting.push_back(waiting);
             if was_idle {
                 self.watch(number, EventFlags::OUT)?;
             }

@@ -46,13 +46,15 @@ pub(crate) fn answered(link: &mut Link, wanted: &str) -> Result<Option<Answer>, 
 mod tests {
     use super::*;
     use crate::link::Keep;
+    use crate::tls::Target;
     use std::io::Write;
     use std::net::{Ipv4Addr, TcpListener};
 
     fn read(bytes: &[u8], wanted: &str) -> (Result<Option<Answer>, LinkError>, Vec<u8>) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let keep = Keep { head: 0, tail: 0 };
-        let mut link = Link::connect(listener.local_addr().unwrap(), 0, keep).unwrap();
+        let mut link =
+            Link::connect(&Target::plain(listener.local_addr().unwrap()), 0, keep).unwrap();
         let (mut server, _) = listener.accept().unwrap();
         server.write_all(bytes).unwrap();
         drop(server);

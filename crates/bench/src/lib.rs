@@ -31,6 +31,9 @@ mod handshake;
 mod link;
 mod material;
 mod native;
+mod records;
+mod secure;
+mod tls;
 mod words;
 
 mod chart;

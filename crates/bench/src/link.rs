@@ -4,6 +4,8 @@
 //!
 //! Invariant: a connection holds no more than a few hundred bytes of ours, however long the frames are.
 
+use crate::secure::Secure;
+use crate::tls::{Target, refusal};
 use crate::words::opcode;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
@@ -58,12 +60,17 @@ impl From<Errno> for LinkError {
 #[derive(Debug)]
 pub(crate) struct Link {
     socket: Socket,
+    /// What encrypts it, where something does.
+    secure: Option<Box<Secure>>,
     keep: Keep,
     /// What was read and not yet understood.
     buffer: Vec<u8>,
     /// The frame that is being read.
     frame: Option<Frame>,
+    /// What is to be said.
     out: Vec<u8>,
+    /// The same as it is sent, where it is encrypted.
+    sealed: Vec<u8>,
     sent: usize,
 }
 
@@ -102,7 +109,8 @@ const RECEIVE_BYTES: usize = 512 * 1024;
 
 impl Link {
     /// Begins to connect the client with this number. The socket is writable when that has succeeded or failed.
-    pub(crate) fn connect(to: SocketAddr, number: usize, keep: Keep) -> io::Result<Self> {
+    pub(crate) fn connect(target: &Target, number: usize, keep: Keep) -> Result<Self, LinkError> {
+        let to = target.address;
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -113,14 +121,21 @@ impl Link {
         match socket.connect(&to.into()) {
             Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
+        let mut sealed = Vec::new();
+        let shaking = target.shake().map(|tls| {
+            let tls = tls.map_err(|error| LinkError::Refused(refusal(&error)))?;
+            Secure::new(tls, &mut sealed)
+        });
         Ok(Self {
             socket,
+            secure: shaking.transpose()?.map(Box::new),
             keep,
             buffer: Vec::new(),
             frame: None,
             out: Vec::new(),
+            sealed,
             sent: 0,
         })
     }
@@ -132,9 +147,10 @@ impl Link {
         self.socket.set_recv_buffer_size(LITTLE_BYTES)
     }
 
-    /// Whether connecting has worked.
-    pub(crate) fn connected(&self) -> Result<(), LinkError> {
-        sockopt::socket_error(&self.socket)?.map_err(LinkError::from)
+    /// Whether connecting has worked. If so, what encryption has to say goes out.
+    pub(crate) fn connected(&mut self) -> Result<(), LinkError> {
+        sockopt::socket_error(&self.socket)?.map_err(LinkError::from)?;
+        self.flush()
     }
 
     /// Adds to what is to be sent.
@@ -144,25 +160,39 @@ impl Link {
 
     /// Whether something waits for the socket to take more.
     pub(crate) fn has_more_to_send(&self) -> bool {
-        !self.out.is_empty()
+        !self.out.is_empty() || !self.sealed.is_empty()
     }
 
     /// Sends what waits.
     pub(crate) fn flush(&mut self) -> Result<(), LinkError> {
-        while self.sent < self.out.len() {
-            match send(&self.socket, &self.out[self.sent..], SendFlags::NOSIGNAL) {
+        if let Some(secure) = &mut self.secure
+            && !self.out.is_empty()
+        {
+            secure.seal(&self.out, &mut self.sealed)?;
+            self.out.clear();
+        }
+        let out = match &self.secure {
+            Some(_) => &mut self.sealed,
+            None => &mut self.out,
+        };
+        while self.sent < out.len() {
+            match send(&self.socket, &out[self.sent..], SendFlags::NOSIGNAL) {
                 Ok(count) => self.sent += count,
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
         }
-        self.out.clear();
+        out.clear();
         self.sent = 0;
         Ok(())
     }
 
     /// Sends bytes that need not be kept if the socket takes them at once.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
+        if self.secure.is_some() {
+            self.out.extend_from_slice(bytes);
+            return self.flush();
+        }
         let mut sent = 0;
         if self.out.is_empty() {
             match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
@@ -176,33 +206,36 @@ impl Link {
     }
 
     /// Reads up to `count` bytes for nothing. Says how many there were.
-    pub(crate) fn discard(&self, scratch: &mut [u8], count: usize) -> Result<usize, LinkError> {
-        let count = count.min(scratch.len());
-        // With TRUNC the kernel counts the bytes and copies none.
-        match recv(&self.socket, &mut scratch[..count], RecvFlags::TRUNC) {
-            Ok((_, 0)) => Err(LinkError::Closed),
-            Ok((_, count)) => Ok(count),
-            Err(Errno::AGAIN) => Ok(0),
-            Err(error) => Err(error.into()),
+    pub(crate) fn discard(&mut self, scratch: &mut [u8], count: usize) -> Result<usize, LinkError> {
+        match &mut self.secure {
+            Some(secure) => secure.discard(&self.socket, scratch, count),
+            None => self.waste(scratch, count),
         }
+    }
+
+    /// Takes up to `count` bytes off the socket, whatever they are. What comes later makes no sense then if it is encrypted.
+    pub(crate) fn waste(&self, scratch: &mut [u8], count: usize) -> Result<usize, LinkError> {
+        let count = count.min(scratch.len());
+        Ok(receive_nothing(&self.socket, &mut scratch[..count])?.unwrap_or(0))
     }
 
     /// Reads more bytes as they are, up to `max`. Says whether there may be more.
     pub(crate) fn read(&mut self, max: usize) -> Result<bool, LinkError> {
+        if let Some(secure) = &mut self.secure {
+            let more = secure.read(&self.socket, max, &mut self.buffer, &mut self.sealed);
+            // An answer of the handshake, or why there is none.
+            self.flush()?;
+            return more;
+        }
         let before = self.buffer.len();
         self.buffer.resize(before + max, 0);
-        let result = recv(&self.socket, &mut self.buffer[before..], RecvFlags::empty());
+        let result = receive(&self.socket, &mut self.buffer[before..]);
         let count = match &result {
-            Ok((_, count)) => *count,
+            Ok(count) => count.unwrap_or(0),
             Err(_) => 0,
         };
         self.buffer.truncate(before + count);
-        match result {
-            Ok((_, 0)) => Err(LinkError::Closed),
-            Ok((_, count)) => Ok(count == max),
-            Err(Errno::AGAIN) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        result.map(|_| count == max)
     }
 
     /// Bytes that were read as they are.
@@ -228,11 +261,9 @@ impl Link {
                 && frame.cut_left > 0
             {
                 let wanted = frame.cut_left.min(scratch.len());
-                let count = match recv(&self.socket, &mut scratch[..wanted], RecvFlags::TRUNC) {
-                    Ok((_, 0)) => return Err(LinkError::Closed.into()),
-                    Ok((_, count)) => count,
-                    Err(Errno::AGAIN) => return Ok(()),
-                    Err(error) => return Err(LinkError::from(error).into()),
+                let count = match &mut self.secure {
+                    Some(secure) => secure.discard(&self.socket, scratch, wanted)?,
+                    None => receive_nothing(&self.socket, &mut scratch[..wanted])?.unwrap_or(0),
                 };
                 frame.cut_left -= count;
                 if count < wanted {
@@ -339,6 +370,28 @@ impl AsFd for Link {
     }
 }
 
+/// Takes bytes off a socket. `None` if there are none for now.
+pub(crate) fn receive(socket: &Socket, into: &mut [u8]) -> Result<Option<usize>, LinkError> {
+    received(recv(socket, into, RecvFlags::empty()))
+}
+
+/// The same, but copies none: with TRUNC the kernel counts them and throws them away.
+pub(crate) fn receive_nothing(
+    socket: &Socket,
+    scratch: &mut [u8],
+) -> Result<Option<usize>, LinkError> {
+    received(recv(socket, scratch, RecvFlags::TRUNC))
+}
+
+fn received(result: Result<(usize, usize), Errno>) -> Result<Option<usize>, LinkError> {
+    match result {
+        Ok((_, 0)) => Err(LinkError::Closed),
+        Ok((_, count)) => Ok(Some(count)),
+        Err(Errno::AGAIN) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Reads the header of a frame, if it is all there.
 fn header(bytes: &[u8]) -> Result<Option<Frame>, LinkError> {
     let [first, second, rest @ ..] = bytes else {
@@ -378,7 +431,8 @@ mod tests {
     /// Sends `bytes` in parts and says what the client hears: opcode, kept payload, whole length.
     fn heard(bytes: Vec<u8>, part: usize, keep: Keep) -> Vec<(u8, Vec<u8>, usize)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let mut link = Link::connect(listener.local_addr().unwrap(), 0, keep).unwrap();
+        let mut link =
+            Link::connect(&Target::plain(listener.local_addr().unwrap()), 0, keep).unwrap();
         let (mut server, _) = listener.accept().unwrap();
         server.set_nodelay(true).unwrap();
         let sending = thread::spawn(move || {
@@ -446,7 +500,7 @@ mod tests {
         let to = listener.local_addr().unwrap();
         for (number, last) in [(0, 1), (19_999, 1), (20_000, 2), (45_000, 3)] {
             let keep = Keep { head: 0, tail: 0 };
-            let _link = Link::connect(to, number, keep).unwrap();
+            let _link = Link::connect(&Target::plain(to), number, keep).unwrap();
             let (_, from) = listener.accept().unwrap();
             assert_eq!(from.ip(), Ipv4Addr::new(127, 0, 0, last), "{number}");
         }

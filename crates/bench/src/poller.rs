@@ -62,14 +62,17 @@ impl Poller {
     /// Begins.
     pub(crate) fn alarm(&mut self, crowd: &mut Crowded<'_>) {
         self.watch = Watch::new(self.stream, true, crowd.now_us);
-        let result = Link::connect(crowd.shared.server, crowd.number, Keep { head: 0, tail: 0 })
-            .map_err(LinkError::from)
-            .and_then(|link| {
-                crowd.watch(&link)?;
-                self.link = Some(link);
-                self.stage = Stage::Connecting;
-                Ok(())
-            });
+        let result = Link::connect(
+            &crowd.shared.target,
+            crowd.number,
+            Keep { head: 0, tail: 0 },
+        )
+        .and_then(|link| {
+            crowd.watch(&link)?;
+            self.link = Some(link);
+            self.stage = Stage::Connecting;
+            Ok(())
+        });
         self.settle(crowd, result);
     }
 

@@ -100,7 +100,7 @@ impl Publisher {
     }
 
     fn connect(&mut self, crowd: &Crowded<'_>) -> Result<(), LinkError> {
-        let link = Link::connect(crowd.shared.server, crowd.number, KEEP)?;
+        let link = Link::connect(&crowd.shared.target, crowd.number, KEEP)?;
         crowd.watch(&link)?;
         self.link = Some(link);
         self.stage = Stage::Connecting;

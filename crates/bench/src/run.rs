@@ -10,12 +10,12 @@ use crate::poller::Poller;
 use crate::publisher::{Material, Publisher};
 use crate::quantity::Span;
 use crate::tally::{Tally, Times};
+use crate::tls::Target;
 use crate::viewer::Viewer;
 use crate::way::Way;
 use anyhow::{Context, bail};
 use parking_lot::Mutex;
 use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
@@ -25,7 +25,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// What is to be done.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    pub(crate) server: SocketAddr,
+    pub(crate) target: Target,
     pub(crate) door: Door,
     /// Over which door publishers come.
     pub(crate) way: Way,
@@ -223,7 +223,7 @@ fn shared(plan: &Plan) -> anyhow::Result<Shared> {
         Origin::Theirs(_) | Origin::Floor | Origin::Nowhere => 0,
     };
     Ok(Shared {
-        server: plan.server,
+        target: plan.target.clone(),
         door: plan.door,
         origin: plan.origin.clone(),
         streams: OnceLock::new(),
@@ -284,14 +284,14 @@ fn await_streams(
             }
             Ok(Err(reason)) => bail!(
                 "{} does not let us publish: {reason}\n  hint: is the server running? `abanico --listen {}`",
-                plan.server,
-                plan.server
+                plan.target.address,
+                plan.target.address
             ),
             Err(_) if plan.interrupt.is_wanted() => bail!("ended before anything was measured"),
             Err(_) if waited < PUBLISHERS_TIME_MAX => waited += LOOK_EVERY,
             Err(_) => bail!(
                 "{} does not answer a publisher within {}",
-                plan.server,
+                plan.target.address,
                 humantime::format_duration(PUBLISHERS_TIME_MAX)
             ),
         }

@@ -123,7 +123,7 @@ impl Viewer {
             let next = (crowd.now_us / STORM_EVERY_US + 1) * STORM_EVERY_US;
             crowd.call_at(next, self.life);
         }
-        let link = Link::connect(crowd.shared.server, crowd.number, keep(crowd.shared))?;
+        let link = Link::connect(&crowd.shared.target, crowd.number, keep(crowd.shared))?;
         if self.habit == Habit::Stalled {
             link.hold_little()?;
         }
@@ -270,7 +270,7 @@ impl Viewer {
     /// Reads a little, whatever it is.
     fn sip(&mut self, crowd: &mut Crowded<'_>) -> Result<(), LinkError> {
         if let Some(link) = &self.link {
-            link.discard(crowd.scratch, SLOW_BYTES)?;
+            link.waste(crowd.scratch, SLOW_BYTES)?;
         }
         crowd.call_at(crowd.now_us + SLOW_EVERY_US, self.life);
         Ok(())

@@ -205,6 +205,77 @@ fn a_run_that_is_interrupted_tells_what_it_has_measured() {
     assert!(figures["seconds"].as_f64() < Some(60.0), "{figures:#}");
 }
 
+/// A server that answers HTTPS too, by a certificate of its own, and where that certificate is.
+fn secure_node() -> (Node, String, String) {
+    let folder = tempfile::tempdir().expect("a directory for the test");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])
+        .expect("a certificate can be made");
+    let (certificate, key) = (
+        folder.path().join("certificate.pem"),
+        folder.path().join("key.pem"),
+    );
+    std::fs::write(&certificate, made.cert.pem()).expect("it can be written");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("it can be written");
+    let (certificate, key) = (certificate.display().to_string(), key.display());
+    let flags = [
+        "--tls-listen=127.0.0.1:0",
+        &format!("--tls-certificate={certificate}"),
+        &format!("--tls-key={key}"),
+    ];
+    let node = Node::start_in(folder, &flags);
+    let port = node.tls.expect("it answers HTTPS").port();
+    (node, format!("https://localhost:{port}"), certificate)
+}
+
+#[test]
+fn what_is_published_and_watched_over_https_is_counted_over_every_door() {
+    let (_node, url, certificate) = secure_node();
+    for (way, door, more) in [
+        ("socketio", "socketio", &["--slow", "1", "--churn", "1"][..]),
+        ("native", "socketio-binary", &["--fragments", "1"]),
+        ("http", "native", &["--stalled", "1", "--half-open", "1"]),
+        ("socketio", "http", &[]),
+        ("socketio", "polling", &[]),
+    ] {
+        let output = ran(abanico()
+            .args(["bench", "--json", "--url", &url, "--ca", &certificate])
+            .args(["--publish", way, "--door", door, "--viewers", "5"])
+            .args(["--size", "50kB", "--ramp", "0s", "--duration", "500ms"])
+            .args(["--max-lost", "0"])
+            .args(more));
+        let told = String::from_utf8_lossy(&output.stderr);
+        let figures: Value = serde_json::from_slice(&output.stdout).expect(&told);
+        assert_eq!(output.status.code(), Some(0), "{door}: {figures:#}");
+        assert_eq!(figures["joined"], 5, "{door}: {figures:#}");
+        let count = figures["latencyMs"]["count"].as_u64();
+        assert!(count >= Some(10), "{door}: {figures:#}");
+    }
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused_unless_any_will_do() {
+    let (node, url, _certificate) = secure_node();
+    let run = |url: &str, more: &[&str]| {
+        let output = ran(abanico()
+            .args(["bench", "--url", url, "--viewers", "1"])
+            .args(["--size", "3kB", "--ramp", "0s", "--duration", "200ms"])
+            .args(more));
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), told)
+    };
+    let other = node.data.path().join("other.pem");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&other, made.cert.pem()).unwrap();
+    let (code, told) = run(&url, &["--ca", other.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("--insecure takes any"), "{told}");
+    let (code, told) = run(&url, &["--insecure"]);
+    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = run(&format!("http://{}", node.address), &["--insecure"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("are for https://"), "{told}");
+}
+
 #[test]
 fn a_limit_that_is_exceeded_is_an_exit_code_and_a_verdict() {
     let node = Node::start();
@@ -223,23 +294,19 @@ fn only_this_machine_is_loaded() {
 
 #[test]
 fn the_floor_sends_what_its_receivers_count() {
-    let output = ran(abanico().args([
-        "bench",
-        "floor",
-        "--viewers",
-        "5",
-        "--size",
-        "3kB",
-        "--duration",
-        "500ms",
-        "--json",
-    ]));
-    let told = String::from_utf8_lossy(&output.stderr);
-    let figures: Value = serde_json::from_slice(&output.stdout).expect(&told);
-    assert_eq!(output.status.code(), Some(0), "{told}");
-    assert!(figures["delivered"].as_u64() >= Some(10), "{figures:#}");
-    assert!(
-        figures["server"]["cpuSeconds"].as_f64() > Some(0.0),
-        "{figures:#}"
-    );
+    for more in [&[][..], &["--tls"], &["--tls", "--door", "http"]] {
+        let output = ran(abanico()
+            .args(["bench", "floor", "--viewers", "5", "--size", "30kB"])
+            .args(["--duration", "500ms", "--json"])
+            .args(more));
+        let told = String::from_utf8_lossy(&output.stderr);
+        let figures: Value = serde_json::from_slice(&output.stdout).expect(&told);
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        assert!(figures["delivered"].as_u64() >= Some(10), "{figures:#}");
+        assert_eq!(figures["lost"], 0, "{figures:#}");
+        assert!(
+            figures["server"]["cpuSeconds"].as_f64() > Some(0.0),
+            "{figures:#}"
+        );
+    }
 }
