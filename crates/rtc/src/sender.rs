@@ -107,8 +107,12 @@ pub(crate) struct Frame {
 }
 
 /// What a viewer's report says of its picture.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Reported {
-    pub(crate) loss: f32,
+    /// The newest packet that it has, with the times that numbers began anew in the upper half.
+    pub(crate) newest: u32,
+    /// How many it lost since it came. What was sent again does not count.
+    pub(crate) lost: u32,
     pub(crate) rtt: Option<Duration>,
 }
 
@@ -267,7 +271,8 @@ impl Sender {
             return None;
         }
         Some(Reported {
-            loss: f32::from(report.fraction_lost) / 256.0,
+            newest: report.max_seq,
+            lost: report.packets_lost,
             rtt: report::distance(report, SystemTime::now()),
         })
     }
