@@ -32,6 +32,10 @@ const REPEATED_ONE_IN: usize = 6;
 /// What may be repeated at once. What is asked for beyond it is not sent.
 const REPEATED_BYTES_MAX: usize = 128 << 10;
 
+/// With more than this left a packet is repeated twice. A repeat is lost as easily, and costs a way there and back once more: in
+/// Chromium, which does not know how far away we are, at least 100 ms.
+const REPEATED_TWICE_ABOVE: usize = REPEATED_BYTES_MAX / 4;
+
 /// A viewer is told what was sent no more often. str0m comes about once a second.
 const REPORT_EVERY: Duration = Duration::from_millis(900);
 
@@ -355,20 +359,27 @@ impl Stream {
         else {
             return;
         };
-        let Some(left) = self.may_repeat.checked_sub(payload.len()) else {
-            return;
+        let copies = if self.may_repeat > REPEATED_TWICE_ABOVE {
+            2
+        } else {
+            1
         };
-        self.may_repeat = left;
-        let packet = Packet {
-            head: &self.head,
-            ssrc,
-            kind: *kind,
-            marker: index + 1 == kept.frame.payloads.len(),
-            number: self.next_repeat,
-            repeats: Some(number),
-        };
-        packet.write(&kept.frame, payload, seal, target, socket);
-        self.next_repeat += 1;
+        for _ in 0..copies {
+            let Some(left) = self.may_repeat.checked_sub(payload.len()) else {
+                return;
+            };
+            self.may_repeat = left;
+            let packet = Packet {
+                head: &self.head,
+                ssrc,
+                kind: *kind,
+                marker: index + 1 == kept.frame.payloads.len(),
+                number: self.next_repeat,
+                repeats: Some(number),
+            };
+            packet.write(&kept.frame, payload, seal, target, socket);
+            self.next_repeat += 1;
+        }
     }
 }
 
