@@ -433,4 +433,24 @@ mod tests {
         }
         assert_eq!(narrow.estimate, None, "as wide as ever");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_player_reports_a_network_carries_something(
+            reports: Vec<(u32, u32, Option<u32>, u16)>,
+        ) {
+            let mut now = Instant::now();
+            let mut narrow = Narrow::new(now);
+            narrow.connected(now);
+            for (newest, lost, rtt, after) in reports {
+                now += ms(after.into());
+                narrow.came(usize::from(after), now);
+                narrow.wrote(1 << 30, now);
+                let rtt = rtt.map(|rtt| Duration::from_micros(rtt.into()));
+                narrow.reported(Reported { newest, lost, rtt }, now);
+                assert!(narrow.estimate.is_none_or(|estimate| estimate >= LEAST));
+                narrow.passes(after % 2 == 0, now);
+            }
+        }
+    }
 }

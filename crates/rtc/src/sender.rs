@@ -321,7 +321,8 @@ impl Stream {
         if frame.payloads.numbered {
             self.picture = self.picture.wrapping_add(1);
         }
-        if self.line.repeats.is_none() || frame.repeat_type.is_none() {
+        // What has no packets cannot be asked for, and would be bounded by time alone.
+        if packets == 0 || self.line.repeats.is_none() || frame.repeat_type.is_none() {
             return;
         }
         self.may_repeat = (self.may_repeat + bytes / REPEATED_ONE_IN).min(REPEATED_BYTES_MAX);
@@ -449,4 +450,47 @@ fn random_begin() -> u64 {
     let mut bytes = [0; 2];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     u64::from(u16::from_be_bytes(bytes) >> 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abanico_media::frame::Codec;
+
+    /// As sent at those milliseconds, in one codec.
+    fn kept_of(payload: &[u8], millis: impl Iterator<Item = u64>) -> (usize, usize) {
+        let mut stream = Stream::new(Line {
+            ssrc: 1,
+            repeats: Some(2),
+            extension: Vec::new(),
+            rate: 90_000,
+        });
+        let payloads = Arc::new(Payloads::of(payload, &Codec::Vp8));
+        let begun = Instant::now();
+        for at in millis {
+            let frame = Frame {
+                payloads: Arc::clone(&payloads),
+                payload_type: Pt::new_with_value(96),
+                repeat_type: Some(Pt::new_with_value(97)),
+                time: 0,
+                picture: 0,
+            };
+            let now = begun + Duration::from_millis(at);
+            let first = stream.next;
+            stream.next += payloads.len() as u64;
+            stream.sent(first, frame, now, now);
+        }
+        (stream.kept.len(), stream.kept_packets)
+    }
+
+    #[test]
+    fn what_is_kept_for_repeats_is_bounded_whatever_a_publisher_sends() {
+        assert_eq!(kept_of(&[], std::iter::repeat_n(0, 100_000)), (0, 0));
+        let crowd = kept_of(&[1], std::iter::repeat_n(0, 100_000));
+        assert_eq!(crowd, (KEPT_PACKETS_MAX, KEPT_PACKETS_MAX));
+        let large = kept_of(&[1; 3 << 20], std::iter::repeat_n(0, 3));
+        assert_eq!(large, (0, 0), "one that is larger is not kept at all");
+        let (frames, _) = kept_of(&[1], (0..100).map(|n| n * 100));
+        assert_eq!(frames, 11, "for a second");
+    }
 }
