@@ -135,8 +135,9 @@ impl Watching {
     /// What comes next; `None` when the stream has ended.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
         let polled = self.poll_item(cx);
-        // Packets may have been passed over though there is nothing to give.
-        self.note_figures();
+        if polled.is_ready() {
+            self.note_figures();
+        }
         polled
     }
 
@@ -236,8 +237,7 @@ impl Watching {
             ..
         } = &self.had;
         if let Some(tally) = tally {
-            let place = self.cursor.place();
-            tally.note(place, *delivered, *skipped, *lags, self.ladder.last());
+            tally.note(*delivered, *skipped, *lags, self.ladder.last());
         }
     }
 

@@ -9,7 +9,10 @@
 //! where connections are accepted. Invariants: a short hiccup refuses nobody; nor do joins alone, however many, unless they
 //! take all there is for seconds.
 
+mod memory;
+
 use crate::config::{Share, Size};
+use crate::reserves::memory::Memory;
 use abanico_streamhub::StreamHub;
 use std::time::{Duration, Instant};
 use tokio::runtime::RuntimeMetrics;
@@ -17,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often is looked.
 const EVERY: Duration = Duration::from_millis(250);
+
+/// And how often while nothing is scarce: to be woken costs a server that does little more than what it does.
+const EVERY_WHEN_CALM: Duration = Duration::from_secs(1);
 
 /// So many looks in a row must agree before new viewers are refused: a second, in which a crowd that comes fast takes a
 /// tenth of a processor.
@@ -92,20 +98,27 @@ const SHED_BYTES_MIN: usize = 64 << 10;
 struct Look {
     /// The share of their time that the threads spent on sending to viewers since the last look.
     sending: f64,
-    /// The threads have hardly rested for some looks.
-    no_rest: bool,
+    /// The looks in a row, this one included, at which the threads had hardly rested.
+    busy_looks: u32,
     /// The share of memory that is left, where the system tells.
     memory_left: Option<f64>,
 }
 
 impl Look {
+    /// Whether nothing will be scarce before long: half of all is left.
+    fn is_calm(&self, bounds: Bounds) -> bool {
+        let is_ample = self.memory_left.is_none_or(|left| left > 0.5);
+        is_ample && self.busy_looks == 0 && self.sending < bounds.busy_max.0 / 2.0
+    }
+
     /// What there is too little of, by bounds that are stricter by a part of themselves.
     fn lacks(&self, bounds: Bounds, ease: f64) -> Option<&'static str> {
         let least = bounds.memory_left_min.0 * (1.0 + ease);
         if self.memory_left.is_some_and(|left| left < least) {
             return Some("memory");
         }
-        let is_busy = self.no_rest || self.sending > bounds.busy_max.0 * (1.0 - ease);
+        let is_busy =
+            self.busy_looks >= LOOKS_OF_NO_REST || self.sending > bounds.busy_max.0 * (1.0 - ease);
         is_busy.then_some("processor time")
     }
 }
@@ -184,7 +197,7 @@ impl Threads {
         };
         Look {
             sending: sending_share,
-            no_rest: self.busy_looks >= LOOKS_OF_NO_REST,
+            busy_looks: self.busy_looks,
             memory_left,
         }
     }
@@ -201,12 +214,19 @@ pub(crate) async fn watch(streamhub: StreamHub, bounds: Bounds, stop: Cancellati
     let mut judge = Judge::default();
     let mut shortage = Shortage::None;
     let mut threads = Threads::of_this_runtime();
+    let mut memory = Memory::of_this_process(bounds.memory_max);
+    let mut every = EVERY;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(every) => {}
         }
-        let look = threads.look(memory_left(bounds.memory_max));
+        let look = threads.look(memory.left());
+        every = if look.is_calm(bounds) {
+            EVERY_WHEN_CALM
+        } else {
+            EVERY
+        };
         tracing::trace!(?look, "what the machine has left");
         let before = shortage;
         shortage = before.now(look.memory_left, bounds.memory_left_min);
@@ -248,53 +268,6 @@ pub(crate) async fn watch(streamhub: StreamHub, bounds: Bounds, stop: Cancellati
     }
 }
 
-/// The share of memory that is left: of the machine, of the group that the process was put in, or of what it may use by
-/// its settings, whichever is least.
-fn memory_left(max: Option<Size>) -> Option<f64> {
-    let machine = std::fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| of_machine(&text));
-    let group = of_group(
-        std::fs::read_to_string("/sys/fs/cgroup/memory.current").ok(),
-        std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok(),
-    );
-    let own =
-        max.and_then(|max| of_process(&std::fs::read_to_string("/proc/self/status").ok()?, max));
-    let all = machine.into_iter().chain(group).chain(own);
-    all.reduce(f64::min)
-}
-
-/// What the process has for itself: what the system could read again from a file does not count.
-fn of_process(status: &str, max: Size) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"))?;
-    let used: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    #[expect(clippy::cast_precision_loss, reason = "a share of it is wanted")]
-    let max = max.0 as f64;
-    Some((1.0 - used * 1024.0 / max).max(0.0))
-}
-
-fn of_machine(meminfo: &str) -> Option<f64> {
-    let of = |name: &str| -> Option<f64> {
-        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim_start_matches(':')
-            .trim()
-            .split(' ')
-            .next()?
-            .parse()
-            .ok()
-    };
-    Some(of("MemAvailable")? / of("MemTotal")?)
-}
-
-fn of_group(current: Option<String>, max: Option<String>) -> Option<f64> {
-    // Without a limit the file says "max", which is no number.
-    let max: f64 = max?.trim().parse().ok()?;
-    let current: f64 = current?.trim().parse().ok()?;
-    Some(1.0 - current / max)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,26 +277,6 @@ mod tests {
         memory_left_min: Share(0.04),
         memory_max: None,
     };
-
-    #[test]
-    fn the_scarcer_of_machine_and_group_counts() {
-        let meminfo = "MemTotal:       1000 kB\nMemFree:  10 kB\nMemAvailable:    250 kB\n";
-        assert_eq!(of_machine(meminfo), Some(0.25));
-        assert_eq!(of_machine("MemTotal: 5 kB"), None);
-        assert_eq!(
-            of_group(Some("75\n".into()), Some("100\n".into())),
-            Some(0.25)
-        );
-        assert_eq!(of_group(Some("75\n".into()), Some("max\n".into())), None);
-    }
-
-    #[test]
-    fn what_the_process_may_use_counts_too() {
-        let status = "VmRSS:\t   900 kB\nRssAnon:\t     512 kB\nRssFile:\t 388 kB\n";
-        assert_eq!(of_process(status, Size(1 << 20)), Some(0.5));
-        assert_eq!(of_process(status, Size(1 << 10)), Some(0.0));
-        assert_eq!(of_process("VmRSS:\t 900 kB\n", Size(1 << 20)), None);
-    }
 
     #[test]
     fn as_memory_runs_out_backlogs_go_first_then_new_viewers_and_the_slowest_last() {
@@ -361,7 +314,7 @@ mod tests {
 
     const FINE: Look = Look {
         sending: 0.75,
-        no_rest: false,
+        busy_looks: LOOKS_OF_NO_REST - 1,
         memory_left: Some(0.5),
     };
 
@@ -380,10 +333,36 @@ mod tests {
         };
         assert_eq!(sending.lacks(BOUNDS, 0.0), Some("processor time"));
         let restless = Look {
-            no_rest: true,
+            busy_looks: LOOKS_OF_NO_REST,
             ..FINE
         };
         assert_eq!(restless.lacks(BOUNDS, 0.0), Some("processor time"));
+    }
+
+    #[test]
+    fn it_is_calm_while_there_is_plenty_of_everything() {
+        let calm = Look {
+            sending: 0.3,
+            busy_looks: 0,
+            memory_left: Some(0.6),
+        };
+        assert!(calm.is_calm(BOUNDS));
+        for uneasy in [
+            Look {
+                sending: 0.5,
+                ..calm
+            },
+            Look {
+                busy_looks: 1,
+                ..calm
+            },
+            Look {
+                memory_left: Some(0.4),
+                ..calm
+            },
+        ] {
+            assert!(!uneasy.is_calm(BOUNDS), "{uneasy:?}");
+        }
     }
 
     #[test]
@@ -415,7 +394,7 @@ mod tests {
                 }
                 // A thread tells of its work when it has done with it.
                 tokio::task::yield_now().await;
-                rests.push(threads.look(None).no_rest);
+                rests.push(threads.look(None).busy_looks >= LOOKS_OF_NO_REST);
             }
         }
         let (worked, rested) = rests.split_at(rests.len() / 2);

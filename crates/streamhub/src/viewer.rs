@@ -250,8 +250,9 @@ impl Drop for ViewerFeed {
 impl Feed for ViewerFeed {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let polled = self.poll_message(cx);
-        // Packets may have been passed over though there is nothing to give.
-        self.note_figures();
+        if polled.is_ready() {
+            self.note_figures();
+        }
         polled
     }
 
@@ -302,14 +303,8 @@ impl ViewerFeed {
 
     fn note_figures(&self) {
         let counts = self.cursor.counts();
-        let place = self.cursor.place();
-        self.tally.note(
-            place,
-            counts.read,
-            counts.skipped,
-            self.lags,
-            self.ladder.last(),
-        );
+        self.tally
+            .note(counts.read, counts.skipped, self.lags, self.ladder.last());
     }
 
     /// A courier has brought everything from `before` to the cursor's place.
