@@ -31,6 +31,9 @@ struct Figures {
     skipped: AtomicU64,
     lags: AtomicU64,
     rung: AtomicU8,
+    /// Where in its feed it stands, when it last came there, in milliseconds of its own time.
+    place: AtomicU64,
+    noted_ms: AtomicU64,
     /// Where in its feed a courier began to serve it, or [`NOT_LENT`].
     lent_from: AtomicU64,
     head: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -55,6 +58,10 @@ pub struct Look {
     pub lags: u64,
     /// What it is given.
     pub receiving: Rung,
+    /// Packets that wait for it.
+    pub behind: u64,
+    /// How long it has taken none of them.
+    pub stalled_for: Duration,
 }
 
 impl Tallies {
@@ -73,6 +80,8 @@ impl Tallies {
             skipped: AtomicU64::new(0),
             lags: AtomicU64::new(0),
             rung: AtomicU8::new(0),
+            place: AtomicU64::new(head()),
+            noted_ms: AtomicU64::new(0),
             lent_from: AtomicU64::new(NOT_LENT),
             head: Box::new(head),
         });
@@ -106,9 +115,12 @@ impl fmt::Debug for Tallies {
 }
 
 impl Tally {
-    /// What it had up to now. Called by the viewer itself, which nobody serves then.
-    pub fn note(&self, delivered: u64, skipped: u64, lags: u64, receiving: Rung) {
+    /// What it had up to now, and that it has come to `place`. Called by the viewer itself, which nobody serves then.
+    pub fn note(&self, place: u64, delivered: u64, skipped: u64, lags: u64, receiving: Rung) {
         let figures = &self.figures;
+        figures.place.store(place, Ordering::Relaxed);
+        let now = u64::try_from(figures.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        figures.noted_ms.store(now, Ordering::Relaxed);
         figures.delivered.store(delivered, Ordering::Relaxed);
         figures.skipped.store(skipped, Ordering::Relaxed);
         figures.lags.store(lags, Ordering::Relaxed);
@@ -137,15 +149,23 @@ impl Drop for Tally {
 impl Figures {
     fn look(&self) -> Look {
         let lent_from = self.lent_from.load(Ordering::Relaxed);
-        let brought = if lent_from == NOT_LENT {
-            0
+        let head = (self.head)();
+        let (brought, behind) = if lent_from == NOT_LENT {
+            (0, head.saturating_sub(self.place.load(Ordering::Relaxed)))
         } else {
-            (self.head)().saturating_sub(lent_from)
+            (head.saturating_sub(lent_from), 0)
+        };
+        let watching_for = self.since.elapsed();
+        let noted = Duration::from_millis(self.noted_ms.load(Ordering::Relaxed));
+        let stalled_for = if behind > 0 {
+            watching_for.saturating_sub(noted)
+        } else {
+            Duration::ZERO
         };
         Look {
             door: self.door,
             name: self.name.clone(),
-            watching_for: self.since.elapsed(),
+            watching_for,
             delivered: self.delivered.load(Ordering::Relaxed) + brought,
             skipped: self.skipped.load(Ordering::Relaxed),
             lags: self.lags.load(Ordering::Relaxed),
@@ -154,6 +174,8 @@ impl Figures {
                 rung if rung == Rung::Stills as u8 => Rung::Stills,
                 _ => Rung::All,
             },
+            behind,
+            stalled_for,
         }
     }
 }
@@ -167,7 +189,7 @@ mod tests {
         let tallies = Tallies::default();
         let one = tallies.open("Socket.IO", "bob".into(), || 0);
         let other = tallies.open("WebM", String::new(), || 0);
-        one.note(7, 2, 1, Rung::Stills);
+        one.note(0, 7, 2, 1, Rung::Stills);
         tokio::time::advance(Duration::from_secs(3)).await;
         let mut looks = tallies.look();
         looks.sort_by_key(|look| look.delivered);
@@ -182,6 +204,8 @@ mod tests {
                 skipped: 2,
                 lags: 1,
                 receiving: Rung::Stills,
+                behind: 0,
+                stalled_for: Duration::ZERO,
             }
         );
         drop(one);
@@ -196,11 +220,35 @@ mod tests {
         let head = Arc::new(AtomicU64::new(10));
         let seen = Arc::clone(&head);
         let tally = tallies.open("WebM", String::new(), move || seen.load(Ordering::Relaxed));
-        tally.note(4, 0, 0, Rung::All);
+        tally.note(10, 4, 0, 0, Rung::All);
         tally.lent(10);
         head.store(25, Ordering::Relaxed);
         assert_eq!(tallies.look()[0].delivered, 19);
-        tally.note(19, 0, 0, Rung::All);
+        tally.note(25, 19, 0, 0, Rung::All);
         assert_eq!(tallies.look()[0].delivered, 19);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_is_seen_to_be_behind_and_for_how_long() {
+        let tallies = Tallies::default();
+        let head = Arc::new(AtomicU64::new(10));
+        let seen = Arc::clone(&head);
+        let tally = tallies.open("WebM", String::new(), move || seen.load(Ordering::Relaxed));
+        let look = || {
+            let look = tallies.look().remove(0);
+            (look.behind, look.stalled_for.as_secs())
+        };
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(look(), (0, 0), "who has everything waits for nothing");
+        tally.lent(10);
+        head.store(25, Ordering::Relaxed);
+        assert_eq!(look(), (0, 0), "a courier brings it everything");
+        // Its socket is full: the courier has given it back.
+        tally.note(25, 15, 0, 0, Rung::All);
+        tokio::time::advance(Duration::from_secs(4)).await;
+        head.store(65, Ordering::Relaxed);
+        assert_eq!(look(), (40, 4));
+        tally.note(65, 16, 39, 1, Rung::All);
+        assert_eq!(look(), (0, 0), "it was moved on");
     }
 }

@@ -135,9 +135,8 @@ impl Watching {
     /// What comes next; `None` when the stream has ended.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
         let polled = self.poll_item(cx);
-        if polled.is_ready() {
-            self.note_figures();
-        }
+        // Packets may have been passed over though there is nothing to give.
+        self.note_figures();
         polled
     }
 
@@ -237,7 +236,8 @@ impl Watching {
             ..
         } = &self.had;
         if let Some(tally) = tally {
-            tally.note(*delivered, *skipped, *lags, self.ladder.last());
+            let place = self.cursor.place();
+            tally.note(place, *delivered, *skipped, *lags, self.ladder.last());
         }
     }
 

@@ -250,9 +250,8 @@ impl Drop for ViewerFeed {
 impl Feed for ViewerFeed {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let polled = self.poll_message(cx);
-        if polled.is_ready() {
-            self.note_figures();
-        }
+        // Packets may have been passed over though there is nothing to give.
+        self.note_figures();
         polled
     }
 
@@ -303,8 +302,14 @@ impl ViewerFeed {
 
     fn note_figures(&self) {
         let counts = self.cursor.counts();
-        self.tally
-            .note(counts.read, counts.skipped, self.lags, self.ladder.last());
+        let place = self.cursor.place();
+        self.tally.note(
+            place,
+            counts.read,
+            counts.skipped,
+            self.lags,
+            self.ladder.last(),
+        );
     }
 
     /// A courier has brought everything from `before` to the cursor's place.

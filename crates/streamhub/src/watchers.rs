@@ -7,7 +7,7 @@ use abanico_hub::tally::Look;
 use serde::Serialize;
 use std::cmp::Reverse;
 
-/// Viewers that are listed at most, those first that missed most; the others are counted only.
+/// Viewers that are listed at most, those first that stand still, then those that missed most; the others are counted only.
 const LISTED_MAX: usize = 1_000;
 
 /// The viewers of one stream.
@@ -32,6 +32,10 @@ pub struct Watcher {
     skipped: u64,
     lags: u64,
     receiving: &'static str,
+    /// Packets that wait for it.
+    behind: u64,
+    /// How long it has taken none of them.
+    stalled_seconds: u64,
 }
 
 impl StreamHub {
@@ -52,7 +56,14 @@ impl StreamHub {
 }
 
 fn worst(mut looks: Vec<Look>) -> Vec<Look> {
-    looks.sort_by_key(|look| Reverse((look.skipped, look.lags, look.watching_for)));
+    looks.sort_by_key(|look| {
+        Reverse((
+            look.stalled_for.as_secs(),
+            look.skipped,
+            look.lags,
+            look.watching_for,
+        ))
+    });
     looks.truncate(LISTED_MAX);
     looks
 }
@@ -67,6 +78,8 @@ impl From<Look> for Watcher {
             skipped: look.skipped,
             lags: look.lags,
             receiving: receiving(look.receiving),
+            behind: look.behind,
+            stalled_seconds: look.stalled_for.as_secs(),
         }
     }
 }
@@ -95,9 +108,19 @@ mod tests {
             skipped: n % 4_321,
             lags: 0,
             receiving: Rung::All,
+            behind: 0,
+            stalled_for: Duration::ZERO,
         });
         let listed = worst(looks.collect());
         assert_eq!((listed.len(), listed[0].skipped), (LISTED_MAX, 4_320));
         assert!(listed.is_sorted_by_key(|look| Reverse(look.skipped)));
+        let still = Look {
+            stalled_for: Duration::from_secs(2),
+            behind: 7,
+            skipped: 0,
+            ..listed[0].clone()
+        };
+        let listed = worst([listed, vec![still.clone()]].concat());
+        assert_eq!(listed[0], still);
     }
 }

@@ -231,6 +231,19 @@ fn who_reads_little_goes_down_the_ladder_and_stays_and_who_reads_nothing_is_clos
     for stream in &mut silent {
         stream.read_exact(&mut [0; 16]).unwrap();
     }
+    // Until they are closed they are listed as what they are.
+    let begun = Instant::now();
+    loop {
+        let listed = node.json("/streams/slow/viewers");
+        let viewers = listed["viewers"].as_array().unwrap();
+        let still = |viewer: &serde_json::Value| {
+            viewer["stalledSeconds"].as_u64() >= Some(1) && viewer["behind"].as_u64() >= Some(1)
+        };
+        if viewers.iter().filter(|viewer| still(viewer)).count() == silent.len() {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "they look healthy: {listed:#}");
+    }
     let slow = ways.iter().flat_map(|way| {
         [
             (native(way), Some((NATIVE_PING, NATIVE_TOLD))),
