@@ -15,5 +15,5 @@ mod sync;
 pub mod tally;
 
 pub use distributor::Distributor;
-pub use effort::time_bringing;
+pub use effort::{Stretch, time_bringing};
 pub use stream::{Audience, Stream};

@@ -9,6 +9,7 @@ use crate::session::{Role, Session, Way};
 use crate::socket::{Datagram, Received, Socket};
 use crate::streams::Arrival;
 use crate::wakeups::Wakeups;
+use abanico_hub::Stretch;
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -92,9 +93,11 @@ impl Driver {
                 Woken::Told(Some(command)) => self.obey(command),
                 Woken::Arrived(arrival) => self.arrive(arrival),
                 Woken::Sessions => {
+                    let _bringing = Stretch::begin();
                     for id in self.wakeups.take() {
                         self.turn(id, Session::feed);
                     }
+                    self.socket.flush();
                 }
                 Woken::Time => {
                     let now = Instant::now();

@@ -5,6 +5,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -43,6 +46,8 @@ pub(crate) fn picture(bytes: usize) -> Vec<u8> {
 /// A running server. It is killed when the test is done with it.
 pub(crate) struct Node {
     child: Child,
+    /// Falls silent for good when the process is gone, which alone holds the other end.
+    output: Mutex<Receiver<()>>,
     pub(crate) address: SocketAddr,
     /// Where it listens for HTTPS.
     pub(crate) tls: Option<SocketAddr>,
@@ -88,14 +93,19 @@ impl Node {
             .stderr(log)
             .spawn()
             .expect("the binary can be started");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let mut greeting = String::new();
-        for line in lines.map_while(Result::ok) {
+        for line in lines.by_ref().map_while(Result::ok) {
             greeting += &format!("{line}\n");
             if line.ends_with("Ctrl-C stops.") {
                 break;
             }
         }
+        let (held, output) = channel();
+        thread::spawn(move || {
+            let _held: Sender<()> = held;
+            lines.map_while(Result::ok).for_each(drop);
+        });
         let named = |scheme: &str| {
             greeting.lines().find_map(|line| {
                 let rest = line.trim().strip_prefix(scheme)?;
@@ -106,6 +116,7 @@ impl Node {
         let tls = named("https://");
         Self {
             child,
+            output: Mutex::new(output),
             address,
             tls,
             data,
@@ -175,14 +186,14 @@ impl Node {
 
     /// Waits for the process to end by itself.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("it is our child") {
-                return status;
-            }
-            assert!(begun.elapsed() < PATIENCE, "the server does not end");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let output = self.output.get_mut().expect("nobody panics with it");
+        let ended = output.recv_timeout(PATIENCE);
+        assert_eq!(
+            ended,
+            Err(RecvTimeoutError::Disconnected),
+            "the server does not end"
+        );
+        self.child.wait().expect("it is our child")
     }
 
     /// The log to its end, of a server that was started with one.
