@@ -16,11 +16,15 @@ const { values } = parseArgs({
     pages: { type: 'string', default: '1' },
     rounds: { type: 'string', default: '3' },
     quiet: { type: 'string', default: '5' },
+    size: { type: 'string', default: '426x240' },
+    fps: { type: 'string', default: '24' },
   },
 });
 const viewers = Number(values.viewers);
 const pages = Number(values.pages);
 const rounds = Number(values.rounds);
+const [width, height] = values.size.split('x').map(Number);
+const framesPerSecond = Number(values.fps);
 const quietMs = Number(values.quiet) * 1_000;
 
 const ends = [];
@@ -30,9 +34,10 @@ try {
   const server = await startServer(house);
   const browser = await startBrowser(house);
   const publisher = await openPage(browser);
-  await publisher.addInitScript(paintedCamera, { width: 426, height: 240, framesPerSecond: 24 });
+  await publisher.addInitScript(paintedCamera, { width, height, framesPerSecond });
   const link = await goLive(publisher, server.origin, { ...LIVE, microphone: 'off', delivery: 'central' });
   const streamKey = new URL(link).pathname.split('/').at(-1);
+  await publisher.evaluate(watchPauses);
   const audience = [];
   for (let i = 0; i < pages; i++) {
     const count = Math.floor(viewers / pages) + (i < viewers % pages ? 1 : 0);
@@ -43,6 +48,7 @@ try {
   const told = [];
   const tell = async (what, act, path) => {
     await all((page) => page.evaluate(() => window.begin()));
+    await publisher.evaluate(() => window.longestPause());
     const from = Date.now();
     await act();
     if (path) {
@@ -66,6 +72,7 @@ try {
       'longest gap, p50 ms': gaps[Math.floor(gaps.length / 2)],
       'longest gap, worst viewer ms': gaps.at(-1),
       'pictures a second': perSecond.toFixed(1),
+      'publisher paused for ms': await publisher.evaluate(() => window.longestPause()),
     });
   };
   const deliver = (choice) =>
@@ -79,7 +86,7 @@ try {
     if (round === 1) await tell('quiet, publisher', () => pause(quietMs));
     await tell(`to the server, ${round}`, () => deliver('central'), 'webcodecs');
   }
-  console.log(`${viewers} viewers in ${pages} pages, ${rounds} rounds`);
+  console.log(`${viewers} viewers in ${pages} pages, ${values.size} at ${values.fps}/s, ${rounds} rounds`);
   console.table(told);
 } finally {
   for (const end of ends) await end();
@@ -119,6 +126,22 @@ async function seats(browser, server, streamKey, viewers) {
   );
   await pause(3_000);
   return page;
+}
+
+/** Runs in the publisher's page: how long nothing else could run there. Its camera is painted there as well. */
+function watchPauses() {
+  let last = performance.now();
+  let longest = 0;
+  setInterval(() => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+  }, 10);
+  window.longestPause = () => {
+    const told = Math.round(longest);
+    longest = 0;
+    return told;
+  };
 }
 
 /** Runs in the players' page: notes when each player shows something new in front. */

@@ -8,7 +8,7 @@
 use crate::narrow::{Gate, Narrow};
 use crate::payload::Shared;
 use crate::route::Route;
-use crate::sender::{Agreed, Frame, Reported, Sender};
+use crate::sender::{Agreed, Frame, Sender};
 use crate::session::Lines;
 use crate::socket::{Socket, Target};
 use abanico_live::native::{Header, parse_tracks};
@@ -157,9 +157,8 @@ impl Egress {
         };
         let of_picture = reports.iter().find_map(|report| sender.reported(report));
         if let Some(reported) = of_picture {
-            let Reported { loss, rtt } = reported;
-            tracing::debug!(loss, ?rtt, "a viewer reports");
-            self.narrow.reported(Some(reported.loss), reported.rtt, now);
+            tracing::debug!(?reported, "a viewer reports");
+            self.narrow.reported(reported, now);
         }
     }
 
@@ -264,6 +263,9 @@ impl Egress {
             Gate::Open => self.write(out, packet, true, offset, now),
             Gate::Closes => {
                 tracing::debug!("pictures are left out: the network carries less");
+                false
+            }
+            Gate::Waits => {
                 let given = self.lower.as_ref().map(|lower| &lower.watching);
                 let given = given.unwrap_or(&self.watching);
                 given.channel().want_keyframe();

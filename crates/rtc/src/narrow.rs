@@ -4,6 +4,7 @@
 //! either: what the network would not carry soon is left out, a whole group at a time, so that what is shown is recent.
 
 use crate::meter::Meter;
+use crate::sender::Reported;
 use abanico_live::{Channel, Layer};
 use std::time::{Duration, Instant};
 
@@ -29,8 +30,16 @@ const STAYS: Duration = Duration::from_secs(3);
 /// Layers are chosen anew so often.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// A player that loses more than this of all packets has a network that carries no more.
-const LOSS_MAX: f32 = 0.1;
+/// A player that loses more than one in so many packets has a network that carries no more.
+const LOSS_ONE_IN: u32 = 10;
+
+/// What players report is judged about once a second: they also report whenever a packet is missing, and then one of the four
+/// since the report before is nothing to go by.
+const JUDGED_EVERY: Duration = Duration::from_millis(800);
+
+/// Of fewer packets the lost ones are a matter of chance, and waited with for up to `JUDGED_AFTER`.
+const JUDGED_PACKETS: u32 = 50;
+const JUDGED_AFTER: Duration = Duration::from_secs(4);
 
 /// Packets that take so much longer than the fastest did wait somewhere on the way.
 const WAITS_MAX: Duration = Duration::from_millis(200);
@@ -56,10 +65,21 @@ pub(crate) struct Narrow {
     written: Meter,
     /// The least that the way to the player and back took.
     nearest: Option<Duration>,
+    /// Where the reports begin that are judged next.
+    judged: Option<Judged>,
     looked: Option<Instant>,
     desired: u64,
     /// The rate of the layer that was chosen last, and when it was gone down to.
     chosen: Option<(u64, Instant)>,
+}
+
+/// What a player had reported when it was last judged.
+struct Judged {
+    at: Instant,
+    newest: u32,
+    lost: u32,
+    /// The least that the way there and back took since.
+    rtt: Option<Duration>,
 }
 
 /// What is to be done.
@@ -74,9 +94,11 @@ pub(crate) struct Wanted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gate {
     Open,
-    /// This one does not, and none before the next keyframe.
+    /// This one does not, and none before the next keyframe that finds room.
     Closes,
     Closed,
+    /// A keyframe would pass, and this is none.
+    Waits,
 }
 
 impl Narrow {
@@ -90,6 +112,7 @@ impl Narrow {
             meter: Meter::new(now),
             written: Meter::new(now),
             nearest: None,
+            judged: None,
             looked: None,
             desired: 0,
             chosen: None,
@@ -106,26 +129,56 @@ impl Narrow {
         self.estimate = Some(bits_per_second);
     }
 
-    /// A player whose network nothing better is known of lost so much, and is so far away. What it lost, or what waits on
-    /// the way to it, says that the network carries less than was written; as long as neither does, more is tried.
-    pub(crate) fn reported(&mut self, loss: Option<f32>, rtt: Option<Duration>, now: Instant) {
-        let written = self.written.bits_per_second();
-        let nearest = rtt.map(|rtt| self.nearest.map_or(rtt, |nearest| nearest.min(rtt)));
-        self.nearest = nearest.or(self.nearest);
-        let waits = rtt
+    /// A player whose network nothing better is known of says what it has and how far away it is. What it lost, or what
+    /// waits on the way to it all the time, says that the network carries less than was written; as long as neither does, more
+    /// is tried.
+    pub(crate) fn reported(&mut self, reported: Reported, now: Instant) {
+        let Reported { newest, lost, rtt } = reported;
+        let least = |a: Option<Duration>, b: Option<Duration>| a.into_iter().chain(b).min();
+        self.nearest = least(rtt, self.nearest);
+        let judged = self.judged.get_or_insert(Judged {
+            at: now,
+            newest,
+            lost,
+            rtt: None,
+        });
+        judged.rtt = least(rtt, judged.rtt);
+        let passed = now.saturating_duration_since(judged.at);
+        // Numbers that go backwards are a player's own affair.
+        let expected = newest.wrapping_sub(judged.newest).cast_signed().max(0);
+        // It has 24 bits, and falls when packets come twice.
+        let missing = (lost << 8).wrapping_sub(judged.lost << 8).cast_signed() >> 8;
+        let missing = missing.max(0);
+        let (expected, missing) = (expected.cast_unsigned(), missing.cast_unsigned());
+        let is_chance = missing > 0 && expected < JUDGED_PACKETS && passed < JUDGED_AFTER;
+        if passed < JUDGED_EVERY || is_chance {
+            return;
+        }
+        let waits = judged
+            .rtt
             .zip(self.nearest)
             .is_some_and(|(rtt, nearest)| rtt > nearest + WAITS_MAX);
+        self.judged = Some(Judged {
+            at: now,
+            newest,
+            lost,
+            rtt: None,
+        });
+        let is_lossy = missing > expected / LOSS_ONE_IN;
+        self.judge(is_lossy.then_some((missing, expected)), waits, now);
+    }
+
+    /// So many were lost of so many, if that is much; what is sent waits on the way, or not.
+    fn judge(&mut self, lost: Option<(u32, u32)>, waits: bool, now: Instant) {
         let has_caught_up = |at| now.saturating_duration_since(at) >= CATCH_UP;
-        let lost = loss.filter(|loss| *loss > LOSS_MAX);
         if waits || lost.is_some() {
             if self.connected.is_some_and(has_caught_up) {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "what is left of a hundred is no more than that"
-                )]
-                let arrived = 100 - (lost.unwrap_or(0.1).min(0.9) * 100.0) as u64;
-                let carried = written / 100 * arrived / 10 * 9;
+                let (missing, expected) = lost.unwrap_or((1, 10));
+                let expected = u64::from(expected.max(1));
+                // No more than nine of ten are taken for lost.
+                let arrived = (expected.saturating_sub(missing.into())).max(expected / 10);
+                let written = self.written.bits_per_second();
+                let carried = written.saturating_mul(arrived) / expected / 10 * 9;
                 let known = self.estimate.unwrap_or(u64::MAX);
                 self.estimate = Some(carried.min(known).max(LEAST));
             }
@@ -164,11 +217,12 @@ impl Narrow {
     pub(crate) fn passes(&mut self, keyframe: bool, now: Instant) -> Gate {
         let late = self.late(now);
         if self.closed {
-            self.closed = !(keyframe && late < LATE_MAX / 2);
-            return if self.closed {
-                Gate::Closed
-            } else {
-                Gate::Open
+            let has_room = late < LATE_MAX / 2;
+            self.closed = !(keyframe && has_room);
+            return match (self.closed, has_room) {
+                (false, _) => Gate::Open,
+                (true, true) => Gate::Waits,
+                (true, false) => Gate::Closed,
             };
         }
         self.closed = late > LATE_MAX;
@@ -313,11 +367,15 @@ mod tests {
         assert_eq!(given[0], Gate::Open);
         let closes = given.iter().position(|gate| *gate == Gate::Closes).unwrap();
         assert!((3..10).contains(&closes), "{closes}");
+        let waits = given.iter().position(|gate| *gate == Gate::Waits).unwrap();
         assert!(
-            given[closes + 1..30]
-                .iter()
-                .all(|gate| *gate == Gate::Closed)
+            (closes + 1..30).contains(&waits),
+            "a keyframe finds room before it comes by itself: {waits}"
         );
+        let in_between = &given[closes + 1..waits];
+        assert!(in_between.iter().all(|gate| *gate == Gate::Closed));
+        let to_the_keyframe = &given[waits..30];
+        assert!(to_the_keyframe.iter().all(|gate| *gate == Gate::Waits));
         assert_eq!(given[30], Gate::Open, "with the keyframe");
     }
 
@@ -347,16 +405,52 @@ mod tests {
             narrow.came(10_000, at(n));
             narrow.wrote(10_000, at(n));
         }
-        narrow.reported(Some(0.02), Some(ms(50)), at(200));
+        let mut sent = 0;
+        let mut gone = 0;
+        let mut reports = |narrow: &mut Narrow, packets: u32, lost: u32, rtt, after| {
+            sent += packets;
+            gone += lost;
+            let reported = Reported {
+                newest: sent,
+                lost: gone,
+                rtt: Some(ms(rtt)),
+            };
+            narrow.reported(reported, at(200) + ms(after));
+        };
+        reports(&mut narrow, 0, 0, 50, 0);
+        reports(&mut narrow, 4, 1, 900, 20);
+        reports(&mut narrow, 196, 3, 50, 1_000);
         assert_eq!(narrow.estimate, None, "that much is lost anywhere");
-        narrow.reported(Some(0.3), Some(ms(60)), at(200));
+        reports(&mut narrow, 20, 9, 60, 2_000);
+        assert_eq!(narrow.estimate, None, "of so few that is chance");
+        reports(&mut narrow, 180, 51, 60, 3_000);
         let narrowest = narrow.estimate.unwrap();
         assert!((1_400_000..1_700_000).contains(&narrowest), "{narrowest}");
-        narrow.reported(Some(0.0), Some(ms(400)), at(200));
+        reports(&mut narrow, 200, 0, 400, 4_000);
         assert!(narrow.estimate.unwrap() <= narrowest, "it waits on the way");
-        for _ in 0..40 {
-            narrow.reported(Some(0.0), Some(ms(60)), at(200));
+        for n in 5..45 {
+            reports(&mut narrow, 200, 0, 60, n * 1_000);
         }
         assert_eq!(narrow.estimate, None, "as wide as ever");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_player_reports_a_network_carries_something(
+            reports: Vec<(u32, u32, Option<u32>, u16)>,
+        ) {
+            let mut now = Instant::now();
+            let mut narrow = Narrow::new(now);
+            narrow.connected(now);
+            for (newest, lost, rtt, after) in reports {
+                now += ms(after.into());
+                narrow.came(usize::from(after), now);
+                narrow.wrote(1 << 30, now);
+                let rtt = rtt.map(|rtt| Duration::from_micros(rtt.into()));
+                narrow.reported(Reported { newest, lost, rtt }, now);
+                assert!(narrow.estimate.is_none_or(|estimate| estimate >= LEAST));
+                narrow.passes(after % 2 == 0, now);
+            }
+        }
     }
 }

@@ -32,6 +32,10 @@ const REPEATED_ONE_IN: usize = 6;
 /// What may be repeated at once. What is asked for beyond it is not sent.
 const REPEATED_BYTES_MAX: usize = 128 << 10;
 
+/// With more than this left a packet is repeated twice. A repeat is lost as easily, and costs a way there and back once more: in
+/// Chromium, which does not know how far away we are, at least 100 ms.
+const REPEATED_TWICE_ABOVE: usize = REPEATED_BYTES_MAX / 4;
+
 /// A viewer is told what was sent no more often. str0m comes about once a second.
 const REPORT_EVERY: Duration = Duration::from_millis(900);
 
@@ -107,8 +111,12 @@ pub(crate) struct Frame {
 }
 
 /// What a viewer's report says of its picture.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Reported {
-    pub(crate) loss: f32,
+    /// The newest packet that it has, with the times that numbers began anew in the upper half.
+    pub(crate) newest: u32,
+    /// How many it lost since it came. What was sent again does not count.
+    pub(crate) lost: u32,
     pub(crate) rtt: Option<Duration>,
 }
 
@@ -267,7 +275,8 @@ impl Sender {
             return None;
         }
         Some(Reported {
-            loss: f32::from(report.fraction_lost) / 256.0,
+            newest: report.max_seq,
+            lost: report.packets_lost,
             rtt: report::distance(report, SystemTime::now()),
         })
     }
@@ -312,7 +321,8 @@ impl Stream {
         if frame.payloads.numbered {
             self.picture = self.picture.wrapping_add(1);
         }
-        if self.line.repeats.is_none() || frame.repeat_type.is_none() {
+        // What has no packets cannot be asked for, and would be bounded by time alone.
+        if packets == 0 || self.line.repeats.is_none() || frame.repeat_type.is_none() {
             return;
         }
         self.may_repeat = (self.may_repeat + bytes / REPEATED_ONE_IN).min(REPEATED_BYTES_MAX);
@@ -350,20 +360,27 @@ impl Stream {
         else {
             return;
         };
-        let Some(left) = self.may_repeat.checked_sub(payload.len()) else {
-            return;
+        let copies = if self.may_repeat > REPEATED_TWICE_ABOVE {
+            2
+        } else {
+            1
         };
-        self.may_repeat = left;
-        let packet = Packet {
-            head: &self.head,
-            ssrc,
-            kind: *kind,
-            marker: index + 1 == kept.frame.payloads.len(),
-            number: self.next_repeat,
-            repeats: Some(number),
-        };
-        packet.write(&kept.frame, payload, seal, target, socket);
-        self.next_repeat += 1;
+        for _ in 0..copies {
+            let Some(left) = self.may_repeat.checked_sub(payload.len()) else {
+                return;
+            };
+            self.may_repeat = left;
+            let packet = Packet {
+                head: &self.head,
+                ssrc,
+                kind: *kind,
+                marker: index + 1 == kept.frame.payloads.len(),
+                number: self.next_repeat,
+                repeats: Some(number),
+            };
+            packet.write(&kept.frame, payload, seal, target, socket);
+            self.next_repeat += 1;
+        }
     }
 }
 
@@ -433,4 +450,47 @@ fn random_begin() -> u64 {
     let mut bytes = [0; 2];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     u64::from(u16::from_be_bytes(bytes) >> 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abanico_media::frame::Codec;
+
+    /// As sent at those milliseconds, in one codec.
+    fn kept_of(payload: &[u8], millis: impl Iterator<Item = u64>) -> (usize, usize) {
+        let mut stream = Stream::new(Line {
+            ssrc: 1,
+            repeats: Some(2),
+            extension: Vec::new(),
+            rate: 90_000,
+        });
+        let payloads = Arc::new(Payloads::of(payload, &Codec::Vp8));
+        let begun = Instant::now();
+        for at in millis {
+            let frame = Frame {
+                payloads: Arc::clone(&payloads),
+                payload_type: Pt::new_with_value(96),
+                repeat_type: Some(Pt::new_with_value(97)),
+                time: 0,
+                picture: 0,
+            };
+            let now = begun + Duration::from_millis(at);
+            let first = stream.next;
+            stream.next += payloads.len() as u64;
+            stream.sent(first, frame, now, now);
+        }
+        (stream.kept.len(), stream.kept_packets)
+    }
+
+    #[test]
+    fn what_is_kept_for_repeats_is_bounded_whatever_a_publisher_sends() {
+        assert_eq!(kept_of(&[], std::iter::repeat_n(0, 100_000)), (0, 0));
+        let crowd = kept_of(&[1], std::iter::repeat_n(0, 100_000));
+        assert_eq!(crowd, (KEPT_PACKETS_MAX, KEPT_PACKETS_MAX));
+        let large = kept_of(&[1; 3 << 20], std::iter::repeat_n(0, 3));
+        assert_eq!(large, (0, 0), "one that is larger is not kept at all");
+        let (frames, _) = kept_of(&[1], (0..100).map(|n| n * 100));
+        assert_eq!(frames, 11, "for a second");
+    }
 }
