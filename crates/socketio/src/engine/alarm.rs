@@ -35,12 +35,14 @@ impl Alarm {
         self.sleep.as_mut().reset(in_company(at, now));
     }
 
-    /// Rings at that time if it was to ring later.
-    pub(super) fn not_after(&mut self, at: Instant, now: Instant) {
+    /// Rings at that time if it was to ring later, and says whether it was.
+    pub(super) fn not_after(&mut self, at: Instant, now: Instant) -> bool {
         let at = in_company(at, now);
-        if at < self.sleep.deadline() {
+        let is_earlier = at < self.sleep.deadline();
+        if is_earlier {
             self.sleep.as_mut().reset(at);
         }
+        is_earlier
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {

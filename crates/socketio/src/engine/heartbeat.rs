@@ -61,6 +61,14 @@ impl Heartbeat {
         }
     }
 
+    /// When the next ping is due, unless a pong is awaited.
+    pub(crate) fn ping_at(&self) -> Option<Instant> {
+        match self.awaits {
+            Awaits::PingAt(at) => Some(at),
+            Awaits::PongBy(_) => None,
+        }
+    }
+
     /// The client was not read, hence could not be heard: it gets its time again.
     pub(crate) fn excuse(&mut self, now: Instant) {
         if matches!(self.awaits, Awaits::PongBy(_)) {

@@ -238,12 +238,16 @@ impl<D: Driver> Task<D> {
             self.pace.wake();
             return false;
         }
-        self.alarm.not_after(until, now);
+        self.ring_by(until, now, cx);
+        true
+    }
+
+    /// Has the alarm ring at that time if it was to ring later.
+    fn ring_by(&mut self, at: Instant, now: Instant, cx: &mut Context<'_>) {
         // A new time registers only when it is polled.
-        if self.alarm.poll(cx).is_ready() {
+        if self.alarm.not_after(at, now) && self.alarm.poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
-        true
     }
 
     /// Reads once.
@@ -290,9 +294,14 @@ impl<D: Driver> Task<D> {
             has_pong |= link.take_heard_pong();
         }
         if has_pong {
-            self.heartbeat.pong(Instant::now());
-            // The alarm rings earlier than it need; it is set anew then.
+            let now = Instant::now();
+            self.heartbeat.pong(now);
             self.publish_death();
+            // The time for the pong may reach beyond the next ping. Else the alarm rings earlier than it need and is set
+            // anew then.
+            if let Some(ping_at) = self.heartbeat.ping_at() {
+                self.ring_by(ping_at, now, cx);
+            }
         }
         Ok(progress)
     }
@@ -315,11 +324,7 @@ impl<D: Driver> Task<D> {
             return;
         };
         if let Some(look) = link.next_look() {
-            self.alarm.not_after(look, Instant::now());
-            // A new time registers only when it is polled.
-            if self.alarm.poll(cx).is_ready() {
-                cx.waker().wake_by_ref();
-            }
+            self.ring_by(look, Instant::now(), cx);
         }
     }
 

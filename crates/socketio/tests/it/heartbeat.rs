@@ -42,6 +42,20 @@ async fn a_websocket_is_pinged_and_closed_when_it_does_not_answer() {
 }
 
 #[tokio::test]
+async fn pings_come_as_often_as_was_said_however_long_a_pong_is_waited_for() {
+    let node = Node::start(Config {
+        ping_timeout: Duration::from_secs(600),
+        ..quick()
+    })
+    .await;
+    let (mut client, _) = node.member().await;
+    for _ in 0..3 {
+        assert_eq!(client.frame().await, Frame::Text("2".into()));
+        client.send("3").await;
+    }
+}
+
+#[tokio::test]
 async fn a_polling_session_is_gone_when_its_time_is_over_to_the_millisecond() {
     let node = Node::start(quick()).await;
     let poller = node.polling().await;
