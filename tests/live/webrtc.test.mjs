@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Server } from '../streamhub/node.mjs';
 import { launchBrowser, openPage } from './chromium.mjs';
+import { Native, vp8 } from './native.mjs';
 import { Get, live, probe, publish as publishTo } from './peers.mjs';
 const LONG = { timeout: 60_000 };
 
@@ -54,7 +55,7 @@ function clients() {
     }
     return post(url, connection, token);
   };
-  window.whep = async (url, { codec, sound = true, over } = {}) => {
+  window.whep = async (url, { codec, sound = true, over, token } = {}) => {
     const connection = (window.viewer = new RTCPeerConnection());
     const transceiver = connection.addTransceiver('video', { direction: 'recvonly' });
     if (codec) prefer(transceiver, 'video', codec);
@@ -68,7 +69,7 @@ function clients() {
       video.requestVideoFrameCallback(() => resolve(performance.now() - window.begun));
     });
     window.video = video;
-    return post(url, connection, undefined, over);
+    return post(url, connection, token, over);
   };
   /** The credentials of the pair that media flows through. */
   window.pair = async () => {
@@ -193,6 +194,40 @@ for (const [kind, codec] of [
     await server.until(async () => (await viewers(key)) === 0);
   });
 }
+
+test('a viewer by WHEP is put out when its link is taken back, and when it expires', LONG, async (t) => {
+  const key = 'whep-private';
+  const publisher = await Native.publish(server, key, { private: true });
+  t.after(() => publisher.close());
+  const { token } = await publisher.heard('ready');
+  publisher.say({ type: 'tracks', tracks: [{ track: 0, kind: 'video', codec: 'vp8', width: 160, height: 120 }] });
+  publisher.send(await vp8(20));
+  const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+  const links = `${server.url}/streams/${key}/links`;
+  const link = async (wish) => (await fetch(links, { method: 'POST', headers, body: JSON.stringify(wish) })).json();
+  const viewer = await page(t);
+  const joins = (token) => viewer.evaluate(([url, token]) => window.whep(url, { token, sound: false }), [`${server.url}/whep/${key}`, token]);
+  assert.equal((await joins()).status, 404, 'without a link nobody is there');
+  for (const [wish, end] of [
+    [
+      {},
+      async ({ id }) => {
+        await viewer.evaluate(() => window.firstPicture);
+        assert.equal(await viewer.evaluate(() => window.over(window.viewer)), false);
+        await fetch(`${links}/${id}`, { method: 'DELETE', headers });
+      },
+    ],
+    [{ expires: '3s' }, () => {}],
+  ]) {
+    const made = await link(wish);
+    const joined = await joins(made.token);
+    assert.equal(joined.status, 201, joined.text);
+    await end(made);
+    await viewer.waitForFunction(() => window.over(window.viewer));
+    assert.equal((await fetch(server.url + joined.location, { method: 'DELETE' })).status, 404, 'the session is over');
+    assert.equal((await joins(made.token)).status, 404, 'and the link opens nothing');
+  }
+});
 
 test('of what Chromium publishes in layers everybody is given the best that there is room for', LONG, async (t) => {
   const publisher = await page(t);
