@@ -8,13 +8,14 @@ use crate::doors::say_later;
 use crate::rights::{Asker, Keeper, Networks};
 use abanico_core::rate::{Bucket, Rate};
 use abanico_socketio::retry::FULL_RETRY;
+use abanico_streamhub::grant::neighbourhood;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use http::{Method, Response, StatusCode};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -115,15 +116,6 @@ impl Drop for Place {
 /// Whether this address is not one client's.
 fn speaks_for_many(address: IpAddr, proxies: &Networks) -> bool {
     proxies.contain(address) || (proxies.are_none() && address.to_canonical().is_loopback())
-}
-
-/// Whoever has one IPv6 address has all that begin with the same 64 bits.
-fn neighbourhood(address: IpAddr) -> IpAddr {
-    const NETWORK: u128 = u128::MAX << 64;
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }
 
 /// A bucket for each address.

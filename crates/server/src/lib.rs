@@ -22,6 +22,7 @@ mod logs;
 mod open_files;
 pub mod origins;
 pub mod outgoing;
+mod private;
 mod qr;
 mod reserves;
 pub mod rights;

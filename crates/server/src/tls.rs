@@ -6,7 +6,6 @@
 pub(crate) mod acme;
 pub(crate) mod files;
 pub(crate) mod lan;
-pub(crate) mod private;
 pub(crate) mod shown;
 pub(crate) mod stream;
 

@@ -4,6 +4,7 @@
 
 use super::file::{self, Stamp};
 use super::secret::{Kind, Secret, is_hash};
+use crate::private;
 use anyhow::{Context, ensure};
 use std::fs;
 use std::io;
@@ -38,7 +39,7 @@ impl KeyFile {
     /// Makes another key, which takes the place of the one before.
     pub(super) fn make_new(&self) -> anyhow::Result<Secret> {
         let key = Secret::make(Kind::Key);
-        file::write(&self.0, &format!("{}\n", key.hash()?))
+        private::write(&self.0, &format!("{}\n", key.hash()?))
             .with_context(|| format!("{} cannot be written", self.0.display()))?;
         Ok(key)
     }

@@ -6,6 +6,7 @@
 
 use super::file::{self, Stamp};
 use super::secret::{Kind, Secret};
+use crate::private;
 use abanico_core::rights::Powers;
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -268,7 +269,7 @@ impl TokenFile {
         let mut tokens = self.read()?;
         change(&mut tokens)?;
         let text = serde_json::to_string_pretty(&tokens).context("tokens are JSON")?;
-        file::write(&self.0, &text)
+        private::write(&self.0, &text)
             .with_context(|| format!("{} cannot be written", self.0.display()))
     }
 }

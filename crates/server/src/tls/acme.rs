@@ -10,9 +10,9 @@ mod error;
 mod order;
 
 use super::files::{self, Pair};
-use super::private;
 use super::shown::Shown;
 use crate::config::Acme as Settings;
+use crate::private;
 use account::AccountFile;
 use anyhow::{Context, ensure};
 use challenges::Challenges;

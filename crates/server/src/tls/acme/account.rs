@@ -2,7 +2,7 @@
 
 use super::error::OrderError;
 use crate::config::Acme as Settings;
-use crate::tls::private;
+use crate::private;
 use anyhow::Context;
 use instant_acme::{Account, AccountBuilder, AccountCredentials, NewAccount};
 use std::fs;

@@ -5,7 +5,8 @@
 //! gives away no more than that, even to a thief of the key.
 
 use super::names::Names;
-use crate::tls::{private, provider};
+use crate::private;
+use crate::tls::provider;
 use anyhow::{Context, bail, ensure};
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType,
