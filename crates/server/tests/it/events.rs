@@ -6,6 +6,7 @@
 
 use crate::matrix::{ELSEWHERE, Stream, quoted};
 use crate::node::{Client, Node};
+use crate::private::{revoke, token};
 use serde_json::{Value, json};
 
 /// Who says something over Socket.IO.
@@ -23,15 +24,24 @@ enum Says {
     Publisher,
     /// Elsewhere, with the operator's key.
     Operator,
+    /// Elsewhere, with a token of the operator's to publish.
+    Licensed,
+    /// Elsewhere, with a token of the operator's to keep order.
+    Moderator,
+    /// Elsewhere, with a token for everything that was taken back.
+    Revoked,
 }
 
-const SAYS: [Says; 6] = [
+const SAYS: [Says; 9] = [
     Says::Local,
     Says::Stranger,
     Says::Viewer,
     Says::Other,
     Says::Publisher,
     Says::Operator,
+    Says::Licensed,
+    Says::Moderator,
+    Says::Revoked,
 ];
 
 /// Nothing was answered, and nothing has changed.
@@ -43,11 +53,11 @@ const DONE: &str = "(changed)";
 
 /// An event as `names.rs` has it, its payload, and for each of [`SAYS`] what it is answered with first. `KEY` is the stream,
 /// `STREAMER` who publishes it, `BYSTANDER` another viewer; who shows a token has it in the payload too.
-pub(crate) const EVENTS: &[(&str, &str, [&str; 6])] = &[
+pub(crate) const EVENTS: &[(&str, &str, [&str; 9])] = &[
     (
         "user:register",
         r#"{"username": "Eve", "role": "STREAMER"}"#,
-        ["user:registered"; 6],
+        ["user:registered"; 9],
     ),
     (
         "user:subscribe",
@@ -59,57 +69,72 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 6])] = &[
             "user:subscribed",
             NO,
             "user:subscribed",
+            "user:subscribed",
+            "user:subscribed",
+            "user:subscribed",
         ],
     ),
     (
         "user:unsubscribe",
         r#"{"targetUserId": "STREAMER"}"#,
-        [SILENT; 6],
+        [SILENT; 9],
     ),
-    ("users:get", "{}", ["users:list"; 6]),
-    ("subscriptions:get", "{}", ["subscriptions:list"; 6]),
+    ("users:get", "{}", ["users:list"; 9]),
+    ("subscriptions:get", "{}", ["subscriptions:list"; 9]),
     (
         "stream:create",
         "{}",
         // A viewer is none who may create; who publishes has a stream already.
-        ["stream:created", NO, NO, NO, NO, "stream:created"],
+        [
+            "stream:created",
+            NO,
+            NO,
+            NO,
+            NO,
+            "stream:created",
+            "stream:created",
+            NO,
+            NO,
+        ],
     ),
     (
         "stream:start",
         r#"{"streamKey": "KEY"}"#,
-        [NO, NO, NO, NO, "stream:started", NO],
+        [NO, NO, NO, NO, "stream:started", NO, NO, NO, NO],
     ),
     (
         "stream:end",
         r#"{"streamKey": "KEY"}"#,
-        [NO, NO, NO, NO, "stream:ended", NO],
+        [NO, NO, NO, NO, "stream:ended", NO, NO, NO, NO],
     ),
     (
         "stream:pause",
         r#"{"streamKey": "KEY", "paused": true}"#,
-        [NO, NO, NO, NO, "stream:paused", NO],
+        [NO, NO, NO, NO, "stream:paused", NO, NO, NO, NO],
     ),
     (
         "stream:data:send",
         r#"{"streamKey": "KEY", "data": "data:image/jpeg;base64,/9j/4AAQAAD/2Q=="}"#,
-        [SILENT, SILENT, SILENT, SILENT, DONE, SILENT],
+        [
+            SILENT, SILENT, SILENT, SILENT, DONE, SILENT, SILENT, SILENT, SILENT,
+        ],
     ),
     (
         "stream:poster",
         r#"{"streamKey": "KEY", "data": "data:image/jpeg;base64,/9j/4AAQAAD/2Q=="}"#,
-        [NO, NO, NO, NO, DONE, NO],
+        [NO, NO, NO, NO, DONE, NO, NO, NO, NO],
     ),
     (
         "stream:join",
         r#"{"streamKey": "KEY"}"#,
-        ["stream:buffer"; 6],
+        ["stream:buffer"; 9],
     ),
     (
         "stream:peers",
         r#"{"streamKey": "KEY", "max": 3}"#,
-        [NO, NO, NO, NO, "stream:peers", NO],
+        [NO, NO, NO, NO, "stream:peers", NO, NO, NO, NO],
     ),
-    ("stream:leave", r#"{"streamKey": "KEY"}"#, [SILENT; 6]),
+    ("stream:leave", r#"{"streamKey": "KEY"}"#, [SILENT; 9]),
     (
         "chat:message:send",
         r#"{"streamKey": "KEY", "content": "hello"}"#,
@@ -120,23 +145,36 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 6])] = &[
             SILENT,
             "chat:message:broadcast",
             SILENT,
+            SILENT,
+            SILENT,
+            SILENT,
         ],
     ),
     (
         "chat:message:remove",
         r#"{"streamKey": "KEY", "messageId": "00000000-0000-0000-0000-000000000001"}"#,
-        // Who shows the operator's key does it, and is not there to hear of it.
-        [NO, NO, NO, NO, "chat:message:removed", SILENT],
+        // Who shows the operator's key, or a token for it, does it, and is not there to hear of it.
+        [
+            NO,
+            NO,
+            NO,
+            NO,
+            "chat:message:removed",
+            SILENT,
+            NO,
+            SILENT,
+            NO,
+        ],
     ),
     (
         "viewer:silence",
         r#"{"streamKey": "KEY", "userId": "BYSTANDER"}"#,
-        [NO, NO, NO, NO, "viewer:silenced", SILENT],
+        [NO, NO, NO, NO, "viewer:silenced", SILENT, NO, SILENT, NO],
     ),
     (
         "viewer:remove",
         r#"{"streamKey": "KEY", "userId": "BYSTANDER"}"#,
-        [NO, NO, NO, NO, "viewer:left", SILENT],
+        [NO, NO, NO, NO, "viewer:left", SILENT, NO, SILENT, NO],
     ),
     (
         "reaction:send",
@@ -148,35 +186,60 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 6])] = &[
             SILENT,
             "reaction:broadcast",
             SILENT,
+            SILENT,
+            SILENT,
+            SILENT,
         ],
     ),
-    ("clock:get", "{}", ["clock:now"; 6]),
+    ("clock:get", "{}", ["clock:now"; 9]),
     (
         "webrtc:request",
         r#"{"streamKey": "KEY", "viewerId": "x", "socketId": "x"}"#,
-        [SILENT; 6],
+        [SILENT; 9],
     ),
     (
         "webrtc:offer",
         r#"{"streamKey": "KEY", "from": "x", "to": "x"}"#,
-        [SILENT; 6],
+        [SILENT; 9],
     ),
     (
         "webrtc:answer",
         r#"{"streamKey": "KEY", "from": "x", "to": "x"}"#,
-        [SILENT; 6],
+        [SILENT; 9],
     ),
     (
         "webrtc:ice-candidate",
         r#"{"streamKey": "KEY", "from": "x", "to": "x"}"#,
-        [SILENT; 6],
+        [SILENT; 9],
     ),
     (
         "webrtc:close",
         r#"{"streamKey": "KEY", "from": "x", "to": "x"}"#,
-        [SILENT; 6],
+        [SILENT; 9],
     ),
 ];
+
+/// The tokens that the operator has made for others.
+struct Tokens {
+    licensed: String,
+    moderator: String,
+    revoked: String,
+}
+
+impl Tokens {
+    fn make(node: &Node) -> Self {
+        let tokens = Self {
+            licensed: token(node, &json!({"name": "licensed", "may": ["publish"]})),
+            moderator: token(node, &json!({"name": "moderator", "may": ["moderate"]})),
+            revoked: token(
+                node,
+                &json!({"name": "revoked", "may": ["publish", "watch", "moderate"]}),
+            ),
+        };
+        revoke(node, "revoked");
+        tokens
+    }
+}
 
 #[test]
 fn every_event_is_answered_to_each_who_says_it_as_the_table_says() {
@@ -190,7 +253,9 @@ fn every_event_is_answered_to_each_who_says_it_as_the_table_says() {
         "every event needs a row in EVENTS"
     );
 
-    let node = Node::start();
+    // Wrong tokens are shown more often here than by anybody who means well.
+    let node = Node::start_with(&["--key-rate", "1000/s burst 1000"]);
+    let tokens = Tokens::make(&node);
     for (event, payload, expected) in EVENTS {
         for (says, answer) in SAYS.iter().zip(expected) {
             let stream = Stream::open(&node);
@@ -204,7 +269,7 @@ fn every_event_is_answered_to_each_who_says_it_as_the_table_says() {
             let payload = payload.replace("BYSTANDER", is["user"]["id"].as_str().unwrap());
             let heard = answered(
                 stream,
-                *says,
+                (*says, &tokens),
                 event,
                 serde_json::from_str(&payload).unwrap(),
             );
@@ -214,7 +279,12 @@ fn every_event_is_answered_to_each_who_says_it_as_the_table_says() {
 }
 
 /// What somebody hears first who says something.
-fn answered(mut stream: Stream<'_>, says: Says, event: &str, mut payload: Value) -> String {
+fn answered(
+    mut stream: Stream<'_>,
+    (says, tokens): (Says, &Tokens),
+    event: &str,
+    mut payload: Value,
+) -> String {
     const FROM: &[&str] = &[ELSEWHERE];
     let node = stream.node;
     let before = stream.looks();
@@ -236,8 +306,13 @@ fn answered(mut stream: Stream<'_>, says: Says, event: &str, mut payload: Value)
             payload["publishToken"] = client.heard("stream:created")["publishToken"].clone();
             Some(client)
         }
-        Says::Operator => {
-            payload["key"] = json!(node.key());
+        Says::Operator | Says::Licensed | Says::Moderator | Says::Revoked => {
+            payload["key"] = json!(match says {
+                Says::Licensed => &tokens.licensed,
+                Says::Moderator => &tokens.moderator,
+                Says::Revoked => &tokens.revoked,
+                _ => node.key(),
+            });
             Some(Client::register_with(node, FROM, &streamer).0)
         }
     };

@@ -173,14 +173,16 @@ fn link(stream: &Stream<'_>, wanted: &Value) -> String {
     made["token"].as_str().unwrap().to_owned()
 }
 
-fn token(node: &Node, wanted: &Value) -> String {
+/// Makes a token as the operator does.
+pub(crate) fn token(node: &Node, wanted: &Value) -> String {
     let shown = format!("Authorization: Bearer {}", node.key());
     let made = node.request("POST", "/tokens", &[&shown], wanted.to_string());
     let made: Value = serde_json::from_slice(&made.body).unwrap();
     made["token"].as_str().unwrap().to_owned()
 }
 
-fn revoke(node: &Node, name: &str) {
+/// Takes it back.
+pub(crate) fn revoke(node: &Node, name: &str) {
     let shown = format!("Authorization: Bearer {}", node.key());
     let path = format!("/tokens/{name}");
     assert_eq!(node.status("DELETE", &path, &[&shown]), 200);
