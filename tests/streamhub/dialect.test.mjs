@@ -358,9 +358,9 @@ test('signals find those whose media come over another door', async () => {
 
 test('a request is kept, the newest of each, and who takes over is told whether it was answered', async () => {
   const ada = await server.publisher('away');
-  const [early, bob, leaver, lost] = await Promise.all(
-    ['early', 'bob', 'leaver', 'lost'].map((name) => server.viewer(ada.key, name)),
-  );
+  // Requests are handed on in the order in which viewers connected.
+  const early = await server.viewer(ada.key, 'early');
+  const [bob, leaver, lost] = await Promise.all(['bob', 'leaver', 'lost'].map((name) => server.viewer(ada.key, name)));
   const request = (client, more = {}) => {
     const asked = { streamKey: ada.key, viewerId: client.user.id, socketId: client.id, ...more };
     client.emit('webrtc:request', asked);
