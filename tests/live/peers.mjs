@@ -155,6 +155,17 @@ export class Get {
     if (this.#received < bytes) await new Promise((resolve) => this.#awaited.push({ bytes, resolve }));
   }
 
+  /**
+   * Waits until what a publisher has sent last has come: one of the pieces of its end, which is cut where frames are not, and
+   * frames travel as they are.
+   */
+  async caughtUp(sent) {
+    const ends = [];
+    for (let at = sent.length - 500; at > 0 && ends.length < 30; at -= 1_000) ends.push(sent.subarray(at, at + 32));
+    const has = () => ends.length === 0 || ends.some((end) => this.soFar().includes(end));
+    while (!has()) await this.received(this.#received + 1);
+  }
+
   async text() {
     return (await this.ended).toString().trim();
   }
