@@ -3,10 +3,12 @@
 //! One [`Session`] per socket; its events come one after the other. What concerns a stream is handed to the stream's own
 //! task and awaited, so that nothing of a client overtakes anything else of it.
 
+mod feeding;
 mod signals;
 mod streams;
 mod talk;
 mod users;
+mod watching;
 
 use crate::Shared;
 use crate::config::Rates;

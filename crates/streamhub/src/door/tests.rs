@@ -3,11 +3,13 @@
 use super::*;
 use crate::Config;
 use crate::gate::{Answer, Gate};
+use crate::grant::Grant;
 use crate::grant::Lessor;
 use crate::store::Snapshot;
 use abanico_core::rights::{Place, Publishing, Question};
 use abanico_socketio::Handshake;
 use futures_util::FutureExt;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// More turns than any task takes to hear of something.
