@@ -1,7 +1,7 @@
 //! Other doors than Socket.IO: publishers and viewers without a user, over whatever they speak.
 //!
 //! A stream is one, whatever door its publisher and its viewers use: rights, seat, grace, counts, chat and end are the
-//! same. A [`Publisher`] has the seat and pushes into the stream's [`Channel`]; a [`Viewer`] is counted and watches it.
+//! same. A [`Publisher`] has the seat and pushes into the stream's `Channel`; a [`Viewer`] is counted and watches it.
 //! Both hear of the stream's life as [`News`]. Dropping either is a connection that broke off.
 
 mod publishing;
