@@ -34,7 +34,7 @@ try {
   const server = await startServer(house);
   const browser = await startBrowser(house);
   const publisher = await openPage(browser);
-  await publisher.addInitScript(paintedCamera, { width, height, framesPerSecond });
+  await publisher.addInitScript(paintedCamera, { width, height, framesPerSecond, aside: true });
   const link = await goLive(publisher, server.origin, { ...LIVE, microphone: 'off', delivery: 'central' });
   const streamKey = new URL(link).pathname.split('/').at(-1);
   await publisher.evaluate(watchPauses);
@@ -128,7 +128,7 @@ async function seats(browser, server, streamKey, viewers) {
   return page;
 }
 
-/** Runs in the publisher's page: how long nothing else could run there. Its camera is painted there as well. */
+/** Runs in the publisher's page: how long nothing else could run there. */
 function watchPauses() {
   let last = performance.now();
   let longest = 0;

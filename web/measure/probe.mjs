@@ -4,55 +4,85 @@
 /** Bits in a row of blocks: 24 of the time in ms, 8 of a check sum; a second row has the picture's number. */
 export const COLUMNS = 32;
 
-/** Runs in the publisher's page: the camera is a canvas with the time in it, over noise that scrolls. */
-export function paintedCamera({ width, height, framesPerSecond }) {
-  const canvas = document.createElement('canvas');
-  canvas.width = width;
-  canvas.height = height;
-  const context = canvas.getContext('2d', { alpha: false });
-  const noise = new OffscreenCanvas(width, height);
-  const ink = noise.getContext('2d');
-  for (let y = 0; y < height; y += 8) {
-    for (let x = 0; x < width; x += 8) {
-      ink.fillStyle = `hsl(${(x * 7 + y * 3) % 360} ${20 + ((x ^ y) % 60)}% ${30 + Math.random() * 40}%)`;
-      ink.fillRect(x, y, 8, 8);
+/**
+ * Runs in the publisher's page: the camera is a canvas with the time in it, over noise that scrolls. `aside`: it is painted in a
+ * worker, so that it goes on whatever the page does, as a camera does.
+ */
+export function paintedCamera({ width, height, framesPerSecond, aside = false }) {
+  const every = 1_000 / framesPerSecond;
+  // Where it is called it has nothing else of this page.
+  function painter(canvas) {
+    const { width, height } = canvas;
+    const context = canvas.getContext('2d', { alpha: false });
+    const noise = new OffscreenCanvas(width, height);
+    const ink = noise.getContext('2d');
+    for (let y = 0; y < height; y += 8) {
+      for (let x = 0; x < width; x += 8) {
+        ink.fillStyle = `hsl(${(x * 7 + y * 3) % 360} ${20 + ((x ^ y) % 60)}% ${30 + Math.random() * 40}%)`;
+        ink.fillRect(x, y, 8, 8);
+      }
     }
+    const block = { width: width / 32, height: Math.round(height / 30) };
+    let number = 0;
+    const row = (value, at) => {
+      for (let bit = 0; bit < 32; bit++) {
+        context.fillStyle = (value >>> (31 - bit)) & 1 ? '#fff' : '#000';
+        context.fillRect(bit * block.width, at * block.height, block.width, block.height);
+      }
+    };
+    return () => {
+      number += 1;
+      const shift = (number * 4) % height;
+      context.drawImage(noise, 0, shift);
+      context.drawImage(noise, 0, shift - height);
+      const time = Math.round(performance.timeOrigin + performance.now()) & 0xffffff;
+      const check = (time ^ (time >>> 8) ^ (time >>> 16)) & 0xff;
+      row(((time << 8) | check) >>> 0, 0);
+      row(number >>> 0, 1);
+    };
   }
-  const block = { width: width / 32, height: Math.round(height / 30) };
-  let number = 0;
-  const row = (value, at) => {
-    for (let bit = 0; bit < 32; bit++) {
-      context.fillStyle = (value >>> (31 - bit)) & 1 ? '#fff' : '#000';
-      context.fillRect(bit * block.width, at * block.height, block.width, block.height);
-    }
-  };
-  const paint = (track) => {
-    number += 1;
-    const shift = (number * 4) % height;
-    context.drawImage(noise, 0, shift);
-    context.drawImage(noise, 0, shift - height);
-    const time = Math.round(performance.timeOrigin + performance.now()) & 0xffffff;
-    const check = (time ^ (time >>> 8) ^ (time >>> 16)) & 0xff;
-    row(((time << 8) | check) >>> 0, 0);
-    row(number >>> 0, 1);
-    track.requestFrame();
-  };
-  navigator.mediaDevices.getUserMedia = async ({ video, audio }) => {
-    if (!video) throw new DOMException(`no microphone here ${audio}`, 'NotFoundError');
+  const here = () => {
+    const canvas = Object.assign(document.createElement('canvas'), { width, height });
+    const paint = painter(canvas);
     const stream = canvas.captureStream(0);
     const [track] = stream.getVideoTracks();
     // At animation frames, because a canvas is only captured there: painted at another time, a picture would wait for one,
     // which no camera does.
-    const every = 1_000 / framesPerSecond;
     let next = 0;
     const tick = (now) => {
       requestAnimationFrame(tick);
       if (now < next - 4) return;
       next = Math.max(next + every, now);
-      paint(track);
+      paint();
+      track.requestFrame();
     };
     requestAnimationFrame(tick);
     return stream;
+  };
+  const inWorker = () => {
+    const work = ({ writable, size, every }, painter) => {
+      const canvas = new OffscreenCanvas(size.width, size.height);
+      const paint = painter(canvas);
+      const writer = writable.getWriter();
+      let next = performance.now();
+      const tick = () => {
+        paint();
+        writer.write(new VideoFrame(canvas, { timestamp: Math.round(performance.now() * 1_000) }));
+        next = Math.max(next + every, performance.now());
+        setTimeout(tick, next - performance.now());
+      };
+      tick();
+    };
+    const code = `onmessage = ({ data }) => (${work})(data, ${painter});`;
+    const worker = new Worker(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })));
+    const track = new window.MediaStreamTrackGenerator({ kind: 'video' });
+    const { writable } = track;
+    worker.postMessage({ writable, size: { width, height }, every }, [writable]);
+    return new MediaStream([track]);
+  };
+  navigator.mediaDevices.getUserMedia = async ({ video, audio }) => {
+    if (!video) throw new DOMException(`no microphone here ${audio}`, 'NotFoundError');
+    return aside ? inWorker() : here();
   };
 }
 

@@ -5,7 +5,7 @@ import { InboundStats } from './inbound-stats.ts';
 import { type Path, type PathHost, type PathStats, setVideoSound } from './path.ts';
 import { TrackVideo } from './track-video.ts';
 
-const STATS_EVERY_MS = 500;
+const STATS_EVERY_MS = 1_000;
 
 export interface PeerPathHost extends Pick<PathHost, 'shown' | 'sized' | 'soundChanged'> {
   received(bytes: number, frames: number): void;

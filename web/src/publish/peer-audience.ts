@@ -8,8 +8,10 @@ import { type PeerPhase, PeerPlaces, type PeerWish, type Step } from './peer-pla
 import { type PeerMedia, PeerSender } from './peer-sender.ts';
 import { type PeerSending, Uplink } from './uplink.ts';
 
-const TURN_EVERY_MS = 250;
+const TURN_EVERY_MS = 50;
 const STATS_EVERY_MS = 1_000;
+/** So many connections are asked at a time, in turn: each question stops all of them for a moment. */
+const ASKED_AT_ONCE = 8;
 const ID_LENGTH_MAX = 64;
 const NAME_LENGTH_MAX = 64;
 
@@ -52,7 +54,7 @@ export class PeerAudience {
     this.#host = host;
     this.#places = new PeerPlaces(delivery);
     const turns = window.setInterval(() => this.#turn(), TURN_EVERY_MS);
-    const stats = window.setInterval(() => void this.#measure(), STATS_EVERY_MS);
+    const stats = window.setInterval(() => this.#measure(), STATS_EVERY_MS);
     const isOurs = (payload: { streamKey: string }) =>
       payload?.streamKey !== undefined && payload.streamKey === streamKey();
     const known = <D>(
@@ -178,7 +180,7 @@ export class PeerAudience {
     });
     this.#served.set(id, { sender, connectedAt: performance.now(), bitsPerSecond: 0, isLimited: false });
     try {
-      const data = await sender.offer(media);
+      const data = await sender.offer();
       this.#connection.send('webrtc:offer', { ...this.#to(id), type: 'offer', data });
     } catch {
       if (this.#served.get(id)?.sender === sender) this.#over(id);
@@ -196,13 +198,16 @@ export class PeerAudience {
     this.#served.delete(id);
   }
 
-  async #measure(): Promise<void> {
-    await Promise.all(
-      [...this.#served.values()].map(async (served) => {
-        const stats = await served.sender.stats().catch(() => undefined);
-        if (stats) Object.assign(served, stats);
-      }),
-    );
+  #measure(): void {
+    for (const [id, served] of [...this.#served].slice(0, ASKED_AT_ONCE)) {
+      // The last to be asked again.
+      this.#served.delete(id);
+      this.#served.set(id, served);
+      served.sender.stats().then(
+        (stats) => Object.assign(served, stats),
+        () => {},
+      );
+    }
     const now = performance.now();
     const sending: PeerSending[] = [...this.#served].map(([id, { sender, ...served }]) => {
       return { id, ...served, wantedBitsPerSecond: sender.wantedBitsPerSecond };

@@ -40,32 +40,50 @@ test('those who were left to choose get as many places as there are, who insists
   places.asked('ann', wishing('auto'), 0);
   places.asked('bob', wishing('auto'), 0);
   places.asked('cat', wishing('p2p'), 0);
-  expect(done(places.steps(0, true), 'begin')).toEqual(['ann', 'cat']);
-  places.connected('ann', 1);
-  places.connected('cat', 1);
+  expect(done(places.steps(0, true), 'begin')).toEqual(['ann']);
+  places.connected('ann', 0);
+  expect(done(places.steps(0, true), 'begin')).toEqual(['cat']);
+  places.connected('cat', 0);
   expect(places.steps(1, true)).toEqual([]);
   places.over('ann', 2);
   expect(done(places.steps(2, true), 'begin')).toEqual(['bob']);
 });
 
-test('few are begun at a time', () => {
+test('one is begun after the other, with a pause that is as long as it took', () => {
   const places = new PeerPlaces('p2p');
-  for (let i = 0; i < 10; i++) places.asked(`v${i}`, wishing('auto'), 0);
-  expect(done(places.steps(0, true), 'begin')).toHaveLength(2);
-  expect(places.steps(0, true)).toEqual([]);
-  places.connected('v0', 1);
-  expect(done(places.steps(1, true), 'begin')).toEqual(['v2']);
+  for (let i = 0; i < 4; i++) places.asked(`v${i}`, wishing('auto'), 0);
+  const begun = (now: number) => done(places.steps(now, true), 'begin');
+  expect(begun(0)).toEqual(['v0']);
+  expect(begun(0)).toEqual([]);
+  places.connected('v0', 80);
+  expect(begun(159)).toEqual([]);
+  expect(begun(160)).toEqual(['v1']);
+  places.connected('v1', 1_060);
+  expect(begun(1_959)).toEqual([]);
+  expect(begun(1_960)).toEqual(['v2']);
 });
 
-test('all go when the publisher wants the server, a few at a time and the newest first, and may come back', () => {
+test('one that takes long does not hold up the next', () => {
+  const places = new PeerPlaces('p2p');
+  for (let i = 0; i < 6; i++) places.asked(`v${i}`, wishing('auto'), 0);
+  const begun = (now: number) => done(places.steps(now, true), 'begin');
+  expect(begun(0)).toEqual(['v0']);
+  expect(begun(999)).toEqual([]);
+  expect([1_000, 2_000, 3_000].flatMap(begun)).toEqual(['v1', 'v2', 'v3']);
+  expect(begun(3_500)).toEqual([]);
+});
+
+test('all go when the publisher wants the server, one after the other and the newest first, and may come back', () => {
   const places = served(5);
   places.delivery = 'central';
-  expect(done(places.steps(10, true), 'send-away')).toEqual(['v4', 'v3']);
-  expect(places.steps(11, true)).toEqual([]);
-  places.over('v4', 12);
-  expect(done(places.steps(12, true), 'send-away')).toEqual(['v2']);
+  const sent = (now: number) => done(places.steps(now, true), 'send-away');
+  expect(sent(10)).toEqual(['v4']);
+  expect(sent(11)).toEqual([]);
+  places.over('v4', 110);
+  expect(sent(209)).toEqual([]);
+  expect(sent(210)).toEqual(['v3']);
   places.delivery = 'auto';
-  expect(done(places.steps(13, true), 'begin')).toEqual(['v4']);
+  expect(done(places.steps(211, true), 'begin')).toEqual(['v4']);
 });
 
 test('a page that knows no other way is served even then, who insists is refused', () => {
@@ -99,20 +117,22 @@ test('who does not come and who does not go is given up', () => {
   places.asked('bob', wishing('p2p'), 0);
   places.steps(0, true);
   places.delivery = 'central';
-  expect(done(places.steps(1, true), 'send-away')).toEqual(['bob', 'v0']);
-  expect(done(places.steps(6_100, true), 'end').sort()).toEqual(['bob', 'v0']);
+  expect(done(places.steps(1, true), 'send-away')).toEqual(['bob']);
+  expect(done(places.steps(1_001, true), 'send-away')).toEqual(['v0']);
+  expect(done(places.steps(7_100, true), 'end').sort()).toEqual(['bob', 'v0']);
   expect(places.all.map(({ id }) => id)).toEqual(['v0']);
 });
 
 test('who has gone from the stream is forgotten, also when it was on its way over to the server', () => {
   const places = served(2);
   places.delivery = 'central';
-  expect(done(places.steps(1, true), 'send-away')).toEqual(['v1', 'v0']);
+  expect(done(places.steps(1, true), 'send-away')).toEqual(['v1']);
+  expect(done(places.steps(1_001, true), 'send-away')).toEqual(['v0']);
   places.delivery = 'auto';
-  places.over('v1', 2);
+  places.over('v1', 1_002);
   places.gone('v0');
-  places.over('v0', 2);
-  expect(done(places.steps(2, true), 'begin')).toEqual(['v1']);
+  places.over('v0', 1_002);
+  expect(done(places.steps(2_002, true), 'begin')).toEqual(['v1']);
 });
 
 test('while the uplink is full nobody new is taken who has a choice', () => {

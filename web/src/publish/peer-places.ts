@@ -1,7 +1,8 @@
 // Which viewers a publisher serves itself: who asked, who has a place, who must go over to the server. Pure.
 //
 // Who insists, or knows no other way, is served as long as there is a place at all; who was left to choose only up to
-// `max`. A few connections are begun at a time, and a few ended, so that nobody's picture waits for everybody's.
+// `max`. Connections are begun and ended one after the other, and after each this page is left alone for as long as that took:
+// what it already sends goes on meanwhile. So a page that has time begins quickly, and one that is busy slowly.
 
 import type { Delivery } from '../peer/delivery.ts';
 import type { CentralMeanwhile } from '../wire/events.ts';
@@ -10,12 +11,10 @@ import type { CentralMeanwhile } from '../wire/events.ts';
 export const PEERS_MAX = 50;
 /** Who asks and has no place is remembered; more are not, and ask again by themselves. */
 const WAITING_MAX = 200;
-const BEGINNING_MAX = 2;
-const LEAVING_MAX = 2;
-/** A connection that is not there after this is not coming. */
-const BEGIN_MAX_MS = 6_000;
-/** A viewer that does not go when it is asked to is left behind. */
-const LEAVE_MAX_MS = 6_000;
+/** One that takes longer than this does not hold up the next; and the longest pause after one. */
+const LONG_MS = 1_000;
+/** A connection that is not there after this is not coming, and a viewer that has not gone by then is left behind. */
+const MOVE_MAX_MS = 6_000;
 /** A question that is repeated so soon has crossed with its answer; and nobody is begun anew more often than this. */
 const CROSSED_MS = 1_500;
 /** After the uplink was full, nobody new is taken for so long. */
@@ -53,6 +52,8 @@ export class PeerPlaces {
   /** How many of those who were left to choose. */
   #max = 0;
   #fullUntil = Number.NEGATIVE_INFINITY;
+  /** Nobody is begun, and nobody is sent away, before then. */
+  #goesOnAt = 0;
 
   constructor(delivery: Delivery) {
     this.#delivery = delivery;
@@ -133,10 +134,7 @@ export class PeerPlaces {
   steps(now: number, hasPicture: boolean): Step[] {
     const steps: Step[] = [];
     for (const place of this.all) {
-      const age = now - place.since;
-      const isStuck = place.phase === 'beginning' && age > BEGIN_MAX_MS;
-      const isStubborn = place.phase === 'leaving' && age > LEAVE_MAX_MS;
-      if (isStuck || isStubborn) {
+      if (isMoving(place) && now - place.since > MOVE_MAX_MS) {
         steps.push({ do: 'end', id: place.id });
         this.over(place.id, now);
       }
@@ -153,15 +151,13 @@ export class PeerPlaces {
   }
 
   #sendAway(steps: Step[], now: number): void {
-    let leaving = this.#count('leaving');
     let tooMany = this.#autos().length - this.wanted;
     for (const place of this.all.reverse()) {
-      if (leaving >= LEAVING_MAX) return;
+      if (!this.#mayNext('leaving', now)) return;
       const isServed = place.phase === 'beginning' || place.phase === 'connected';
       if (!isServed || !this.#mustGo(place, tooMany)) continue;
       if (place.wish === 'auto') tooMany -= 1;
       steps.push(this.sendAway(place, now));
-      leaving += 1;
     }
   }
 
@@ -171,8 +167,7 @@ export class PeerPlaces {
   }
 
   #begin(steps: Step[], now: number): void {
-    let beginning = this.#count('beginning');
-    let served = beginning + this.#count('connected') + this.#count('leaving');
+    let served = this.all.filter(({ phase }) => phase !== 'waiting').length;
     let autos = this.#autos().length;
     for (const place of this.all) {
       if (place.phase !== 'waiting') continue;
@@ -184,10 +179,9 @@ export class PeerPlaces {
         steps.push({ do: 'refuse', id: place.id, reason: isUnwanted ? 'central' : 'full' });
         continue;
       }
-      if (beginning >= BEGINNING_MAX) return;
+      if (!this.#mayNext('beginning', now)) continue;
       this.#enter(place, 'beginning', now);
       steps.push({ do: 'begin', id: place.id });
-      beginning += 1;
       served += 1;
       if (isChoosing) autos += 1;
     }
@@ -198,15 +192,22 @@ export class PeerPlaces {
     return this.all.filter(({ wish, phase }) => wish === 'auto' && (phase === 'beginning' || phase === 'connected'));
   }
 
-  #count(wanted: PeerPhase): number {
-    return this.all.filter(({ phase }) => phase === wanted).length;
+  /** Whether one more may be begun, or sent away: not while another is, unless that takes long. */
+  #mayNext(phase: 'beginning' | 'leaving', now: number): boolean {
+    const holdsUp = (place: Place) => place.phase === phase && now - place.since < LONG_MS;
+    return now >= this.#goesOnAt && !this.all.some(holdsUp);
   }
 
   #enter(place: Place, phase: PeerPhase, now: number): void {
+    if (isMoving(place)) this.#goesOnAt = now + Math.min(LONG_MS, now - place.since);
     place.phase = phase;
     place.since = now;
     // The newest last.
     this.#places.delete(place.id);
     this.#places.set(place.id, place);
   }
+}
+
+function isMoving({ phase }: Place): boolean {
+  return phase === 'beginning' || phase === 'leaving';
 }

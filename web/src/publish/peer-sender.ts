@@ -18,10 +18,11 @@ export interface SentStats {
 }
 
 export class PeerSender {
+  /** What goes out at most. */
+  wantedBitsPerSecond: number;
   readonly #link: PeerLink;
   readonly #video: RTCRtpTransceiver;
   readonly #audio: RTCRtpTransceiver;
-  #wanted = 0;
   #bytes = 0;
   #askedAt = 0;
 
@@ -30,13 +31,17 @@ export class PeerSender {
     // Both belong to one stream: pages show the stream of a track.
     const streams = [new MediaStream()];
     const { connection } = this.#link;
-    this.#video = connection.addTransceiver(media.video ?? 'video', { direction: 'sendonly', streams });
-    this.#audio = connection.addTransceiver(media.audio ?? 'audio', { direction: 'sendonly', streams });
+    this.wantedBitsPerSecond = media.bitsPerSecond;
+    // Its limits from the beginning: to set them later takes the threads of all connections once more each.
+    const limited = (limits: RTCRtpEncodingParameters): RTCRtpTransceiverInit => {
+      return { direction: 'sendonly', streams, sendEncodings: [limits] };
+    };
+    this.#video = connection.addTransceiver(media.video ?? 'video', limited(videoLimits(media)));
+    this.#audio = connection.addTransceiver(media.audio ?? 'audio', limited({ maxBitrate: AUDIO_BITS_PER_SECOND }));
   }
 
-  async offer(media: PeerMedia): Promise<RTCSessionDescriptionInit> {
-    // The description leaves before its candidates: StreamHub's page keeps none that come first.
-    await this.send(media);
+  /** The description leaves before its candidates: StreamHub's page keeps none that come first. */
+  offer(): Promise<RTCSessionDescriptionInit> {
     return this.#link.offer();
   }
 
@@ -49,15 +54,16 @@ export class PeerSender {
   }
 
   /** Sends other tracks, or other bits, from now on. */
-  async send({ video, audio, bitsPerSecond, framesPerSecond }: PeerMedia): Promise<void> {
-    this.#wanted = bitsPerSecond;
-    await Promise.all([this.#video.sender.replaceTrack(video), this.#audio.sender.replaceTrack(audio)]);
-    await limit(this.#video.sender, { maxBitrate: bitsPerSecond, maxFramerate: framesPerSecond });
-    await limit(this.#audio.sender, { maxBitrate: AUDIO_BITS_PER_SECOND });
-  }
-
-  get wantedBitsPerSecond(): number {
-    return this.#wanted;
+  async send(media: PeerMedia): Promise<void> {
+    this.wantedBitsPerSecond = media.bitsPerSecond;
+    const { sender } = this.#video;
+    await this.#audio.sender.replaceTrack(media.audio);
+    await sender.replaceTrack(media.video);
+    const parameters = sender.getParameters();
+    // Some browsers have none before the other end has answered; their own limits hold then.
+    if (!parameters.encodings?.[0]) return;
+    Object.assign(parameters.encodings[0], videoLimits(media));
+    await sender.setParameters(parameters);
   }
 
   /** What goes out since the last time this was asked. */
@@ -82,10 +88,6 @@ export class PeerSender {
   }
 }
 
-async function limit(sender: RTCRtpSender, limits: RTCRtpEncodingParameters): Promise<void> {
-  const parameters = sender.getParameters();
-  // Some browsers have none before the other end has answered; their own limits hold then.
-  if (!parameters.encodings?.length) return;
-  for (const encoding of parameters.encodings) Object.assign(encoding, limits);
-  await sender.setParameters(parameters).catch(() => {});
+function videoLimits({ bitsPerSecond, framesPerSecond }: PeerMedia): RTCRtpEncodingParameters {
+  return { maxBitrate: bitsPerSecond, maxFramerate: framesPerSecond };
 }
