@@ -82,6 +82,7 @@ fn stream(status: Status) -> StreamRow {
         id: Uuid::from_u128(3),
         stream_key: "a".repeat(32),
         streamer_id: ada().id,
+        opened_by: None,
         status,
         viewers_peak: 5,
         created_at: Timestamp::from_millis(4_000),
