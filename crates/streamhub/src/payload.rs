@@ -140,27 +140,9 @@ impl Data {
             .map(Bytes::from)
     }
 
-    /// Whether it cannot be a whole JPEG picture: it does not end as one, or, where its bytes lie bare, it does not begin
-    /// as one. Looks at its ends, not through its picture.
-    pub(crate) fn is_broken_jpeg(&self, form: &Form) -> bool {
-        /// So many characters at its end are decoded.
-        const TAIL_CHARS: usize = 64;
-        const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
-        let ends = |tail: &[u8]| {
-            // Cameras fill up with zeros.
-            let filled = tail.iter().rev().take_while(|byte| **byte == 0).count();
-            filled == tail.len() || tail[..tail.len() - filled].ends_with(&END_OF_IMAGE)
-        };
-        if let Form::Binary = form {
-            let bytes = self.attachments.first().map_or(&[][..], |bytes| &bytes[..]);
-            let tail = &bytes[bytes.len().saturating_sub(TAIL_CHARS)..];
-            return !ends(tail) || jpeg::dimensions(bytes).is_none();
-        }
-        let text = self.json.as_bytes();
-        let text = text.strip_suffix(b"\"").unwrap_or(text);
-        let tail = &text[text.len().saturating_sub(TAIL_CHARS)..];
-        // What is too short, or written with escapes, is not looked at.
-        STANDARD.decode_to_vec(tail).is_ok_and(|tail| !ends(&tail))
+    /// What is wrong with the JPEG picture inside, if that can be seen without decoding it.
+    pub(crate) fn damage(&self, form: &Form) -> Option<jpeg::Damage> {
+        jpeg::damage(&self.bytes(form)?)
     }
 
     fn is_one_attachment(&self) -> bool {

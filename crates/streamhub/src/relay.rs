@@ -207,10 +207,12 @@ impl Relay {
         let kind = form
             .as_ref()
             .and_then(|form| recognise(&data.first_bytes(form)));
-        let mut is_broken = kind == Some(Kind::Jpeg)
-            && self.begins_anywhere()
-            && !self.told.of_pictures()
-            && form.as_ref().is_some_and(|form| data.is_broken_jpeg(form));
+        // Who was told is not looked at again.
+        let is_picture = kind == Some(Kind::Jpeg) && self.begins_anywhere();
+        let damage = form
+            .as_ref()
+            .filter(|_| is_picture && !self.told.of_pictures())
+            .and_then(|form| data.damage(form));
         let piece = form
             .filter(|form| self.is_piece(kind, &data, form))
             .and_then(|form| {
@@ -225,10 +227,12 @@ impl Relay {
                     kind,
                 });
             }
-            if let Some(mirror) = &mut self.mirror {
-                is_broken |= !mirror.whole(kind, &data, stamps);
-            }
-            let trouble = is_broken.then_some(Trouble::Picture);
+            let mirrored = self
+                .mirror
+                .as_mut()
+                .is_none_or(|mirror| mirror.whole(kind, &data, stamps));
+            let is_broken = damage.is_some() || !mirrored;
+            let trouble = is_broken.then_some(Trouble::Picture(damage));
             return Taken {
                 data,
                 stamps,
