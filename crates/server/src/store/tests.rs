@@ -221,6 +221,23 @@ async fn a_record_that_does_not_fit_costs_no_other() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_opened_again_is_in_the_history_each_time() {
+    let data = data();
+    let first = Running::start(data.path()).await;
+    let again = StreamRow {
+        id: Uuid::from_u128(4),
+        viewers_peak: 6,
+        ..stream(Status::Ended)
+    };
+    for row in [stream(Status::Ended), again] {
+        first.journal.send(Record::Stream(row)).await.unwrap();
+    }
+    first.stop().await;
+    let each = |peak| ("ENDED".to_owned(), peak, true);
+    assert_eq!(history(data.path()).await, [each(5), each(6)]);
+}
+
+#[tokio::test]
 async fn history_is_removed_when_it_is_old() {
     let data = data();
     let first = Running::start(data.path()).await;
