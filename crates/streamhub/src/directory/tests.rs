@@ -115,7 +115,11 @@ fn when_there_are_too_many_the_longest_gone_whom_nobody_follows_is_forgotten() {
     directory.subscribe(fan, star, at(50)).unwrap();
     directory.session_gone(SessionId(1), at(0));
     let new = register(&mut directory, 60, "new");
-    assert_eq!(new.forgotten, [fan], "not the star, which is gone for longer");
+    assert_eq!(
+        new.forgotten,
+        [fan],
+        "not the star, which is gone for longer"
+    );
     assert!(directory.counts().0 <= 40);
 }
 
