@@ -348,7 +348,7 @@ impl Packager {
                 ..packet
             },
             _ => {
-                self.feed.push(packet.clone(), packet.len());
+                self.feed.push_whole(packet.clone(), packet.len());
                 packet
             }
         });
@@ -391,7 +391,8 @@ impl Packager {
             self.forget_group();
         }
         let bytes = packet.len() + PACKET_CHARGE;
-        self.feed.push(packet, bytes);
+        // Whoever lags is given the newest group, which is held beside the feed.
+        self.feed.push_whole(packet, bytes);
     }
 
     /// Packages a frame of the newest group for those who come.

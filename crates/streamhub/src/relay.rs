@@ -16,6 +16,7 @@ use crate::payload::{Data, Form};
 use crate::time::Timestamp;
 use crate::trouble::{Told, Trouble};
 use abanico_core::key::StreamKey;
+use abanico_hub::feed::Feed;
 use abanico_live::Channel;
 use abanico_media::sniff::{Kind, sniff};
 use abanico_socketio::Message;
@@ -288,12 +289,19 @@ impl Relay {
         }
     }
 
-    /// Encodes a frame for the viewers.
-    pub(crate) fn parcel(&self, taken: Taken) -> Packet {
-        Arc::new(Parcel {
+    /// Encodes a frame, which weighs `bytes`, for the viewers.
+    pub(crate) fn put(&self, feed: &Feed<Packet>, taken: Taken, bytes: usize) {
+        let is_whole = matches!(taken.content, Content::Whole);
+        let parcel = Arc::new(Parcel {
             message: frame(&self.key, &taken.data, taken.stamps),
             content: taken.content,
-        })
+        });
+        if is_whole {
+            feed.push_whole(parcel, bytes);
+        } else {
+            // Who lags in a recording may want the rest of what it was cut off in.
+            feed.push(parcel, bytes);
+        }
     }
 
     /// Whether a frame is a piece of a recording.
