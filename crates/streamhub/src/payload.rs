@@ -11,6 +11,9 @@ use bytestring::ByteString;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
+/// A data URL's head is short; a mark further away belongs to something else.
+const DATA_URL_HEAD_MAX: usize = 256;
+
 /// How many characters of a bare string are decoded to see what it is.
 const PEEK_CHARS: usize = 64;
 
@@ -96,7 +99,7 @@ impl Data {
         if self.is_one_attachment() {
             return Some(Form::Binary);
         }
-        let text = self.text()?;
+        let text = self.beginning(DATA_URL_HEAD_MAX)?;
         if let Some((prefix, _)) = split_data_url(&text) {
             return Some(Form::DataUrl(prefix.into()));
         }
@@ -113,7 +116,7 @@ impl Data {
                 .first()
                 .map_or_else(Vec::new, |b| b[..b.len().min(PEEK_CHARS)].to_vec());
         }
-        let Some(text) = self.text() else {
+        let Some(text) = self.beginning(DATA_URL_HEAD_MAX + PEEK_CHARS) else {
             return Vec::new();
         };
         let base64 = base64_of(&text, form);
@@ -149,6 +152,14 @@ impl Data {
         self.attachments.len() == 1 && *self.json == *PLACEHOLDER
     }
 
+    /// At least the first `chars` of the text, or all of it, if `data` is a string. Of a long one no more is looked at.
+    fn beginning(&self, chars: usize) -> Option<Cow<'_, str>> {
+        match self.json.strip_prefix('"')?.get(..chars) {
+            Some(head) if !head.contains(['\\', '"']) => Some(Cow::Borrowed(head)),
+            _ => self.text(),
+        }
+    }
+
     /// The text, if `data` is a string. Without escapes, as base64 always comes from JavaScript, nothing is copied.
     fn text(&self) -> Option<Cow<'_, str>> {
         let inner = self.json.strip_prefix('"')?.strip_suffix('"')?;
@@ -171,9 +182,7 @@ fn base64_of<'a>(text: &'a str, form: &Form) -> &'a str {
 /// Not the first comma: what `MediaRecorder` gives begins with `data:video/webm;codecs=vp8,opus;base64,`.
 fn split_data_url(text: &str) -> Option<(&str, &str)> {
     const MARK: &[u8] = b";base64,";
-    /// A data URL's head is short; a mark further away belongs to something else.
-    const HEAD_MAX: usize = 256;
-    let head = &text.as_bytes()[..text.len().min(HEAD_MAX)];
+    let head = &text.as_bytes()[..text.len().min(DATA_URL_HEAD_MAX)];
     if !head.get(..5)?.eq_ignore_ascii_case(b"data:") {
         return None;
     }
