@@ -75,7 +75,7 @@ impl Pair {
     }
 
     /// Takes what the client says to the server, cut as it comes. Says what of it was content.
-    fn to_server(&mut self, cut: usize) -> io::Result<Vec<u8>> {
+    fn hear_client(&mut self, cut: usize) -> io::Result<Vec<u8>> {
         let mut sent = Vec::new();
         while self.client.wants_write() {
             self.client.write_tls(&mut sent).unwrap();
@@ -102,7 +102,7 @@ impl Pair {
     }
 
     /// Has the server say what is in `slices`, with so much room at a time. Returns what the client hears.
-    fn to_client(&mut self, slices: &[IoSlice<'_>], room: usize) -> Vec<u8> {
+    fn tell_client(&mut self, slices: &[IoSlice<'_>], room: usize) -> Vec<u8> {
         let len: usize = slices.iter().map(|slice| slice.len()).sum();
         let (mut out, mut taken, mut heard) = (vec![0; room], 0, Vec::new());
         while taken < len {
@@ -118,9 +118,9 @@ impl Pair {
 
     /// Whether both hear each other.
     fn converse(&mut self) {
-        assert_eq!(self.to_client(&[IoSlice::new(b"ping")], 1000), b"ping");
+        assert_eq!(self.tell_client(&[IoSlice::new(b"ping")], 1000), b"ping");
         self.client.writer().write_all(b"pong").unwrap();
-        assert_eq!(self.to_server(usize::MAX).unwrap(), b"pong");
+        assert_eq!(self.hear_client(usize::MAX).unwrap(), b"pong");
     }
 }
 
@@ -170,7 +170,7 @@ fn a_client_hears_what_was_sealed_however_it_was_sliced() {
                     .collect();
                 let list: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
                 let room = [100, 20_000, 140_000][round % 3];
-                let heard = pair.to_client(&list, room);
+                let heard = pair.tell_client(&list, room);
                 assert!(heard == slices.concat(), "{suite:?} {shape:?} {room}");
             }
         }
@@ -186,7 +186,7 @@ fn what_a_client_says_is_heard_however_it_is_cut() {
             let said = content(len, cut);
             pair.client.writer().write_all(&said).unwrap();
             assert!(
-                pair.to_server(cut).unwrap() == said,
+                pair.hear_client(cut).unwrap() == said,
                 "{suite:?} {len} {cut}"
             );
         }
@@ -199,7 +199,7 @@ fn what_comes_with_the_last_of_a_handshake_is_heard() {
     for suite in suites() {
         let mut pair = Pair::new(suite, b"GET / HTTP/1.1");
         let mut heard = pair.server.content().to_vec();
-        heard.extend(pair.to_server(usize::MAX).unwrap());
+        heard.extend(pair.hear_client(usize::MAX).unwrap());
         assert_eq!(heard, b"GET / HTTP/1.1", "{suite:?}");
     }
 }
@@ -210,7 +210,7 @@ fn keys_are_renewed_when_a_client_does_and_wishes_it() {
         let mut pair = Pair::new(suite, b"");
         for round in 0..100 {
             pair.client.refresh_traffic_keys().unwrap();
-            assert_eq!(pair.to_server(1 + round).unwrap(), b"");
+            assert_eq!(pair.hear_client(1 + round).unwrap(), b"");
             assert!(!pair.server.unsent().is_empty(), "it is answered");
             pair.answer().unwrap();
             pair.converse();
@@ -223,7 +223,7 @@ fn wishes_that_come_faster_than_answers_leave_are_answered_once() {
     let mut pair = Pair::new(suites()[0], b"");
     for _ in 0..10 {
         pair.client.refresh_traffic_keys().unwrap();
-        pair.to_server(usize::MAX).unwrap();
+        pair.hear_client(usize::MAX).unwrap();
     }
     let one = pair.server.unsent().len();
     assert!(one < 40, "{one} bytes");
@@ -236,7 +236,7 @@ fn a_client_that_does_nothing_but_renew_keys_is_sent_away() {
     let mut pair = Pair::new(suites()[0], b"");
     let rounds = (0..100).take_while(|_| {
         pair.client.refresh_traffic_keys().unwrap();
-        pair.to_server(usize::MAX).is_ok()
+        pair.hear_client(usize::MAX).is_ok()
     });
     assert_eq!(rounds.count(), 32);
 }
@@ -249,12 +249,12 @@ fn a_worn_key_is_renewed_or_is_the_end() {
             pair.server.sealer.wear_after(records);
             if is_1_3(suite) {
                 let said = content(200_000, 1);
-                assert!(pair.to_client(&[IoSlice::new(&said)], 140_000) == said);
+                assert!(pair.tell_client(&[IoSlice::new(&said)], 140_000) == said);
                 pair.converse();
                 continue;
             }
             for _ in 0..records {
-                pair.to_client(&[IoSlice::new(b"still")], 1000);
+                pair.tell_client(&[IoSlice::new(b"still")], 1000);
             }
             pair.server.prepare().unwrap();
             pair.answer().unwrap();
@@ -272,11 +272,11 @@ fn goodbyes_are_heard_and_said() {
         let mut pair = Pair::new(suite, b"");
         pair.client.writer().write_all(b"last words").unwrap();
         pair.client.send_close_notify();
-        assert_eq!(pair.to_server(usize::MAX).unwrap(), b"last words");
+        assert_eq!(pair.hear_client(usize::MAX).unwrap(), b"last words");
         assert!(pair.server.has_ended());
         // Our direction is still open.
         if is_1_3(suite) {
-            assert_eq!(pair.to_client(&[IoSlice::new(b"ours")], 1000), b"ours");
+            assert_eq!(pair.tell_client(&[IoSlice::new(b"ours")], 1000), b"ours");
         }
         pair.server.close();
         pair.answer().unwrap();
@@ -346,7 +346,7 @@ fn a_record_that_comes_again_or_too_early_is_refused() {
         pair.client.writer().write_all(b"one").unwrap();
         pair.client.write_tls(&mut io::sink()).unwrap();
         pair.client.writer().write_all(b"two").unwrap();
-        assert!(pair.to_server(usize::MAX).is_err());
+        assert!(pair.hear_client(usize::MAX).is_err());
     }
 }
 
