@@ -1,11 +1,11 @@
 // How long a person waits for the first picture, in Chromium. Not part of the tests: it measures.
 //
-//   node web/measure/first-picture.mjs [--joins 20] [--publishers frames,recording,pictures] [--ways webcodecs,mse,socketio,whep]
-//     [--keyframes 60] [--codec vp9|vp8] [--seed 1]
+//   node web/measure/first-picture.mjs [--joins 20] [--publishers frames,recording,pictures,whip] [--ways webcodecs,mse,socketio,whep]
+//     [--keyframes 60] [--codec vp9|vp8|h264|av1] [--seed 1]
 //
-// Three publishers of 640×480 at 30 pictures a second: `frames` is our own page, which encodes and answers requests for
+// Publishers of 640×480 at 30 pictures a second: `frames` is our own page, which encodes and answers requests for
 // keyframes; `recording` PUTs a WebM (a keyframe every `--keyframes` pictures) and cannot be asked; `pictures` sends
-// JPEG over the native door. To each come viewers, one after the other, at random moments, in a page that has the script
+// JPEG over the native door. `whip` is a bare page that sends WebRTC. To each come viewers, one after the other, at random moments, in a page that has the script
 // already; nobody else watches. Each wait goes from the birth of an `<abanico-player>` (before any connection) to its first
 // picture on the surface: a canvas that was drawn on, or the video's frame callback. `whep` is a bare page, from before its
 // offer is made to the video's frame callback; the worst of its joins is told step by step.
@@ -22,6 +22,7 @@ import { openPage, prefer, startBrowser, startServer } from '../e2e/house.mjs';
 import { publishPictures } from './bare.mjs';
 import { watchOthers } from './others.mjs';
 import { paintedCamera } from './probe.mjs';
+import { publishWhip } from './whip.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -43,7 +44,36 @@ function random() {
   return seed / 2_147_483_648;
 }
 
+const LIBVPX = ['-deadline', 'realtime', '-cpu-used', '8'];
+/** What ffmpeg makes a recording's picture with. H.264 travels in Matroska, as WebM has no place for it. */
+const ENCODERS = {
+  vp8: ['-c:v', 'libvpx', ...LIBVPX],
+  vp9: ['-c:v', 'libvpx-vp9', '-lag-in-frames', '0', ...LIBVPX],
+  h264: [
+    '-c:v',
+    'libx264',
+    '-preset',
+    'ultrafast',
+    '-tune',
+    'zerolatency',
+    '-profile:v',
+    'baseline',
+    '-pix_fmt',
+    'yuv420p',
+  ],
+  av1: ['-c:v', 'libaom-av1', '-usage', 'realtime', '-cpu-used', '9', '-lag-in-frames', '0', '-row-mt', '1'],
+};
+if (!ENCODERS[values.codec]) throw new Error(`--codec ${values.codec} is none of ${Object.keys(ENCODERS).join(', ')}`);
+
 const PUBLISHERS = {
+  /** A bare page by WHIP, in the codec that was asked for. */
+  async whip(house, browser, origin) {
+    const page = await openPage(browser);
+    await page.addInitScript(paintedCamera, SIZE);
+    await publishWhip(page, origin, 'whip', 1_400_000, values.codec);
+    house.after(() => page.close());
+    return 'whip';
+  },
   async frames(house, browser, origin) {
     const page = await openPage(browser);
     await page.addInitScript(paintedCamera, SIZE);
@@ -58,14 +88,23 @@ const PUBLISHERS = {
   async recording(house, _browser, origin) {
     const folder = await mkdtemp(join(os.tmpdir(), 'abanico-first-'));
     house.after(() => rm(folder, { recursive: true, force: true }));
-    const film = join(folder, 'film.webm');
+    const film = join(folder, 'film.mkv');
     const quiet = ['-hide_banner', '-loglevel', 'error'];
     const source = ['-f', 'lavfi', '-i', 'testsrc2=size=640x480:rate=30', '-t', '30', '-g', values.keyframes];
-    const encoder = values.codec === 'vp8' ? ['-c:v', 'libvpx'] : ['-c:v', 'libvpx-vp9', '-lag-in-frames', '0'];
-    const codec = [...encoder, '-deadline', 'realtime', '-cpu-used', '8', '-b:v', '1400k'];
-    await promisify(execFile)('ffmpeg', [...quiet, ...source, ...codec, film]);
+    await promisify(execFile)('ffmpeg', [...quiet, ...source, ...ENCODERS[values.codec], '-b:v', '1400k', film]);
     const input = ['-re', '-stream_loop', '-1', '-i', film, '-c', 'copy'];
-    const output = ['-f', 'webm', '-live', '1', '-cluster_time_limit', '1', '-flush_packets', '1', '-method', 'PUT'];
+    const output = [
+      '-f',
+      values.codec === 'h264' ? 'matroska' : 'webm',
+      '-live',
+      '1',
+      '-cluster_time_limit',
+      '1',
+      '-flush_packets',
+      '1',
+      '-method',
+      'PUT',
+    ];
     const child = spawn('ffmpeg', [...quiet, ...input, ...output, `${origin}/live/recording`], { stdio: 'inherit' });
     house.after(async () => {
       child.kill('SIGKILL');

@@ -4,11 +4,11 @@
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 
-/** Publishes the page's camera, H.264 if it can be had. */
-export async function publishWhip(page, origin, key, bitsPerSecond) {
+/** Publishes the page's camera, in that codec if it can be had. */
+export async function publishWhip(page, origin, key, bitsPerSecond, codec = 'h264') {
   await page.goto(`${origin}/health`);
   await page.evaluate(
-    async ({ url, bitsPerSecond }) => {
+    async ({ url, bitsPerSecond, codec }) => {
       const media = await navigator.mediaDevices.getUserMedia({ video: true });
       const [track] = media.getVideoTracks();
       track.contentHint = 'motion';
@@ -16,8 +16,9 @@ export async function publishWhip(page, origin, key, bitsPerSecond) {
       window.peer = peer;
       const transceiver = peer.addTransceiver(track, { direction: 'sendonly' });
       const { codecs } = RTCRtpSender.getCapabilities('video');
-      const isH264 = ({ mimeType }) => mimeType === 'video/H264';
-      transceiver.setCodecPreferences([...codecs.filter(isH264), ...codecs.filter((codec) => !isH264(codec))]);
+      const isWanted = ({ mimeType }) => mimeType.toLowerCase() === `video/${codec}`;
+      const others = codecs.filter((one) => !isWanted(one));
+      transceiver.setCodecPreferences([...codecs.filter(isWanted), ...others]);
       const parameters = transceiver.sender.getParameters();
       parameters.encodings[0].maxBitrate = bitsPerSecond;
       parameters.degradationPreference = 'maintain-resolution';
@@ -28,7 +29,7 @@ export async function publishWhip(page, origin, key, bitsPerSecond) {
       if (answer.status !== 201) throw new Error(await answer.text());
       await peer.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
     },
-    { url: `${origin}/whip/${key}`, bitsPerSecond },
+    { url: `${origin}/whip/${key}`, bitsPerSecond, codec },
   );
 }
 

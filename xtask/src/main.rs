@@ -7,7 +7,6 @@
 
 mod checks;
 mod machine;
-mod miri;
 mod packages;
 mod sbom;
 mod step;
@@ -23,7 +22,7 @@ type Chore = (
     fn(&mut Run) -> anyhow::Result<()>,
 );
 
-const CHORES: [Chore; 10] = [
+const CHORES: [Chore; 9] = [
     (
         "test",
         "everything: what CI runs, and what a change must pass",
@@ -49,11 +48,6 @@ const CHORES: [Chore; 10] = [
         "fuzz",
         "fuzz every parser for half a minute each: fuzz [TARGET] [--minutes N]",
         suites::fuzz,
-    ),
-    (
-        "miri",
-        "unsafe code by the letter of the language: miri [CRATE]",
-        miri::all,
     ),
     (
         "audit",

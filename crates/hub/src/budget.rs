@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Debug)]
 pub struct Budget {
     bytes_max: usize,
-    /// One of so many parts of it may be held now.
-    parts: AtomicUsize,
+    /// What of it may be held now.
+    allowed: AtomicUsize,
     held: AtomicUsize,
     feeds: AtomicUsize,
 }
@@ -20,7 +20,7 @@ impl Budget {
     pub fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
-            parts: AtomicUsize::new(1),
+            allowed: AtomicUsize::new(bytes_max),
             held: AtomicUsize::new(0),
             feeds: AtomicUsize::new(0),
         }
@@ -33,18 +33,13 @@ impl Budget {
 
     /// While memory is short a quarter of it may be held. What is beyond that goes as further packets come.
     pub fn set_short(&self, short: bool) {
-        self.parts
-            .store(if short { 4 } else { 1 }, Ordering::Relaxed);
+        let allowed = self.bytes_max / if short { 4 } else { 1 };
+        self.allowed.store(allowed, Ordering::Relaxed);
     }
 
     /// What may be held now.
     pub fn allowed_bytes(&self) -> usize {
-        self.allowed_of(self.bytes_max)
-    }
-
-    /// As large a part of `bytes`, which bound something else, as may be held now of what is bounded here.
-    pub fn allowed_of(&self, bytes: usize) -> usize {
-        bytes / self.parts.load(Ordering::Relaxed)
+        self.allowed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn open(&self) {

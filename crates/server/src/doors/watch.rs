@@ -51,11 +51,7 @@ pub(super) async fn stream(
             Err(unsuitable) if !tracks.is_empty() => {
                 say(StatusCode::NOT_ACCEPTABLE, &unsuitable.to_string())
             }
-            // As `GET` has it: without a length.
-            _ => answer(
-                format,
-                Body::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>()),
-            ),
+            _ => answer(format, Body::empty()),
         };
     }
     match join(streamhub, key, &grant, format).await {
