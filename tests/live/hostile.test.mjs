@@ -377,6 +377,20 @@ for (const [form, send] of [
     for (let round = 0; round < 3; round++) send(ada, second.subarray(0, 2_000));
     const warnings = await heard();
     assert.equal(warnings.length, 1);
-    assert.match(warnings[0], /^unreadable: Una imagen JPEG está dañada/);
+    assert.match(warnings[0], /^unreadable: Una imagen JPEG está dañada.* \(it is cut off after 2000 bytes\);/);
   });
 }
+
+test('over Socket.IO the publisher is told where a JPEG is damaged within its scan', async () => {
+  const [picture] = pictures(await recording('JPEG'));
+  const ada = await server.publisher();
+  const damaged = Buffer.from(picture);
+  const at = Math.floor(picture.length / 2);
+  damaged.set([0xff, 0x17], at);
+  ada.send(picture);
+  ada.send(damaged);
+  await ada.barrier();
+  const [warning, ...others] = ada.all('stream:warning').map(({ message }) => message);
+  assert.match(warning, new RegExp(`marker ff17 at byte ${at} has no place there`));
+  assert.deepEqual(others, []);
+});

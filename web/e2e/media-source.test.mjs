@@ -16,6 +16,18 @@ import {
   untilState,
 } from './house.mjs';
 
+test('the first picture of MediaSource waits for no timer', TEST_MAX, async (t) => {
+  const server = await startServer(t);
+  const browser = await startBrowser(t);
+  const link = await goLive(await openPage(browser), server.origin, LIVE);
+  const viewer = await openPage(browser);
+  await viewer.addInitScript(() => {
+    window.setInterval = () => 0;
+  });
+  await viewer.goto(`${link}?transport=mse`);
+  await untilState(viewer, 'playing');
+});
+
 test('a viewer of MediaSource who is cut off comes back by itself, over MediaSource', TEST_MAX, async (t) => {
   const server = await startServer(t);
   const wire = await startWire(t, server.port);

@@ -40,11 +40,14 @@ async function encodePictures({ url, readable }) {
   for (let sequence = 0; ; sequence++) {
     const { done, value } = await reader.read();
     if (done) return;
+    // Server and browser are on one machine: they have one clock.
+    const capturedAt = (performance.timeOrigin + performance.now()) * 1_000;
     const head = new DataView(new ArrayBuffer(28));
     head.setUint8(0, 1);
     head.setUint16(2, 1);
     head.setUint32(4, sequence);
     head.setBigInt64(12, BigInt(Math.round(performance.now() * 1_000)));
+    head.setBigInt64(20, BigInt(Math.round(capturedAt)));
     if (canvas.width !== value.displayWidth) {
       canvas.width = value.displayWidth;
       canvas.height = value.displayHeight;

@@ -7,6 +7,7 @@
 
 mod checks;
 mod machine;
+mod miri;
 mod packages;
 mod sbom;
 mod step;
@@ -22,7 +23,7 @@ type Chore = (
     fn(&mut Run) -> anyhow::Result<()>,
 );
 
-const CHORES: [Chore; 9] = [
+const CHORES: [Chore; 10] = [
     (
         "test",
         "everything: what CI runs, and what a change must pass",
@@ -48,6 +49,11 @@ const CHORES: [Chore; 9] = [
         "fuzz",
         "fuzz every parser for half a minute each: fuzz [TARGET] [--minutes N]",
         suites::fuzz,
+    ),
+    (
+        "miri",
+        "unsafe code by the letter of the language: miri [CRATE]",
+        miri::all,
     ),
     (
         "audit",

@@ -138,9 +138,15 @@ pub(crate) fn fuzz(run: &mut Run) -> anyhow::Result<()> {
             run.step(&format!("fuzz {krate} {target}"), || {
                 let grown = folder.join("fuzz/corpus").join(target);
                 std::fs::create_dir_all(&grown)?;
+                let mut seeds = folder.join("corpus").join(target);
+                if krate == "fuzz" {
+                    // Most are no files, but made: recordings by our own packagers.
+                    seeds = folder.join("fuzz/target/seeds").join(target);
+                    let write = ["run", "--locked", "--package", "abanico-fuzz", "--"];
+                    go(cargo(&write).args(["seeds", target]).arg(&seeds))?;
+                }
                 let mut fuzz = cargo(&["fuzz", "run", target]);
                 fuzz.arg(grown);
-                let seeds = folder.join("corpus").join(target);
                 if seeds.is_dir() {
                     fuzz.arg(seeds);
                 }

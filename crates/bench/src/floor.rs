@@ -12,10 +12,10 @@ use crate::machine::{self, now_us};
 use crate::material::{Stamp, Template};
 use crate::publisher::Material;
 use crate::quantity::Size;
-use crate::records::Sealer;
 use crate::run::{Outcome, Plan, Receivers, execute};
 use crate::tls::{Target, Trust, agreed, sender_config};
 use crate::way::Way;
+use abanico_records::Sealer;
 use anyhow::{Context, bail};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
@@ -25,7 +25,7 @@ use rustix::net::{SendFlags, send};
 use rustls::ServerConnection;
 use socket2::SockRef;
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, IoSlice, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -420,8 +420,8 @@ impl Fan {
             }
             let frame = match &mut receiver.sealer {
                 Some(sealer) => {
-                    sealer.seal_into(frame, &mut self.sealed);
-                    &self.sealed[..]
+                    let (_, written) = sealer.seal(&[IoSlice::new(frame)], 0, &mut self.sealed);
+                    &self.sealed[..written]
                 }
                 None => frame,
             };

@@ -1,50 +1,20 @@
-//! TLS 1.3 records with the keys of a finished handshake: all of what is sent is encrypted, and of what comes only the bytes
-//! that somebody looks at are decrypted.
+//! TLS 1.3 records with the keys of a finished handshake, of which only the bytes that somebody looks at are decrypted.
 //!
 //! A record says how long it is, so what nobody looks at need not be decrypted to know where it ends; and AES in GCM is a
 //! counter, so a few bytes can be decrypted alone. What is read that way is not authenticated: a load tester meets nobody
 //! but the server before it. Only TLS_AES_128_GCM_SHA256 is spoken, which browsers ask for first.
 
 use crate::link::LinkError;
-use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use abanico_records::{HEAD_BYTES, Nonces, TAG_BYTES};
 use aws_lc_rs::cipher::{AES_128, DecryptingKey, DecryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
 use rustls::ConnectionTrafficSecrets;
 
-/// Plaintext of one record, at most.
-const CONTENT_BYTES_MAX: usize = 16 * 1024;
-/// Type, version, length.
-const HEAD_BYTES: usize = 5;
-const TAG_BYTES: usize = 16;
 /// What follows the content: its true type, and the tag.
 const TAIL_BYTES: usize = 1 + TAG_BYTES;
 const BLOCK_BYTES: usize = 16;
 const APPLICATION_DATA: u8 = 23;
 const ALERT: u8 = 21;
-
-/// What a record's nonce is made of.
-#[derive(Debug)]
-struct Nonces {
-    iv: [u8; 12],
-    /// Of the next record.
-    number: u64,
-}
-
-impl Nonces {
-    /// Of the record with this number.
-    fn of(&self, number: u64) -> [u8; 12] {
-        let mut nonce = self.iv;
-        for (byte, number) in nonce[4..].iter_mut().zip(number.to_be_bytes()) {
-            *byte ^= number;
-        }
-        nonce
-    }
-
-    fn next(&mut self) -> [u8; 12] {
-        self.number += 1;
-        self.of(self.number - 1)
-    }
-}
 
 /// The key of one direction, and where its numbers begin, as a handshake leaves them.
 fn keys(
@@ -54,68 +24,7 @@ fn keys(
         return Err(LinkError::NoFrame);
     };
     let iv = iv.as_ref().try_into().map_err(|_| LinkError::NoFrame)?;
-    Ok((key.as_ref().to_vec(), Nonces { iv, number }))
-}
-
-/// Makes records.
-#[derive(Debug)]
-pub(crate) struct Sealer {
-    key: LessSafeKey,
-    nonces: Nonces,
-}
-
-impl Sealer {
-    /// With what a handshake agreed for this direction.
-    pub(crate) fn new(secrets: (u64, ConnectionTrafficSecrets)) -> Result<Self, LinkError> {
-        let (key, nonces) = keys(secrets)?;
-        Self::with(&key, nonces)
-    }
-
-    fn with(key: &[u8], nonces: Nonces) -> Result<Self, LinkError> {
-        let key = UnboundKey::new(&AES_128_GCM, key).map_err(|_| LinkError::NoFrame)?;
-        Ok(Self {
-            key: LessSafeKey::new(key),
-            nonces,
-        })
-    }
-
-    /// Bytes of the records for so much content.
-    pub(crate) fn sealed_bytes(content: usize) -> usize {
-        content + content.div_ceil(CONTENT_BYTES_MAX) * (HEAD_BYTES + TAIL_BYTES)
-    }
-
-    /// Writes the records for `content` to the front of `out`, which must have room. Returns their bytes.
-    pub(crate) fn seal_into(&mut self, content: &[u8], out: &mut [u8]) -> usize {
-        let mut at = 0;
-        for part in content.chunks(CONTENT_BYTES_MAX) {
-            let len = u16::try_from(part.len() + TAIL_BYTES).expect("a record is bounded");
-            let [high, low] = len.to_be_bytes();
-            let head = [APPLICATION_DATA, 3, 3, high, low];
-            let record = &mut out[at..at + HEAD_BYTES + usize::from(len)];
-            record[..HEAD_BYTES].copy_from_slice(&head);
-            let (sealed, tail) = record[HEAD_BYTES..].split_at_mut(part.len());
-            let nonce = Nonce::assume_unique_for_key(self.nonces.next());
-            self.key
-                .seal_out_of_place_scatter(
-                    nonce,
-                    Aad::from(head),
-                    part,
-                    sealed,
-                    &[APPLICATION_DATA],
-                    tail,
-                )
-                .expect("all lengths are as they must be");
-            at += record.len();
-        }
-        at
-    }
-
-    /// Appends the records for `content`.
-    pub(crate) fn seal(&mut self, content: &[u8], out: &mut Vec<u8>) {
-        let before = out.len();
-        out.resize(before + Self::sealed_bytes(content.len()), 0);
-        self.seal_into(content, &mut out[before..]);
-    }
+    Ok((key.as_ref().to_vec(), Nonces::new(iv, number)))
 }
 
 /// Where in a record we are.
@@ -230,7 +139,7 @@ impl Opener {
         let Some(left) = content.filter(|_| kind == APPLICATION_DATA) else {
             return Err(LinkError::NoFrame);
         };
-        self.nonces.number += 1;
+        self.nonces.take();
         self.part = Part::Content { at: 0, left };
         // What is not media is short, and comes in one piece.
         if raw.len() < len {
@@ -251,7 +160,7 @@ impl Opener {
     /// Appends what `sealed` says, which stands at a place of the record's content.
     fn decrypt(&self, at: usize, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), LinkError> {
         let mut counter = [0; BLOCK_BYTES];
-        counter[..12].copy_from_slice(&self.nonces.of(self.nonces.number - 1));
+        counter[..12].copy_from_slice(&self.nonces.of(self.nonces.number() - 1));
         // The first block makes the tag.
         let block = u32::try_from(at / BLOCK_BYTES + 2).map_err(|_| LinkError::NoFrame)?;
         counter[12..].copy_from_slice(&block.to_be_bytes());
@@ -270,14 +179,13 @@ impl Opener {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use abanico_records::Sealer;
+    use rustls::ContentType;
 
     const KEY: [u8; 16] = [7; 16];
 
     fn nonces() -> Nonces {
-        Nonces {
-            iv: [9; 12],
-            number: 3,
-        }
+        Nonces::new([9; 12], 3)
     }
 
     fn content() -> Vec<u8> {
@@ -286,10 +194,9 @@ mod tests {
 
     fn sealed() -> Vec<u8> {
         let mut out = Vec::new();
-        let mut sealer = Sealer::with(&KEY, nonces()).unwrap();
-        sealer.seal(&content(), &mut out);
-        assert_eq!(out.len(), Sealer::sealed_bytes(content().len()));
-        sealer.seal(b"more", &mut out);
+        let mut sealer = Sealer::aes_128(&KEY, nonces());
+        sealer.append(&content(), &mut out);
+        sealer.append(b"more", &mut out);
         out
     }
 
@@ -330,15 +237,8 @@ mod tests {
 
     #[test]
     fn a_goodbye_is_the_end_and_no_content() {
-        let goodbye = {
-            let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &KEY).unwrap());
-            let head = [APPLICATION_DATA, 3, 3, 0, 19];
-            let mut content = vec![1, 0, ALERT];
-            let nonce = Nonce::assume_unique_for_key(nonces().of(3));
-            key.seal_in_place_append_tag(nonce, Aad::from(head), &mut content)
-                .unwrap();
-            [&head[..], &content].concat()
-        };
+        let mut goodbye = Vec::new();
+        Sealer::aes_128(&KEY, nonces()).say(ContentType::Alert, &[1, 0], &mut goodbye);
         let mut opener = Opener::with(&KEY, nonces()).unwrap();
         let closed = opener.open(&goodbye, &mut Vec::new()).unwrap_err();
         assert!(matches!(closed, LinkError::Closed), "{closed}");

@@ -4,8 +4,9 @@
 //! are taken over ([`crate::records`]).
 
 use crate::link::{LinkError, receive, receive_nothing};
-use crate::records::{Opener, Sealer};
+use crate::records::Opener;
 use crate::tls::{agreed, refusal};
+use abanico_records::{HEAD_BYTES, Sealer};
 use rustls::ClientConnection;
 use socket2::Socket;
 use std::io::{Read, Write};
@@ -20,9 +21,6 @@ pub(crate) enum Secure {
     /// The handshake came to nothing.
     Failed,
 }
-
-/// Type, version, length.
-const HEAD_BYTES: usize = 5;
 
 impl Secure {
     /// Before the first byte. The first record goes to `sealed`.
@@ -41,7 +39,7 @@ impl Secure {
                 write(tls, sealed)
             }
             Self::Agreed(agreed) => {
-                agreed.1.seal(said, sealed);
+                agreed.1.append(said, sealed);
                 Ok(())
             }
             Self::Failed => Err(LinkError::Closed),

@@ -3,7 +3,8 @@
 //! Only what browsers ask for first is offered, TLS 1.3 with TLS_AES_128_GCM_SHA256: floor and server encrypt the same.
 
 use crate::link::LinkError;
-use crate::records::{Opener, Sealer};
+use crate::records::Opener;
+use abanico_records::Sealer;
 use anyhow::{Context, ensure};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
@@ -12,8 +13,8 @@ use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, ExtractedSecrets, RootCertStore,
-    ServerConfig, SignatureScheme,
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, ExtractedSecrets,
+    ProtocolVersion, RootCertStore, ServerConfig, SignatureScheme,
 };
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -173,7 +174,9 @@ pub(crate) fn agreed(
     secrets: Result<ExtractedSecrets, Error>,
 ) -> Result<(Opener, Sealer), LinkError> {
     let secrets = secrets.map_err(|error| LinkError::Refused(error.to_string()))?;
-    Ok((Opener::new(secrets.rx)?, Sealer::new(secrets.tx)?))
+    let sealer = Sealer::new(ProtocolVersion::TLSv1_3, secrets.tx);
+    let sealer = sealer.map_err(|error| LinkError::Refused(error.to_string()))?;
+    Ok((Opener::new(secrets.rx)?, sealer))
 }
 
 /// A certificate of its own for a server that nobody but us meets, and its key, as PEM.

@@ -34,16 +34,23 @@ impl Bucket {
 
     /// Takes one, or says that none is left.
     pub fn take(&mut self, now: Instant) -> bool {
+        self.take_many(now, 1)
+    }
+
+    /// Takes what something costs, or says that so much is not left. What costs more than a full bucket costs a full one.
+    pub fn take_many(&mut self, now: Instant, cost: u32) -> bool {
         if let Some(filled_at) = self.filled_at {
             let passed = now.saturating_duration_since(filled_at).as_secs_f64();
             self.level =
                 (self.level + passed * self.rate.per_second).min(f64::from(self.rate.burst));
         }
         self.filled_at = Some(now);
-        if self.level < 1.0 {
+        let cost = f64::from(cost.min(self.rate.burst));
+        // Nothing is for nothing, of a bucket that holds nothing either.
+        if self.level < cost.max(1.0) {
             return false;
         }
-        self.level -= 1.0;
+        self.level -= cost;
         true
     }
 }
@@ -70,5 +77,22 @@ mod tests {
         assert!(bucket.take(start + Duration::from_millis(600)));
         let later = start + Duration::from_secs(60);
         assert_eq!((0..10).filter(|_| bucket.take(later)).count(), 3);
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some moment to begin at"
+    )]
+    fn what_costs_more_than_there_can_ever_be_costs_all_of_it() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(Rate {
+            burst: 3,
+            per_second: 1.0,
+        });
+        assert!(bucket.take_many(start, 50));
+        assert!(!bucket.take(start));
+        assert!(bucket.take_many(start + Duration::from_secs(2), 2));
+        assert!(!bucket.take_many(start + Duration::from_secs(4), 3));
     }
 }

@@ -126,6 +126,29 @@ impl<P> Ring<P> {
         }
     }
 
+    /// Lets go of the packets before `place`, which nobody can use any more. The newest is held in any case.
+    pub fn let_go_before(&mut self, place: u64) {
+        while self.tail() < place
+            && self.slots.len() > 1
+            && let Some(oldest) = self.slots.pop_front()
+        {
+            self.held_bytes -= oldest.bytes;
+        }
+        // What is held for a moment's crowd needs much room, and what is held otherwise hardly any.
+        if self.slots.len() * 8 < self.slots.capacity() {
+            self.slots.shrink_to(self.slots.len() * 2);
+        }
+    }
+
+    /// Lets go of the packets that a reader which comes to them now is moved past: to be used where that is so of all.
+    pub fn let_go_of_late(&mut self, now: Instant) {
+        while self.slots.len() > 1
+            && let Read::Lagging(_) = self.read(self.tail(), now)
+        {
+            self.let_go_before(self.tail() + 1);
+        }
+    }
+
     /// The place after the newest packet: where a reader begins that wants only what is to come.
     pub fn head(&self) -> u64 {
         self.head
@@ -214,6 +237,37 @@ mod tests {
             lag_bytes_max: 50,
             lag_for_max: Duration::from_secs(2),
         }
+    }
+
+    #[test]
+    fn what_nobody_can_use_is_let_go_of_but_for_the_newest() {
+        let now = Instant::now();
+        let mut ring = Ring::new(bounds());
+        for number in 0..5 {
+            ring.push(number, 10, now);
+        }
+        ring.let_go_before(3);
+        assert_eq!((ring.tail(), ring.held_bytes()), (3, 20));
+        assert_eq!(ring.read(3, now), Read::Packet(&3));
+        assert!(matches!(ring.read(2, now), Read::Lost(_)));
+        ring.let_go_before(100);
+        assert_eq!((ring.tail(), ring.head(), ring.held_bytes()), (4, 5, 10));
+    }
+
+    #[test]
+    fn of_what_is_late_for_all_nothing_is_held() {
+        let began = Instant::now();
+        let mut ring = Ring::new(bounds());
+        for number in 0..4 {
+            ring.push(number, 10, began + Duration::from_secs(number));
+        }
+        ring.let_go_of_late(began + Duration::from_secs(3));
+        assert_eq!(ring.tail(), 1, "two seconds are not late");
+        ring.push(4, 45, began + Duration::from_secs(3));
+        ring.let_go_of_late(began + Duration::from_secs(3));
+        assert_eq!(ring.tail(), 4, "nor are fifty bytes");
+        ring.let_go_of_late(began + Duration::from_secs(300));
+        assert_eq!(ring.tail(), 4, "the newest is held");
     }
 
     #[test]

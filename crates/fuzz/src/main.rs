@@ -1,14 +1,21 @@
-//! Fuzzes one target, or all of them one after the other, for so many minutes each.
+//! Fuzzes one target, or all of them one after the other, for so many minutes each; or writes a target's seeds into a folder,
+//! for another fuzzer.
 
-use abanico_fuzz::{Finding, TARGETS, fuzz};
+use abanico_fuzz::{Finding, TARGETS, fuzz, seeds_of};
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-const USAGE: &str = "abanico-fuzz TARGET|all MINUTES [SEED]";
+const USAGE: &str = "abanico-fuzz TARGET|all MINUTES [SEED]\nabanico-fuzz seeds TARGET FOLDER";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, name, folder] = &args[..]
+        && command == "seeds"
+    {
+        return write_seeds(name, Path::new(folder));
+    }
     let minutes = args.get(1).and_then(|text| text.parse::<f64>().ok());
     let seed = args.get(2).map_or(Some(1), |text| text.parse().ok());
     let chosen: Vec<_> = TARGETS
@@ -39,6 +46,25 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Each seed as a file that is called by its number.
+fn write_seeds(name: &str, folder: &Path) -> ExitCode {
+    let Some(target) = TARGETS.iter().find(|target| target.name == name) else {
+        say(&format!("there is no target {name}"));
+        return ExitCode::from(2);
+    };
+    let written = std::fs::create_dir_all(folder).and_then(|()| {
+        let mut seeds = seeds_of(target).into_iter().enumerate();
+        seeds.try_for_each(|(at, seed)| std::fs::write(folder.join(at.to_string()), seed))
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("{}: {error}", folder.display()));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn say(line: &str) {

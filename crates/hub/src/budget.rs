@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Debug)]
 pub struct Budget {
     bytes_max: usize,
-    /// What of it may be held now.
-    allowed: AtomicUsize,
+    /// One of so many parts of it may be held now.
+    parts: AtomicUsize,
     held: AtomicUsize,
     feeds: AtomicUsize,
 }
@@ -20,7 +20,7 @@ impl Budget {
     pub fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
-            allowed: AtomicUsize::new(bytes_max),
+            parts: AtomicUsize::new(1),
             held: AtomicUsize::new(0),
             feeds: AtomicUsize::new(0),
         }
@@ -33,13 +33,18 @@ impl Budget {
 
     /// While memory is short a quarter of it may be held. What is beyond that goes as further packets come.
     pub fn set_short(&self, short: bool) {
-        let allowed = self.bytes_max / if short { 4 } else { 1 };
-        self.allowed.store(allowed, Ordering::Relaxed);
+        self.parts
+            .store(if short { 4 } else { 1 }, Ordering::Relaxed);
     }
 
     /// What may be held now.
     pub fn allowed_bytes(&self) -> usize {
-        self.allowed.load(Ordering::Relaxed)
+        self.allowed_of(self.bytes_max)
+    }
+
+    /// As large a part of `bytes`, which bound something else, as may be held now of what is bounded here.
+    pub fn allowed_of(&self, bytes: usize) -> usize {
+        bytes / self.parts.load(Ordering::Relaxed)
     }
 
     pub(crate) fn open(&self) {

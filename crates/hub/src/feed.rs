@@ -5,6 +5,8 @@
 //! short lock and one clone of the packet, which is a handle to shared bytes; nothing is allocated and no lock is held
 //! while a viewer's socket is written. A viewer whose socket is full does not wait, so it is not woken either.
 //!
+//! Packets are held for readers that are not as far. While couriers have brought everything to all of them, nearly nothing is.
+//!
 //! What a lagging viewer should see instead is the adapter's to say: [`Cursor::poll_next`] tells it, and
 //! [`Cursor::skip_to`] moves on.
 
@@ -28,7 +30,7 @@ pub struct Feed<P>(Arc<Shared<P>>);
 
 struct Shared<P> {
     state: Mutex<State<P>>,
-    readers: Mutex<Slab<Arc<Reader>>>,
+    readers: Mutex<Readers>,
     waiting: Waiting,
     couriers: Couriers<P>,
     budget: Arc<Budget>,
@@ -40,6 +42,14 @@ struct State<P> {
     ring: Ring<P>,
     /// Set when nothing follows: the last word, for readers who have come to the end.
     finished: Option<Option<P>>,
+}
+
+/// Everybody who reads.
+#[derive(Default)]
+struct Readers {
+    all: Slab<Arc<Reader>>,
+    /// How often one came or went.
+    changes: u64,
 }
 
 /// What one reader had.
@@ -96,7 +106,7 @@ impl<P: Clone + Send + 'static> Feed<P> {
                 ring: Ring::new(bounds),
                 finished: None,
             }),
-            readers: Mutex::new(Slab::new()),
+            readers: Mutex::default(),
             waiting: Waiting::default(),
             couriers: Couriers::default(),
             budget,
@@ -106,12 +116,22 @@ impl<P: Clone + Send + 'static> Feed<P> {
 
     /// Hands `packet`, which weighs `bytes`, to every reader. After [`Feed::finish`] it does nothing.
     pub fn push(&self, packet: P, bytes: usize) {
+        self.push_before(packet, bytes, |_| ());
+    }
+
+    /// The same where a reader that lags is moved past whatever came before `packet`: no more is held for it.
+    pub fn push_whole(&self, packet: P, bytes: usize) {
+        self.push_before(packet, bytes, |ring| ring.let_go_of_late(now()));
+    }
+
+    fn push_before(&self, packet: P, bytes: usize, let_go: impl FnOnce(&mut Ring<P>)) {
         let mut state = self.0.state.lock();
         if state.finished.is_some() {
             return;
         }
         let before = state.ring.held_bytes();
         state.ring.push(packet, bytes, now());
+        let_go(&mut state.ring);
         if let Some(share) = self.0.budget.change(before, state.ring.held_bytes()) {
             let before = state.ring.held_bytes();
             state.ring.shrink_to(share);
@@ -134,7 +154,11 @@ impl<P: Clone + Send + 'static> Feed<P> {
     /// A reader of what is pushed from now on.
     pub fn cursor(&self) -> Cursor<P> {
         let reader = Arc::new(Reader::default());
-        let slot = self.0.readers.lock().insert(Arc::clone(&reader));
+        let slot = {
+            let mut readers = self.0.readers.lock();
+            readers.changes += 1;
+            readers.all.insert(Arc::clone(&reader))
+        };
         let place = self.head();
         Cursor {
             feed: self.clone(),
@@ -154,7 +178,7 @@ impl<P: Clone + Send + 'static> Feed<P> {
 
     /// How many readers there are.
     pub fn readers(&self) -> usize {
-        self.0.readers.lock().len()
+        self.0.readers.lock().all.len()
     }
 
     /// What became of the packets for all readers together, those that are gone too.
@@ -164,7 +188,7 @@ impl<P: Clone + Send + 'static> Feed<P> {
             read: gone.read.load(Ordering::Relaxed) + self.0.couriers.brought(),
             skipped: gone.skipped.load(Ordering::Relaxed),
         };
-        for (_, reader) in self.0.readers.lock().iter() {
+        for (_, reader) in self.0.readers.lock().all.iter() {
             counts.read += reader.read.load(Ordering::Relaxed);
             counts.skipped += reader.skipped.load(Ordering::Relaxed);
         }
@@ -193,6 +217,23 @@ impl<P: Clone + Send + 'static> Feed<P> {
         self.0.waiting.wake();
     }
 
+    /// How often readers have come and gone.
+    fn changes(&self) -> u64 {
+        self.0.readers.lock().changes
+    }
+
+    /// Lets go of what all readers have, if all of them are the couriers' and none of them stands further back.
+    fn let_go_of_brought(&self) {
+        let (readers, changes) = {
+            let readers = self.0.readers.lock();
+            (readers.all.len(), readers.changes)
+        };
+        if let Some(place) = self.0.couriers.brought_to(readers, changes) {
+            // A reader that takes its outlet back looks at the last packet that was put there.
+            self.let_go_before(place.saturating_sub(1));
+        }
+    }
+
     /// What a courier brings next, if it stands at `place`: it is put into `run`.
     fn next_for_courier(&self, place: u64, run: &mut Vec<P>) -> courier::Next {
         let state = self.0.state.lock();
@@ -207,6 +248,16 @@ impl<P: Clone + Send + 'static> Feed<P> {
             Read::Empty if state.finished.is_some() => courier::Next::Finished,
             Read::Empty => courier::Next::Wait,
         }
+    }
+}
+
+impl<P> Feed<P> {
+    /// Lets go of what comes before `place`, but for the newest packet.
+    fn let_go_before(&self, place: u64) {
+        let mut state = self.0.state.lock();
+        let before = state.ring.held_bytes();
+        state.ring.let_go_before(place);
+        self.0.budget.change(before, state.ring.held_bytes());
     }
 }
 
@@ -254,7 +305,7 @@ impl<P: Clone + Send + 'static> Cursor<P> {
 
     /// Lends the outlet to a courier, who puts there what follows as it comes, and returns true; or returns false if
     /// there is something to read now. The outlet goes back to the reader by its own means, which must then call
-    /// [`Cursor::returned`] before anything else. A cursor always lends the same outlet.
+    /// [`Cursor::returned`] before anything else. A cursor always lends the same outlet, and has it back when it is dropped.
     pub fn lend(&mut self, outlet: &(impl Outlet<P> + Clone)) -> bool {
         let shared = &self.feed.0;
         if !self.lent {
@@ -377,7 +428,9 @@ impl<P> Drop for Cursor<P> {
         shared.waiting.leave(&self.waits);
         // Out of the list and into the sum in one step, so that nobody counts it twice or not at all.
         let mut readers = shared.readers.lock();
-        readers.remove(self.slot);
+        readers.changes += 1;
+        readers.all.remove(self.slot);
+        let is_last = readers.all.is_empty();
         let (read, skipped) = (&self.reader.read, &self.reader.skipped);
         shared
             .gone
@@ -387,6 +440,11 @@ impl<P> Drop for Cursor<P> {
             .gone
             .skipped
             .fetch_add(skipped.load(Ordering::Relaxed), Ordering::Relaxed);
+        drop(readers);
+        if is_last {
+            // Whoever comes begins at the head.
+            self.feed.let_go_before(u64::MAX);
+        }
     }
 }
 

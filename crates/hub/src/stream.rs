@@ -135,10 +135,10 @@ impl<P: Clone + Send + 'static> Stream<P> {
         packet: P,
         bytes: usize,
     ) -> Result<(), DistributeError> {
-        self.distribute_with(session, bytes, || packet)
+        self.distribute_with(session, bytes, |feed| feed.push(packet, bytes))
     }
 
-    /// Like [`distribute`](Self::distribute), but makes the packet only if somebody reads.
+    /// Like [`distribute`](Self::distribute), but the packet is made and pushed by `push`, only if somebody reads.
     ///
     /// # Errors
     /// When the session has not the publisher's seat; nothing was made then.
@@ -146,7 +146,7 @@ impl<P: Clone + Send + 'static> Stream<P> {
         &self,
         session: SessionId,
         bytes: usize,
-        make: impl FnOnce() -> P,
+        push: impl FnOnce(&Feed<P>),
     ) -> Result<(), DistributeError> {
         if !self.is_publisher(session) {
             return Err(DistributeError::NotPublisher);
@@ -154,7 +154,7 @@ impl<P: Clone + Send + 'static> Stream<P> {
         self.0.packets.fetch_add(1, Ordering::Relaxed);
         self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         if self.0.feed.readers() > 0 {
-            self.0.feed.push(make(), bytes);
+            push(&self.0.feed);
         }
         Ok(())
     }

@@ -348,7 +348,7 @@ impl Packager {
                 ..packet
             },
             _ => {
-                self.feed.push(packet.clone(), packet.len());
+                self.feed.push_whole(packet.clone(), packet.len());
                 packet
             }
         });
@@ -390,16 +390,9 @@ impl Packager {
         } else {
             self.forget_group();
         }
-        let bytes = packet.len() + self.made_of(&packet) + PACKET_CHARGE;
-        self.feed.push(packet, bytes);
-    }
-
-    /// What the format's door makes of a packet for its wire, and keeps with it: RTP's cuts the payload into packets of about a
-    /// kilobyte, with a descriptor before each and a note of where it ends.
-    fn made_of(&self, packet: &Packet) -> usize {
-        let bytes = packet.payload.len();
-        let is_cut = self.format == Format::Rtp;
-        if is_cut { bytes + bytes / 32 + 128 } else { 0 }
+        let bytes = packet.len() + PACKET_CHARGE;
+        // Whoever lags is given the newest group, which is held beside the feed.
+        self.feed.push_whole(packet, bytes);
     }
 
     /// Packages a frame of the newest group for those who come.
@@ -416,8 +409,9 @@ impl Packager {
             return;
         }
         let is_copy = packet.payload.as_ptr() != placed.frame.payload.as_ptr();
-        let copied = if is_copy { packet.payload.len() } else { 0 };
-        let bytes = copied + self.made_of(&packet);
+        // The door of RTP makes one more of its own.
+        let copies = usize::from(is_copy) + usize::from(self.format == Format::Rtp);
+        let bytes = copies * packet.payload.len();
         if self.pool.take(bytes) {
             self.copied += bytes;
             self.group.push(packet);

@@ -3,7 +3,7 @@
 use abanico_core::{ladder, ring};
 use abanico_hub::budget::Budget;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How much a channel holds, and how far behind a viewer may be.
@@ -42,7 +42,6 @@ pub struct Pool {
     pub(crate) bounds: Bounds,
     pub(crate) budget: Arc<Budget>,
     groups: AtomicUsize,
-    short: AtomicBool,
 }
 
 impl Pool {
@@ -53,7 +52,6 @@ impl Pool {
             bounds,
             budget,
             groups: AtomicUsize::new(0),
-            short: AtomicBool::new(false),
         })
     }
 
@@ -66,18 +64,12 @@ impl Pool {
     /// who joins waits for the next keyframe.
     pub fn set_short(&self, short: bool) {
         self.budget.set_short(short);
-        self.short.store(short, Ordering::Relaxed);
     }
 
     /// Takes room for a frame in a group. False if there is none; nothing was taken then.
     pub(crate) fn take(&self, bytes: usize) -> bool {
         let held = self.groups.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let part = if self.short.load(Ordering::Relaxed) {
-            4
-        } else {
-            1
-        };
-        let fits = held <= self.bounds.groups_bytes_max / part;
+        let fits = held <= self.budget.allowed_of(self.bounds.groups_bytes_max);
         if !fits {
             self.give_back(bytes);
         }

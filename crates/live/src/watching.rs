@@ -134,9 +134,12 @@ impl Watching {
 
     /// What comes next; `None` when the stream has ended.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        let before = (self.cursor.place(), self.had.skipped, self.had.lags);
         let polled = self.poll_item(cx);
         // Packets may have been passed over though there is nothing to give.
-        self.note_figures();
+        if polled.is_ready() || before != (self.cursor.place(), self.had.skipped, self.had.lags) {
+            self.note_figures();
+        }
         polled
     }
 

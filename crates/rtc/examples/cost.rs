@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p abanico-rtc --example cost -- [VIEWERS] [SECONDS]`. Both run one after the other, on one thread
 //! each, whose time on the processor the kernel tells; the players have threads of their own. The stream has 2.5 Mb/s at
-//! 30 pictures a second.
+//! 30 pictures a second. With `layers` as a third word the stream is one in layers, whose viewers' networks are estimated.
 
 #![allow(
     clippy::print_stdout,
@@ -41,7 +41,8 @@ fn main() {
         .and_then(|word| word.parse().ok())
         .unwrap_or(40);
     let seconds = words.get(1).and_then(|word| word.parse().ok()).unwrap_or(5);
-    let (whep, received) = whep(viewers, seconds);
+    let layers = words.get(2).is_some_and(|word| word == "layers");
+    let (whep, received) = whep(viewers, seconds, layers);
     let bare = bare(viewers, seconds);
     #[expect(clippy::cast_precision_loss, reason = "few viewers for few seconds")]
     let (lived, bits) = ((viewers as u64 * seconds) as f64, received as f64 * 8.0);
@@ -63,7 +64,7 @@ fn spent() -> Duration {
 }
 
 /// The server's thread with so many viewers: what it spent, and the bytes that the players received meanwhile.
-fn whep(viewers: usize, seconds: u64) -> (Duration, u64) {
+fn whep(viewers: usize, seconds: u64, layers: bool) -> (Duration, u64) {
     let (told, endpoint) = mpsc::channel();
     let ready = Arc::new(AtomicUsize::new(0));
     let received = Arc::new(AtomicU64::new(0));
@@ -124,10 +125,17 @@ fn whep(viewers: usize, seconds: u64) -> (Duration, u64) {
         })
     };
     let (endpoint, channel) = endpoint.recv().unwrap();
+    let publisher = layers.then(|| {
+        let (_, offer) = Peer::new(Direction::SendOnly, &["h", "l"]);
+        let negotiated = endpoint.answer(&offer, Side::Publisher, "demo").unwrap();
+        // It never comes, and is not missed: somebody else has the channel.
+        let unused = Channel::new(&Pool::new(Bounds::default()));
+        endpoint.publish(negotiated, "demo", &unused).1
+    });
     let players: Vec<_> = (0..viewers)
         .map(|_| {
             let (mut peer, offer) = Peer::new(Direction::RecvOnly, &[]);
-            let negotiated = endpoint.answer(&offer, Side::Viewer).unwrap();
+            let negotiated = endpoint.answer(&offer, Side::Viewer, "demo").unwrap();
             let watching = channel.watch(Format::Rtp).unwrap();
             let accepted = endpoint.watch(negotiated, "demo", watching, ());
             peer.answered(&accepted.answer);
@@ -150,6 +158,7 @@ fn whep(viewers: usize, seconds: u64) -> (Duration, u64) {
         })
         .collect();
     let spent = server.join().unwrap();
+    drop(publisher);
     for player in players {
         player.join().unwrap();
     }

@@ -8,6 +8,9 @@ use crate::sender::Reported;
 use abanico_live::{Channel, Layer};
 use std::time::{Duration, Instant};
 
+/// What a network is taken for before anything is known of it, in bits a second.
+pub(crate) const ASSUMED: u64 = 10_000_000;
+
 /// How fast a group that is given at once goes out without an estimate. More would overrun the peer's receive buffer.
 const UNESTIMATED: u64 = 96_000_000;
 
@@ -65,6 +68,7 @@ pub(crate) struct Narrow {
     /// Where the reports begin that are judged next.
     judged: Option<Judged>,
     looked: Option<Instant>,
+    desired: u64,
     /// The rate of the layer that was chosen last, and when it was gone down to.
     chosen: Option<(u64, Instant)>,
 }
@@ -82,6 +86,8 @@ struct Judged {
 pub(crate) struct Wanted {
     /// The layer to be given; `None` is the stream's own.
     pub(crate) layer: Option<Channel>,
+    /// What the estimation should look for, in bits a second, if that has changed.
+    pub(crate) desired: Option<u64>,
 }
 
 /// Whether a picture passes.
@@ -108,6 +114,7 @@ impl Narrow {
             nearest: None,
             judged: None,
             looked: None,
+            desired: 0,
             chosen: None,
         }
     }
@@ -117,7 +124,12 @@ impl Narrow {
         self.connected = Some(now);
     }
 
-    /// A player says what it has and how far away it is. What it lost, or what
+    /// The network carries so many bits a second.
+    pub(crate) fn estimated(&mut self, bits_per_second: u64) {
+        self.estimate = Some(bits_per_second);
+    }
+
+    /// A player whose network nothing better is known of says what it has and how far away it is. What it lost, or what
     /// waits on the way to it all the time, says that the network carries less than was written; as long as neither does, more
     /// is tried.
     pub(crate) fn reported(&mut self, reported: Reported, now: Instant) {
@@ -229,9 +241,17 @@ impl Narrow {
         }
         self.looked = Some(now);
         let layers = channel.layers();
+        let best = layers.iter().map(|layer| layer.bits_per_second).max();
+        let best = best.unwrap_or_default().max(self.meter.bits_per_second());
         let layer = self.choose(&layers, now).filter(|layer| !layer.is_main);
+        let desired = (best + best / 2 + RESERVE).next_multiple_of(250_000);
+        let is_new = desired.abs_diff(self.desired) > self.desired / 5;
+        if is_new {
+            self.desired = desired;
+        }
         Some(Wanted {
             layer: layer.map(|layer| layer.channel.clone()),
+            desired: is_new.then_some(desired),
         })
     }
 
@@ -308,14 +328,14 @@ mod tests {
         let channel = simulcast();
         let mut narrow = Narrow::new(begun);
         let mut at = |millis, estimate| {
-            narrow.estimate = Some(estimate);
+            narrow.estimated(estimate);
             let wanted = narrow.wanted(&channel, begun + ms(millis)).unwrap();
             let epoch = wanted.layer.map(|layer| layer.epoch().to_owned());
             channel.layers().iter().rev().position(|layer| {
                 Some(layer.channel.epoch()) == epoch.as_deref() || epoch.is_none() && layer.is_main
             })
         };
-        assert_eq!(at(0, 10_000_000), Some(0), "the best");
+        assert_eq!(at(0, ASSUMED), Some(0), "the best");
         assert_eq!(at(1000, 900_000), Some(1));
         assert_eq!(
             at(2000, 100_000),
@@ -333,7 +353,7 @@ mod tests {
         let begun = Instant::now();
         let mut narrow = Narrow::new(begun);
         narrow.connected(begun);
-        narrow.estimate = Some(800_000);
+        narrow.estimated(800_000);
         // 110 kB a second: the burst has room for three of these, a quarter of a second for one more.
         let mut given = Vec::new();
         for n in 0..60_u64 {
@@ -364,7 +384,7 @@ mod tests {
         let begun = Instant::now();
         let mut narrow = Narrow::new(begun);
         narrow.connected(begun);
-        narrow.estimate = Some(800_000);
+        narrow.estimated(800_000);
         assert_eq!(narrow.waits(false, begun), None);
         narrow.wrote(64_000 + 11_000, begun);
         let until = narrow.waits(false, begun).unwrap();

@@ -126,6 +126,7 @@ impl Login {
             event,
             stream: question.stream,
             address: grant.address,
+            connection: grant.connection,
             user: user.map(|holder| holder.strip_prefix("jwt:").unwrap_or(holder)),
             token: grant.rest.as_deref(),
         });

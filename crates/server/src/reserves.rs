@@ -87,8 +87,9 @@ impl Shortage {
     }
 }
 
-/// Sessions that are ended at one look while memory is shortest: of tens of thousands a few a second, until it is enough.
-const SHED_MAX: usize = 8;
+/// Sessions that are ended at one look while memory is shortest, until it is enough: several times as many a second as one
+/// address may begin.
+const SHED_MAX: usize = 64;
 
 /// A session for which less is waiting is worth nothing to end.
 const SHED_BYTES_MIN: usize = 64 << 10;

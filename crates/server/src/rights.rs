@@ -118,12 +118,20 @@ impl Keeper {
         Asker::of(request, &self.0.proxies)
     }
 
+    /// What somebody has who has shown nothing yet.
+    fn grant_of_nobody(&self, asker: Asker) -> Grant {
+        Grant {
+            connection: asker.connection,
+            ..Grant::of_nobody(self.0.publishing, asker.place, asker.address)
+        }
+    }
+
     /// What somebody has for what he would like to do: the one place that looks at what is shown, for every door.
     ///
     /// An error says that what was shown is no good; what a grant is not enough for, its [`Grant::may`] says. Each way to
     /// know somebody has a step here, and hands out a lease if what it gives may end.
     pub(crate) async fn ask(&self, asker: Asker, question: Question<'_>) -> Result<Grant, Refused> {
-        let mut grant = Grant::of_nobody(self.0.publishing, asker.place, asker.address);
+        let mut grant = self.grant_of_nobody(asker);
         let Some(shown) = question.shown else {
             return Ok(grant);
         };
@@ -235,7 +243,7 @@ impl Gate for Keeper {
     fn ask<'a>(&'a self, handshake: &'a Handshake, question: Question<'a>) -> Answer<'a> {
         Box::pin(async move {
             let asker = Asker::of_session(handshake, &self.0.proxies);
-            let mut grant = Grant::of_nobody(self.0.publishing, asker.place, asker.address);
+            let mut grant = self.grant_of_nobody(asker);
             let shown = question.shown;
             let login = shown.is_some_and(|shown| self.0.login.is_meant(shown));
             // An old key in a page's storage is no hindrance where none is needed.

@@ -24,11 +24,18 @@ use uuid::Uuid;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The database's steps from nothing to its present form. A step that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "users, streams, subscriptions",
-    include_str!("../migrations/0001_users_streams_subscriptions.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "users, streams, subscriptions",
+        include_str!("../migrations/0001_users_streams_subscriptions.sql"),
+    ),
+    (
+        2,
+        "stream keys return",
+        include_str!("../migrations/0002_stream_keys_return.sql"),
+    ),
+];
 
 /// The open database. Nobody else has it while this lives.
 #[derive(Debug)]

@@ -5,9 +5,11 @@
 
 pub(crate) mod acme;
 pub(crate) mod files;
+mod handshake;
 pub(crate) mod lan;
 pub(crate) mod shown;
 pub(crate) mod stream;
+mod traffic;
 
 use crate::accept::{self, House};
 use crate::config::{Config, Tls as Settings};
@@ -147,6 +149,8 @@ impl Tls {
             .context("TLS has no protocol version")?
             .with_no_client_auth()
             .with_cert_resolver(shown);
+        // What comes after a handshake is ours ([`traffic`]).
+        config.enable_secret_extraction = true;
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         // Who comes again is recognised by a ticket that only it keeps.
         config.ticketer = aws_lc_rs::Ticketer::new().context("TLS has no key for its tickets")?;

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use http::HeaderMap;
@@ -29,7 +30,11 @@ pub struct Handshake {
     text: Box<str>,
     peer_addr: Option<SocketAddr>,
     opened_at: Instant,
+    number: u64,
 }
+
+/// Sessions that were opened.
+static OPENED: AtomicU64 = AtomicU64::new(0);
 
 impl Handshake {
     pub(crate) fn of<B>(request: &http::Request<B>) -> Self {
@@ -37,6 +42,7 @@ impl Handshake {
             text: pack(request.uri().query().unwrap_or_default(), request.headers()),
             peer_addr: request.extensions().get::<PeerAddr>().map(|addr| addr.0),
             opened_at: tokio::time::Instant::now().into_std(),
+            number: OPENED.fetch_add(1, Ordering::Relaxed),
         }
     }
 
@@ -66,6 +72,11 @@ impl Handshake {
     /// Where the request came from, if the caller of [`Server::call`](crate::Server::call) said.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
+    }
+
+    /// Which session it opened: no other one of this process has the number, and it is no secret.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// When the session was opened.

@@ -149,6 +149,11 @@ impl Socket {
         self.0.session.transport()
     }
 
+    /// How many bytes wait to be sent, of what was emitted: of feeds nothing waits here.
+    pub fn waiting_bytes(&self) -> usize {
+        self.0.session.waiting_bytes()
+    }
+
     pub(crate) fn key(&self) -> Id {
         self.0.id
     }

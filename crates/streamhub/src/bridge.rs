@@ -126,6 +126,6 @@ fn pass(stream: &Stream<Packet>, relay: &mut Relay, packet: &abanico_live::Packe
     let taken = relay.take(Data::binary(bytes), stamps, Instant::now(), feed.head());
     if feed.readers() > 0 {
         let bytes = taken.len() + PARCEL_CHARGE;
-        feed.push(relay.parcel(taken), bytes);
+        relay.put(feed, taken, bytes);
     }
 }

@@ -219,13 +219,38 @@ impl Turn<'_> {
                 }
             }
             known => {
-                if self.session.buckets.requests.take(now) {
+                let cost = self.cost(known);
+                if self.session.buckets.requests.take_many(now, cost) {
                     self.request(known, event, now).await;
                 } else {
                     self.refuse_rate(limit::REQUEST_RATE, self.shared.rates.requests);
                 }
             }
         }
+    }
+
+    /// How many requests a request counts as: a list as one for every so many whom it names.
+    fn cost(&self, name: &str) -> u32 {
+        /// Whom naming costs as much as answering one other request.
+        const NAMED_PER_REQUEST: usize = 50;
+        let directory = || self.shared.directory.lock();
+        let named = match name {
+            from_client::USERS_GET => directory().listed_len(),
+            from_client::SUBSCRIPTIONS_GET => directory().following_len(self.session.id),
+            _ => 0,
+        };
+        1 + u32::try_from(named / NAMED_PER_REQUEST).unwrap_or(u32::MAX)
+    }
+
+    /// Whether what this client was told before waits for it: then it gets no list on top.
+    fn must_read_first(&self) -> bool {
+        /// So much may wait, as of a stream that is watched over the same connection.
+        const WAITING_MAX: usize = 256 << 10;
+        let must = self.socket.waiting_bytes() > WAITING_MAX;
+        if must {
+            self.refuse_rate(limit::REQUEST_RATE, self.shared.rates.requests);
+        }
+        must
     }
 
     async fn request(&mut self, name: &str, event: &Event, now: Instant) {

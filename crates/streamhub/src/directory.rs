@@ -9,12 +9,14 @@
 //!
 //! Invariant: a session speaks for at most one user, and a user is spoken for by at most one session.
 
+mod roll;
+
 use crate::config::Limits;
 use crate::store::{Role, Snapshot, SubscriptionRow, UserRow};
 use crate::time::Timestamp;
 use abanico_core::key::{SessionId, StreamKey};
+use roll::{LABEL_ONLY_MAX, Roll};
 use sha2::{Digest, Sha256};
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use thiserror::Error;
 use uuid::Uuid;
@@ -24,7 +26,7 @@ pub(crate) struct Directory {
     limits: Limits,
     users: HashMap<Uuid, User>,
     by_token: HashMap<[u8; 32], Uuid>,
-    by_label: HashMap<Label, Vec<Uuid>>,
+    roll: Roll,
     sessions: HashMap<SessionId, Uuid>,
 }
 
@@ -111,7 +113,7 @@ impl Directory {
             limits,
             users: HashMap::new(),
             by_token: HashMap::new(),
-            by_label: HashMap::new(),
+            roll: Roll::default(),
             sessions: HashMap::new(),
         };
         for row in snapshot.users {
@@ -158,6 +160,7 @@ impl Directory {
                         forgotten = self.make_room()?;
                         let (id, token) = self.add(name, role, &token, now);
                         inherited = self.inherit(id, now);
+                        forgotten.extend(self.forget_namesakes(id));
                         (id, token)
                     }
                 }
@@ -166,17 +169,13 @@ impl Directory {
         if self.sessions.get(&session) != Some(&id) {
             self.session_gone(session, now);
         }
-        let user = self
-            .users
-            .get_mut(&id)
-            .expect("a user that was just found or added");
-        user.row.seen_at = now;
-        user.row.token_shown |= shown;
-        let before = user
-            .presence
-            .replace(present)
-            .map(|present| present.session);
-        let user = user.clone();
+        let before = self.change(id, |user| {
+            user.row.seen_at = now;
+            user.row.token_shown |= shown;
+            user.presence.replace(present)
+        });
+        let before = before.flatten().map(|present| present.session);
+        let user = self.users[&id].clone();
         let replaced = before.filter(|before| *before != session);
         if let Some(replaced) = replaced {
             self.sessions.remove(&replaced);
@@ -194,10 +193,11 @@ impl Directory {
     /// The session has gone. Returns the user that it spoke for.
     pub(crate) fn session_gone(&mut self, session: SessionId, now: Timestamp) -> Option<&User> {
         let id = self.sessions.remove(&session)?;
-        let user = self.users.get_mut(&id)?;
-        user.presence = None;
-        user.row.seen_at = now;
-        Some(user)
+        self.change(id, |user| {
+            user.presence = None;
+            user.row.seen_at = now;
+        });
+        self.users.get(&id)
     }
 
     /// The user that a session speaks for.
@@ -210,38 +210,38 @@ impl Directory {
         self.users.get(&id)
     }
 
-    /// The user with this id, to be changed.
-    pub(crate) fn user_mut(&mut self, id: Uuid) -> Option<&mut User> {
-        self.users.get_mut(&id)
+    /// A user has opened a stream.
+    pub(crate) fn stream_opened(&mut self, id: Uuid, key: &StreamKey) {
+        if let Some(user) = self.users.get_mut(&id) {
+            user.stream = Some(key.clone());
+        }
+    }
+
+    /// A user's stream is over.
+    pub(crate) fn stream_over(&mut self, id: Uuid, key: &StreamKey) {
+        if let Some(user) = self.users.get_mut(&id) {
+            user.last_ended = Some(key.clone());
+            user.stream.take_if(|open| open == key);
+        }
     }
 
     /// Everybody but `asker`: those who are here first, then those seen last. Of those who are a label only, the last one
     /// stands for all, and none if somebody with that label is here.
     pub(crate) fn others(&self, asker: Uuid) -> Vec<&User> {
-        let mut others: Vec<_> = self
-            .users
-            .values()
-            .filter(|user| user.row.id != asker && !self.is_stood_for(user))
-            .collect();
-        others.sort_by_key(|user| {
-            (
-                user.presence.is_none(),
-                Reverse(user.row.seen_at),
-                user.row.id,
-            )
-        });
-        others.truncate(self.limits.users_listed_max);
-        others
+        let others = self.roll.listed().filter(|id| *id != asker);
+        let others = others.filter_map(|id| self.users.get(&id));
+        others.take(self.limits.users_listed_max).collect()
     }
 
-    /// Whether somebody else with the same label says as much as this user.
-    fn is_stood_for(&self, user: &User) -> bool {
-        let rank = |user: &User| (user.presence.is_some(), user.row.seen_at, user.row.id);
-        let bearers = self.by_label.get(&user.label()).into_iter().flatten();
-        user.is_label_only()
-            && bearers
-                .filter_map(|id| self.users.get(id))
-                .any(|other| rank(other) > rank(user))
+    /// How many users a list has, at most.
+    pub(crate) fn listed_len(&self) -> usize {
+        self.users.len().min(self.limits.users_listed_max)
+    }
+
+    /// How many whom the user of a session follows.
+    pub(crate) fn following_len(&self, session: SessionId) -> usize {
+        self.of_session(session)
+            .map_or(0, |user| user.following.len())
     }
 
     /// How many users are known, and how many of them are here.
@@ -278,9 +278,7 @@ impl Directory {
 
     /// Makes `follower` follow `target` no more. False if it did not.
     pub(crate) fn unsubscribe(&mut self, follower: Uuid, target: Uuid) -> bool {
-        if let Some(target) = self.users.get_mut(&target) {
-            target.followers.remove(&follower);
-        }
+        self.change(target, |target| target.followers.remove(&follower));
         self.users
             .get_mut(&follower)
             .is_some_and(|user| user.following.remove(&target).is_some())
@@ -295,7 +293,7 @@ impl Directory {
             .flat_map(|user| user.following.keys());
         following
             .filter_map(|id| self.users.get(id))
-            .filter(|user| !self.is_stood_for(user))
+            .filter(|user| self.roll.is_listed(user))
     }
 
     /// The sessions of those who follow a user and are here.
@@ -351,11 +349,17 @@ impl Directory {
 
     fn insert(&mut self, user: User) {
         self.by_token.insert(user.row.resume_hash, user.row.id);
-        self.by_label
-            .entry(user.label())
-            .or_default()
-            .push(user.row.id);
+        self.roll.enter(&user);
         self.users.insert(user.row.id, user);
+    }
+
+    /// Changes a user, and with it where it stands.
+    fn change<T>(&mut self, id: Uuid, change: impl FnOnce(&mut User) -> T) -> Option<T> {
+        let user = self.users.get_mut(&id)?;
+        self.roll.leave(user);
+        let changed = change(user);
+        self.roll.enter(user);
+        Some(changed)
     }
 
     fn remove(&mut self, id: Uuid) {
@@ -363,26 +367,28 @@ impl Directory {
             return;
         };
         self.by_token.remove(&user.row.resume_hash);
-        let label = user.label();
-        if let Some(bearers) = self.by_label.get_mut(&label) {
-            bearers.retain(|bearer| *bearer != id);
-            if bearers.is_empty() {
-                self.by_label.remove(&label);
+        self.roll.leave(&user);
+        for target in user.following.keys() {
+            self.change(*target, |target| target.followers.remove(&id));
+        }
+        for follower in &user.followers {
+            if let Some(follower) = self.users.get_mut(follower) {
+                follower.following.remove(&id);
             }
         }
     }
 
-    /// Gives a new user the subscriptions of the one who last had its label, if that one is a label only.
+    /// Gives a new user the subscriptions of the one who last had its label, if that one is a label only. Under a label
+    /// that gave them often just now it begins without, and whoever comes later gets them of the same one.
     fn inherit(&mut self, heir: Uuid, now: Timestamp) -> Vec<SubscriptionRow> {
         let Some(label) = self.users.get(&heir).map(User::label) else {
             return Vec::new();
         };
-        let bearers = self.by_label.get(&label).into_iter().flatten();
+        let bearers = self.roll.label_only(&label).filter(|id| *id != heir);
         let before = bearers
-            .filter_map(|id| self.users.get(id))
-            .filter(|user| user.row.id != heir && user.is_label_only())
-            .max_by_key(|user| user.row.seen_at);
-        let Some(before) = before else {
+            .filter_map(|id| self.users.get(&id))
+            .find(|user| user.has_ties());
+        let Some(before) = before.filter(|_| self.roll.may_inherit(&label, now)) else {
             return Vec::new();
         };
         let row = |follower, following| SubscriptionRow {
@@ -407,37 +413,48 @@ impl Directory {
         rows
     }
 
+    /// Forgets those who are the same label only as a new user and longest gone, beyond so many: what they followed, the
+    /// later ones follow. One of them, the last who has any, keeps its subscriptions for those who come.
+    fn forget_namesakes(&mut self, of: Uuid) -> Vec<Uuid> {
+        let Some(label) = self.users.get(&of).map(User::label) else {
+            return Vec::new();
+        };
+        let bearers: Vec<_> = self.roll.label_only(&label).collect();
+        let is_tied = |id: &&Uuid| self.users.get(*id).is_some_and(User::has_ties);
+        let keeper = bearers.iter().find(is_tied).copied();
+        let beyond = bearers.into_iter().skip(LABEL_ONLY_MAX);
+        let is_idle = |id: &Uuid| self.users.get(id).is_some_and(|user| user.stream.is_none());
+        let beyond: Vec<_> = beyond
+            .filter(|id| Some(*id) != keeper && is_idle(id))
+            .collect();
+        beyond.iter().for_each(|id| self.remove(*id));
+        beyond
+    }
+
     fn link(&mut self, row: &SubscriptionRow) {
         if !self.users.contains_key(&row.following) {
             return;
         }
         if let Some(follower) = self.users.get_mut(&row.follower) {
             follower.following.insert(row.following, row.created_at);
-            let target = self.users.get_mut(&row.following).expect("looked up above");
-            target.followers.insert(row.follower);
+            self.change(row.following, |target| {
+                target.followers.insert(row.follower)
+            });
         }
     }
 
-    /// Forgets some of those who are longest gone if there is no room for one more.
+    /// Forgets the one who is longest gone if there is no room for one more: somebody whom nobody follows, if there is one.
     fn make_room(&mut self) -> Result<Vec<Uuid>, RegisterError> {
         let max = self.limits.users_max;
         if self.users.len() < max {
             return Ok(Vec::new());
         }
-        let mut gone: Vec<_> = self
-            .users
-            .values()
-            .filter(|user| user.is_forgettable())
-            .map(|user| (user.row.seen_at, user.row.id))
-            .collect();
-        if gone.is_empty() {
+        let is_idle = |id: &Uuid| self.users.get(id).is_some_and(|user| user.stream.is_none());
+        let Some(longest_gone) = self.roll.gone().find(is_idle) else {
             return Err(RegisterError::Full { max });
-        }
-        gone.sort_unstable();
-        // A few at a time, so that the search is not repeated at every registration.
-        gone.truncate(max / 20 + 1);
-        gone.iter().for_each(|(_, id)| self.remove(*id));
-        Ok(gone.into_iter().map(|(_, id)| id).collect())
+        };
+        self.remove(longest_gone);
+        Ok(vec![longest_gone])
     }
 }
 
@@ -462,11 +479,9 @@ impl User {
         self.presence.is_none() && !self.row.token_shown
     }
 
-    fn is_forgettable(&self) -> bool {
-        self.presence.is_none()
-            && self.stream.is_none()
-            && self.following.is_empty()
-            && self.followers.is_empty()
+    /// Whether it follows anybody, or is followed.
+    fn has_ties(&self) -> bool {
+        !self.following.is_empty() || !self.followers.is_empty()
     }
 }
 

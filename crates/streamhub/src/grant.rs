@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// What one session has.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub struct Grant {
     pub place: Place,
     /// Its address, as far as that can be known.
     pub address: IpAddr,
+    /// Its connection, for whoever is told of several things that it does. No secret, and no right.
+    pub connection: Uuid,
     /// What it showed that concerns the server.
     pub shown: Shown,
     /// For whom that was made: a stream that was opened with it can be taken again by whoever shows as much for the same
@@ -34,12 +37,13 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// What somebody has who showed nothing.
+    /// What somebody has who showed nothing, on a connection of its own.
     pub fn of_nobody(publishing: Publishing, place: Place, address: IpAddr) -> Self {
         Self {
             publishing,
             place,
             address,
+            connection: Uuid::new_v4(),
             shown: Shown::Nothing,
             holder: None,
             rest: None,

@@ -294,10 +294,7 @@ impl Shared {
 
     /// A stream is over: it is no longer found, and its streamer may create another.
     fn forget_room(&self, room: &SharedRoom, over: EndedStream, now: Timestamp) {
-        if let Some(streamer) = self.directory.lock().user_mut(room.streamer) {
-            streamer.last_ended = Some(room.key.clone());
-            streamer.stream.take_if(|key| *key == room.key);
-        }
+        self.directory.lock().stream_over(room.streamer, &room.key);
         // Of a private one nobody is told afterwards that it was there.
         if !room.private {
             self.ended.lock().insert(room.key.clone(), over, now);

@@ -11,6 +11,9 @@ use bytestring::ByteString;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
+/// A data URL's head is short; a mark further away belongs to something else.
+const DATA_URL_HEAD_MAX: usize = 256;
+
 /// How many characters of a bare string are decoded to see what it is.
 const PEEK_CHARS: usize = 64;
 
@@ -96,7 +99,7 @@ impl Data {
         if self.is_one_attachment() {
             return Some(Form::Binary);
         }
-        let text = self.text()?;
+        let text = self.beginning(DATA_URL_HEAD_MAX)?;
         if let Some((prefix, _)) = split_data_url(&text) {
             return Some(Form::DataUrl(prefix.into()));
         }
@@ -113,7 +116,7 @@ impl Data {
                 .first()
                 .map_or_else(Vec::new, |b| b[..b.len().min(PEEK_CHARS)].to_vec());
         }
-        let Some(text) = self.text() else {
+        let Some(text) = self.beginning(DATA_URL_HEAD_MAX + PEEK_CHARS) else {
             return Vec::new();
         };
         let base64 = base64_of(&text, form);
@@ -140,31 +143,21 @@ impl Data {
             .map(Bytes::from)
     }
 
-    /// Whether it cannot be a whole JPEG picture: it does not end as one, or, where its bytes lie bare, it does not begin
-    /// as one. Looks at its ends, not through its picture.
-    pub(crate) fn is_broken_jpeg(&self, form: &Form) -> bool {
-        /// So many characters at its end are decoded.
-        const TAIL_CHARS: usize = 64;
-        const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
-        let ends = |tail: &[u8]| {
-            // Cameras fill up with zeros.
-            let filled = tail.iter().rev().take_while(|byte| **byte == 0).count();
-            filled == tail.len() || tail[..tail.len() - filled].ends_with(&END_OF_IMAGE)
-        };
-        if let Form::Binary = form {
-            let bytes = self.attachments.first().map_or(&[][..], |bytes| &bytes[..]);
-            let tail = &bytes[bytes.len().saturating_sub(TAIL_CHARS)..];
-            return !ends(tail) || jpeg::dimensions(bytes).is_none();
-        }
-        let text = self.json.as_bytes();
-        let text = text.strip_suffix(b"\"").unwrap_or(text);
-        let tail = &text[text.len().saturating_sub(TAIL_CHARS)..];
-        // What is too short, or written with escapes, is not looked at.
-        STANDARD.decode_to_vec(tail).is_ok_and(|tail| !ends(&tail))
+    /// What is wrong with the JPEG picture inside, if that can be seen without decoding it.
+    pub(crate) fn damage(&self, form: &Form) -> Option<jpeg::Damage> {
+        jpeg::damage(&self.bytes(form)?)
     }
 
     fn is_one_attachment(&self) -> bool {
         self.attachments.len() == 1 && *self.json == *PLACEHOLDER
+    }
+
+    /// At least the first `chars` of the text, or all of it, if `data` is a string. Of a long one no more is looked at.
+    fn beginning(&self, chars: usize) -> Option<Cow<'_, str>> {
+        match self.json.strip_prefix('"')?.get(..chars) {
+            Some(head) if !head.contains(['\\', '"']) => Some(Cow::Borrowed(head)),
+            _ => self.text(),
+        }
     }
 
     /// The text, if `data` is a string. Without escapes, as base64 always comes from JavaScript, nothing is copied.
@@ -189,9 +182,7 @@ fn base64_of<'a>(text: &'a str, form: &Form) -> &'a str {
 /// Not the first comma: what `MediaRecorder` gives begins with `data:video/webm;codecs=vp8,opus;base64,`.
 fn split_data_url(text: &str) -> Option<(&str, &str)> {
     const MARK: &[u8] = b";base64,";
-    /// A data URL's head is short; a mark further away belongs to something else.
-    const HEAD_MAX: usize = 256;
-    let head = &text.as_bytes()[..text.len().min(HEAD_MAX)];
+    let head = &text.as_bytes()[..text.len().min(DATA_URL_HEAD_MAX)];
     if !head.get(..5)?.eq_ignore_ascii_case(b"data:") {
         return None;
     }

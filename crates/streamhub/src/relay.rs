@@ -16,6 +16,7 @@ use crate::payload::{Data, Form};
 use crate::time::Timestamp;
 use crate::trouble::{Told, Trouble};
 use abanico_core::key::StreamKey;
+use abanico_hub::feed::Feed;
 use abanico_live::Channel;
 use abanico_media::sniff::{Kind, sniff};
 use abanico_socketio::Message;
@@ -207,10 +208,12 @@ impl Relay {
         let kind = form
             .as_ref()
             .and_then(|form| recognise(&data.first_bytes(form)));
-        let mut is_broken = kind == Some(Kind::Jpeg)
-            && self.begins_anywhere()
-            && !self.told.of_pictures()
-            && form.as_ref().is_some_and(|form| data.is_broken_jpeg(form));
+        // Who was told is not looked at again.
+        let is_picture = kind == Some(Kind::Jpeg) && self.begins_anywhere();
+        let damage = form
+            .as_ref()
+            .filter(|_| is_picture && !self.told.of_pictures())
+            .and_then(|form| data.damage(form));
         let piece = form
             .filter(|form| self.is_piece(kind, &data, form))
             .and_then(|form| {
@@ -225,10 +228,12 @@ impl Relay {
                     kind,
                 });
             }
-            if let Some(mirror) = &mut self.mirror {
-                is_broken |= !mirror.whole(kind, &data, stamps);
-            }
-            let trouble = is_broken.then_some(Trouble::Picture);
+            let mirrored = self
+                .mirror
+                .as_mut()
+                .is_none_or(|mirror| mirror.whole(kind, &data, stamps));
+            let is_broken = damage.is_some() || !mirrored;
+            let trouble = is_broken.then_some(Trouble::Picture(damage));
             return Taken {
                 data,
                 stamps,
@@ -284,12 +289,19 @@ impl Relay {
         }
     }
 
-    /// Encodes a frame for the viewers.
-    pub(crate) fn parcel(&self, taken: Taken) -> Packet {
-        Arc::new(Parcel {
+    /// Encodes a frame, which weighs `bytes`, for the viewers.
+    pub(crate) fn put(&self, feed: &Feed<Packet>, taken: Taken, bytes: usize) {
+        let is_whole = matches!(taken.content, Content::Whole);
+        let parcel = Arc::new(Parcel {
             message: frame(&self.key, &taken.data, taken.stamps),
             content: taken.content,
-        })
+        });
+        if is_whole {
+            feed.push_whole(parcel, bytes);
+        } else {
+            // Who lags in a recording may want the rest of what it was cut off in.
+            feed.push(parcel, bytes);
+        }
     }
 
     /// Whether a frame is a piece of a recording.

@@ -99,6 +99,7 @@ impl Room {
     pub(crate) fn hold(&self, stream: &Stream<Packet>, grant: &Grant) {
         let mut held = self.held.lock();
         held.holder.clone_from(&grant.holder);
+        held.opened_by.get_or_insert(grant.connection);
         let before = held.waits.take();
         if let Some(before) = before {
             before.abort();
@@ -187,6 +188,7 @@ impl Room {
             id: self.id,
             stream_key: object.stream_key,
             streamer_id: self.streamer,
+            opened_by: self.held.lock().opened_by,
             status: if ended_at.is_some() {
                 Status::Ended
             } else {
@@ -252,6 +254,8 @@ impl Room {
 #[derive(Default)]
 struct Held {
     holder: Option<Arc<str>>,
+    /// Over which connection, the first time.
+    opened_by: Option<Uuid>,
     waits: Option<AbortHandle>,
 }
 

@@ -104,6 +104,8 @@ pub struct StreamRow {
     pub stream_key: String,
     /// Who created it.
     pub streamer_id: Uuid,
+    /// Over which connection it was opened. That is told, and not kept.
+    pub opened_by: Option<Uuid>,
     /// Where it stands.
     pub status: Status,
     /// The most viewers it had at one time.

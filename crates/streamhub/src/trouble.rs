@@ -1,6 +1,7 @@
 //! What is wrong with what a Socket.IO publisher sends: it is passed on as it came all the same, and both ends are told.
 
 use abanico_live::SourceError;
+use abanico_media::jpeg::Damage;
 use abanico_media::mp4::DemuxError;
 
 /// One thing that is wrong.
@@ -10,8 +11,8 @@ pub(crate) enum Trouble {
     Garbage,
     /// Of an MP4 recording nothing more can be read.
     Mp4(DemuxError),
-    /// A JPEG picture is cut off, or is none.
-    Picture,
+    /// A JPEG picture is not whole, or is none.
+    Picture(Option<Damage>),
     /// No frames can be made of it for who watches over another door.
     Frames(SourceError),
 }
@@ -28,7 +29,7 @@ impl Told {
 
     /// Whether it was told of a broken picture.
     pub(crate) fn of_pictures(&self) -> bool {
-        self.0[Trouble::Picture.kind()]
+        self.0[Trouble::Picture(None).kind()]
     }
 }
 
@@ -37,7 +38,7 @@ impl Trouble {
         match self {
             Self::Garbage => 0,
             Self::Mp4(_) => 1,
-            Self::Picture => 2,
+            Self::Picture(_) => 2,
             Self::Frames(_) => 3,
         }
     }
@@ -55,9 +56,11 @@ impl Trouble {
             Self::Mp4(error) => format!(
                 "La grabación MP4 está dañada y no se puede leer más ({error}). Remedio: empezar la grabación de nuevo."
             ),
-            Self::Picture => "Una imagen JPEG está dañada o no termina como debe; quien mira recibe lo mismo que llegó. \
-                Remedio: enviar cada imagen entera en un solo mensaje."
-                .to_owned(),
+            Self::Picture(damage) => format!(
+                "Una imagen JPEG está dañada o no termina como debe{}; quien mira recibe lo mismo que llegó. \
+                Remedio: enviar cada imagen entera en un solo mensaje.",
+                damage.map_or_else(String::new, |damage| format!(" ({damage})"))
+            ),
             Self::Frames(error) => format!(
                 "Quien mira por otra puerta que Socket.IO no puede ver lo que llega ({error})."
             ),
@@ -69,7 +72,10 @@ impl Trouble {
         let what = match self {
             Self::Garbage => "bytes came where a Cluster or an EBML header should begin",
             Self::Mp4(error) => return format!("what its publisher sends cannot be read: {error}"),
-            Self::Picture => "a JPEG picture is cut off, or is none",
+            Self::Picture(None) => "a JPEG picture is cut off, or is none",
+            Self::Picture(Some(damage)) => {
+                return format!("a JPEG picture of its publisher is damaged: {damage}");
+            }
             Self::Frames(error) => {
                 return format!("what its publisher sends cannot be had here: {error}");
             }

@@ -204,6 +204,8 @@ export class MsePath implements Path {
       }
       this.#newestBegin = end;
     }
+    // A stream's time does not begin with 0: until there is a picture no timer is waited for to be put where it is.
+    if (!this.#hasSought) this.#steer();
     this.#pump();
   }
 

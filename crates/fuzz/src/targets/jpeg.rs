@@ -2,6 +2,7 @@
 
 pub(super) fn run(data: &[u8]) {
     let _ = abanico_media::jpeg::dimensions(data);
+    let _ = abanico_media::jpeg::damage(data);
     let _ = abanico_media::sniff::sniff(data);
     let _ = abanico_media::codec::opus::packet_duration(data);
     let mut multipart = abanico_media::jpeg::multipart::Demuxer::new("x", 2000);

@@ -96,6 +96,18 @@ struct Desk<P> {
     arrivals: Mutex<Vec<Arrival<P>>>,
     waker: AtomicWaker,
     is_wanted: AtomicBool,
+    round: Mutex<Round>,
+}
+
+/// What a courier came to when it last brought something.
+#[derive(Clone, Copy, Default)]
+struct Round {
+    /// Where it is now.
+    place: u64,
+    /// Outlets that took all of it.
+    served: usize,
+    /// How often readers had come and gone before it.
+    changes: u64,
 }
 
 /// An outlet, and where in its courier's list it stands.
@@ -125,6 +137,7 @@ impl<P: Clone + Send + 'static> Couriers<P> {
                         arrivals: Mutex::new(Vec::new()),
                         waker: AtomicWaker::default(),
                         is_wanted: AtomicBool::new(false),
+                        round: Mutex::default(),
                     });
                     sync::spawn(run(Arc::downgrade(&feed.0), Arc::clone(&desk), head));
                     desk
@@ -148,6 +161,25 @@ impl<P> Couriers<P> {
         for desk in self.desks.get().into_iter().flatten() {
             desk.wake();
         }
+    }
+
+    /// The place up to which everybody has everything, if all of so many readers are the couriers' and were served, and none
+    /// came or went since.
+    pub(super) fn brought_to(&self, readers: usize, changes: u64) -> Option<u64> {
+        let desks = self.desks.get()?;
+        let mut served = 0;
+        let mut place = u64::MAX;
+        for desk in desks {
+            let round = *desk.round.lock();
+            if round.served > 0 {
+                if round.changes != changes {
+                    return None;
+                }
+                served += round.served;
+                place = place.min(round.place);
+            }
+        }
+        (served > 0 && served == readers).then_some(place)
     }
 
     /// The feed is gone.
@@ -213,18 +245,25 @@ async fn run<P: Clone + Send + 'static>(
             return;
         };
         let is_finished = loop {
+            let changes = feed.changes();
             let next = feed.next_for_courier(place, &mut run);
             // Only now: whoever lent before these packets came, or before nothing more came, has left its outlet here.
             desk.fetch(&mut list);
             match next {
                 Next::Bring => {
-                    let brought = bring(&mut list, place, &mut run).await;
+                    let (brought, served) = bring(&mut list, place, &mut run).await;
                     feed.0
                         .couriers
                         .unsettled
                         .fetch_add(brought, Ordering::Relaxed);
                     place += run.len() as u64;
                     run.clear();
+                    *desk.round.lock() = Round {
+                        place,
+                        served,
+                        changes,
+                    };
+                    feed.let_go_of_brought();
                 }
                 Next::Late(head) => {
                     // Each reader finds out for itself what it is to skip.
@@ -242,14 +281,14 @@ async fn run<P: Clone + Send + 'static>(
     }
 }
 
-/// Brings the packets from `place` on to all, and says how many were put somewhere.
+/// Brings the packets from `place` on to all. Says how many were put somewhere, and how many outlets took all of them.
 // They are borrowed for writing only because that can be held across an await without `P: Sync`.
 async fn bring<P: 'static>(
     list: &mut [Option<Box<dyn Outlet<P>>>],
     place: u64,
     run: &mut [P],
-) -> u64 {
-    let mut brought = 0;
+) -> (u64, usize) {
+    let (mut brought, mut served) = (0, 0);
     let mut rest = BROUGHT_AT_ONCE;
     let mut stretch = Stretch::begin();
     for at in 0..list.len() {
@@ -278,6 +317,7 @@ async fn bring<P: 'static>(
             *entry = None;
         }
         brought += taken as u64;
+        served += usize::from(taken == run.len());
         rest = rest.saturating_sub(taken);
         if rest == 0 {
             rest = BROUGHT_AT_ONCE;
@@ -287,7 +327,7 @@ async fn bring<P: 'static>(
         }
     }
     drop(stretch);
-    brought
+    (brought, served)
 }
 
 fn give_all_back<P: 'static>(list: &[Option<Box<dyn Outlet<P>>>]) {

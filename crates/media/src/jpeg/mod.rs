@@ -1,10 +1,14 @@
-//! JPEG pictures: how large one is, told without decoding it, and streams of them: [`multipart`] bodies, and [`sequence`]s.
+//! JPEG pictures: how large one is and what is wrong with it, told without decoding it, and streams of them: [`multipart`]
+//! bodies, and [`sequence`]s.
 
+mod damage;
 pub mod multipart;
 pub mod sequence;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use damage::{Damage, damage};
 
 use bytes::{Bytes, BytesMut};
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "ACME")]
 pub struct Acme {
-    /// Public names of this server, with commas between them: a certificate for them is got from the authority and renewed in place. With it you accept the authority's terms
+    /// Public names of this server, with commas between them, no wildcards: a certificate for them is got from the authority and renewed in place. With it you accept the authority's terms
     #[arg(long, value_name = "NAMES")]
     pub acme_names: Option<Hosts>,
 

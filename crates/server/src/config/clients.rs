@@ -70,7 +70,7 @@ pub struct Clients {
     )]
     pub subscriptions_max: Count,
 
-    /// Users that are remembered; beyond that those are forgotten who are longest gone and whom nobody follows
+    /// Users that are remembered; beyond that those are forgotten who are longest gone, first those whom nobody follows
     #[arg(
         long,
         value_name = "COUNT",
@@ -142,7 +142,7 @@ pub struct Clients {
     )]
     pub signal_rate: Often,
 
-    /// All other requests of one connection; more are refused
+    /// All other requests of one connection, where a list counts as one for every 50 whom it names; more are refused
     #[arg(
         long,
         value_name = "RATE",

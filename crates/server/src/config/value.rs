@@ -238,6 +238,9 @@ impl FromStr for Hosts {
             match host.parse() {
                 Ok(address) => addresses.push(address),
                 Err(_) if is_name(host) => names.push(host.to_ascii_lowercase()),
+                Err(_) if host.strip_prefix("*.").is_some_and(is_name) => {
+                    return Err(ValueError::Wildcard(host.to_owned()));
+                }
                 Err(_) => return Err(ValueError::Hosts(text.to_owned())),
             }
         }
@@ -371,6 +374,12 @@ pub enum ValueError {
     /// Not hosts.
     #[error("`{0}` is no list of hosts: type for example desk.local,192.168.1.20")]
     Hosts(String),
+    /// A wildcard among hosts.
+    #[error(
+        "`{0}` is a wildcard, and a certificate for that is none that this server can get or make: list each name, or bring one with \
+         tls-certificate and tls-key"
+    )]
+    Wildcard(String),
     /// Not a rate.
     #[error("`{0}` is no rate: type for example `5/s burst 30`")]
     Often(String),
@@ -456,6 +465,11 @@ mod tests {
                 "{wrong}"
             );
         }
+        let wildcard = "example.org,*.example.org".parse::<Hosts>();
+        assert_eq!(
+            wildcard,
+            Err(ValueError::Wildcard("*.example.org".to_owned()))
+        );
     }
 
     #[test]

@@ -51,7 +51,11 @@ pub(super) async fn stream(
             Err(unsuitable) if !tracks.is_empty() => {
                 say(StatusCode::NOT_ACCEPTABLE, &unsuitable.to_string())
             }
-            _ => answer(format, Body::empty()),
+            // As `GET` has it: without a length.
+            _ => answer(
+                format,
+                Body::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>()),
+            ),
         };
     }
     match join(streamhub, key, &grant, format).await {

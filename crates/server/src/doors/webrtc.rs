@@ -120,7 +120,9 @@ async fn publish(
         ..claim.map_err(refuse_key)?
     };
     // What cannot be answered takes nobody's seat.
-    let negotiated = rtc.answer(offer, Side::Publisher).map_err(refuse_offer)?;
+    let negotiated = rtc
+        .answer(offer, Side::Publisher, key)
+        .map_err(refuse_offer)?;
     let publisher = doors.streamhub.publish(key, &claim).await;
     let publisher = publisher.map_err(refuse)?;
     let (accepted, publishing) = rtc.publish(negotiated, key, publisher.channel());
@@ -167,7 +169,7 @@ async fn view(
     let shown = shown.map_err(unauthorized)?;
     let visit = doors.keeper.visit(asker, key, shown.as_deref()).await;
     let grant = visit.map_err(refuse_key)?;
-    let negotiated = rtc.answer(offer, Side::Viewer).map_err(refuse_offer)?;
+    let negotiated = rtc.answer(offer, Side::Viewer, key).map_err(refuse_offer)?;
     let (viewer, watching) = watch::join(&doors.streamhub, key, &grant, Format::Rtp).await?;
     let tracks = viewer.channel().tracks();
     if let Some(picture) = tracks.iter().find(|track| track.is_video()) {

@@ -75,6 +75,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) event: Event,
     pub(crate) stream: Option<&'a str>,
     pub(crate) address: IpAddr,
+    /// Over which connection: what one does over it has the same.
+    pub(crate) connection: Uuid,
     /// Who it is, if that is known.
     pub(crate) user: Option<&'a str>,
     /// What it shows that is nothing of this server's.
@@ -118,6 +120,7 @@ struct Message<T> {
 struct Asked<'a> {
     stream: Option<&'a str>,
     address: IpAddr,
+    connection: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +181,7 @@ impl Callback {
         let asked = Asked {
             stream: wish.stream,
             address: wish.address,
+            connection: wish.connection,
             user: wish.user,
             token: wish.token,
         };

@@ -10,6 +10,8 @@ use abanico_core::rights::Place;
 use abanico_socketio::{Handshake, PeerAddr};
 use http::uri::Authority;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
+use uuid::Uuid;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -22,6 +24,9 @@ const PASSED_ON: [&str; 5] = [
     "via",
 ];
 
+/// Sets the sessions of this process apart from those of every other.
+static RUN: LazyLock<u64> = LazyLock::new(|| Uuid::new_v4().as_u64_pair().0);
+
 /// Who asks for something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Asker {
@@ -29,6 +34,8 @@ pub(crate) struct Asker {
     pub(crate) address: IpAddr,
     /// Where it stands.
     pub(crate) place: Place,
+    /// Its connection, as others are told of it.
+    pub(crate) connection: Uuid,
 }
 
 /// What a request tells of who asks.
@@ -54,17 +61,19 @@ impl Asker {
         // HTTP/2 has the host in the address.
         let authority = request.uri().authority().map(Authority::as_str);
         traces.host = traces.host.or(authority);
-        Self::behind(&traces, proxies)
+        // What goes on over HTTP, or on a socket that it becomes, has one request behind it.
+        Self::behind(&traces, proxies, Uuid::new_v4())
     }
 
     /// Behind a Socket.IO session.
     pub(crate) fn of_session(handshake: &Handshake, proxies: &Networks) -> Self {
         let mut traces = Traces::read(handshake.headers());
         traces.peer = handshake.peer_addr().map(|peer| peer.ip());
-        Self::behind(&traces, proxies)
+        let connection = Uuid::from_u64_pair(*RUN, handshake.number());
+        Self::behind(&traces, proxies, connection)
     }
 
-    fn behind(traces: &Traces<'_>, proxies: &Networks) -> Self {
+    fn behind(traces: &Traces<'_>, proxies: &Networks, connection: Uuid) -> Self {
         // Nobody knows where a request without an address comes from.
         let peer = traces.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let peer = peer.to_canonical();
@@ -72,6 +81,7 @@ impl Asker {
             return Self {
                 address: client(&traces.forwarded_for, proxies).unwrap_or(peer),
                 place: Place::Elsewhere,
+                connection,
             };
         }
         let is_here = peer.is_loopback()
@@ -86,6 +96,7 @@ impl Asker {
             } else {
                 Place::Elsewhere
             },
+            connection,
         }
     }
 }

@@ -82,6 +82,7 @@ fn stream(status: Status) -> StreamRow {
         id: Uuid::from_u128(3),
         stream_key: "a".repeat(32),
         streamer_id: ada().id,
+        opened_by: None,
         status,
         viewers_peak: 5,
         created_at: Timestamp::from_millis(4_000),
@@ -217,6 +218,23 @@ async fn a_record_that_does_not_fit_costs_no_other() {
     assert!(second.snapshot.subscriptions.is_empty());
     second.stop().await;
     assert_eq!(history(data.path()).await, [("ENDED".to_owned(), 5, true)]);
+}
+
+#[tokio::test]
+async fn a_key_that_is_opened_again_is_in_the_history_each_time() {
+    let data = data();
+    let first = Running::start(data.path()).await;
+    let again = StreamRow {
+        id: Uuid::from_u128(4),
+        viewers_peak: 6,
+        ..stream(Status::Ended)
+    };
+    for row in [stream(Status::Ended), again] {
+        first.journal.send(Record::Stream(row)).await.unwrap();
+    }
+    first.stop().await;
+    let each = |peak| ("ENDED".to_owned(), peak, true);
+    assert_eq!(history(data.path()).await, [each(5), each(6)]);
 }
 
 #[tokio::test]

@@ -162,6 +162,7 @@ impl Writer {
 fn ended(row: &StreamRow) -> Ended {
     Ended {
         stream: row.stream_key.clone(),
+        connection: row.opened_by,
         created_at: row.created_at.to_iso(),
         started_at: row.started_at.map(Timestamp::to_iso),
         ended_at: row.ended_at.map(Timestamp::to_iso),

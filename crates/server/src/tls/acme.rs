@@ -187,9 +187,9 @@ impl Acme {
         self.due = due(begins, ends, random());
         let until = humantime::format_rfc3339_seconds(ends);
         let renewed_at = humantime::format_rfc3339_seconds(self.due);
-        tracing::info!(names = ?self.names, %until, %renewed_at, "a certificate by ACME is shown");
         self.shown.show(certificate);
         self.is_shown = true;
+        tracing::info!(names = ?self.names, %until, %renewed_at, "a certificate by ACME is shown");
         Ok(())
     }
 

@@ -96,8 +96,8 @@ impl Lan {
             return Ok(());
         }
         let certificate = self.0.authority.issue(&names, now)?;
-        tracing::info!(hosts = ?names.hosts, addresses = ?names.addresses, "a certificate of LAN mode's authority is shown");
         self.0.shown.show(certificate);
+        tracing::info!(hosts = ?names.hosts, addresses = ?names.addresses, "a certificate of LAN mode's authority is shown");
         *self.0.names.write() = names;
         *self.0.fresh_until.write() = now + CERTIFICATE_FOR / 2;
         Ok(())

@@ -1,73 +1,151 @@
 //! One TLS connection: the handshake, and then the cable that sessions and hyper read and write.
 //!
-//! Shared bytes are encrypted for each viewer straight into rustls's records, whose buffer is bounded; nothing else is
-//! copied. The lock is held while bytes are encrypted or decrypted, never while somebody waits.
+//! Shared bytes are encrypted for each viewer straight into a buffer that all connections of a thread use by turns, and sent
+//! from there; only what a socket does not take is kept, and that is bounded. The lock is held while bytes are encrypted or
+//! decrypted, never while somebody waits.
 
+use super::handshake::Handshake;
+use super::traffic::Traffic;
+use abanico_records::{CONTENT_BYTES_MAX, OVERHEAD_BYTES_MAX, Sealer};
 use abanico_socketio::Secure;
 use parking_lot::Mutex;
-use rustls::{ServerConfig, ServerConnection};
-use std::io::{self, BufRead, ErrorKind, IoSlice, Read, Write};
+use rustls::ServerConfig;
+use socket2::SockRef;
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// Encrypted bytes that wait here for a socket that takes no more. What is beyond waits where it can be skipped.
-const KEPT_BYTES_MAX: usize = 64 * 1024;
+/// Content that is encrypted before the socket is asked to take it. What it does not take waits here; what is beyond waits
+/// where it can be skipped.
+const AT_ONCE_BYTES_MAX: usize = 8 * CONTENT_BYTES_MAX;
+
+/// Bytes that are read at once: room for several records, whole ones beside the beginning of one.
+const READ_BYTES_MAX: usize = 4 * (CONTENT_BYTES_MAX + OVERHEAD_BYTES_MAX + 256);
+
+thread_local! {
+    /// Where records are made.
+    static MADE: RefCell<Vec<u8>> = RefCell::new(vec![0; Sealer::sealed_bytes(AT_ONCE_BYTES_MAX)]);
+    /// Where records are decrypted.
+    static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES_MAX]);
+}
 
 /// A connection after its handshake.
 pub(crate) struct Stream {
     tcp: TcpStream,
-    tls: Mutex<ServerConnection>,
+    traffic: Mutex<Traffic>,
 }
 
 impl Stream {
     /// Shakes hands. Whoever calls bounds the time.
     pub(crate) async fn accept(tcp: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
-        let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
-        tls.set_buffer_limit(Some(KEPT_BYTES_MAX));
+        let mut handshake = Handshake::new(config)?;
         loop {
-            match send(&tcp, &mut tls) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    tcp.writable().await?;
-                    continue;
+            match handshake.step() {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => {
+                    // Nobody waits for a peer that is sent away.
+                    let _ = tcp.try_write(&handshake.unsent);
+                    return Err(io::Error::new(ErrorKind::InvalidData, error));
                 }
-                sent => sent?,
             }
-            if !tls.is_handshaking() {
-                break;
+            while !handshake.unsent.is_empty() {
+                tcp.writable().await?;
+                match send(&tcp, &handshake.unsent) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    sent => drop(handshake.unsent.drain(..sent?)),
+                }
             }
-            match receive(&tcp, &mut tls) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => tcp.readable().await?,
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                received => drop(received?),
+            while !read(&tcp, &mut handshake.unread)? {
+                tcp.readable().await?;
             }
         }
-        Ok(Self {
-            tcp,
-            tls: Mutex::new(tls),
-        })
+        let traffic = Mutex::new(handshake.finish()?);
+        let stream = Self { tcp, traffic };
+        // What does not leave now does with what is written next.
+        match stream.flush() {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+            _ => Ok(stream),
+        }
     }
 
     /// What was agreed to be spoken.
     pub(crate) fn protocol(&self) -> Option<Vec<u8>> {
-        self.tls.lock().alpn_protocol().map(<[u8]>::to_vec)
+        self.traffic.lock().protocol().map(<[u8]>::to_vec)
     }
+}
 
-    /// What `take` finds in the bytes that were decrypted. More are read until there are any.
-    fn decrypted(
-        &self,
-        mut take: impl FnMut(&mut rustls::Reader<'_>) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        let mut tls = self.tls.lock();
-        loop {
-            match take(&mut tls.reader()) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    receive(&self.tcp, &mut tls)?;
-                }
-                // What is spoken above says for itself whether it was whole.
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
-                taken => return taken,
-            }
+/// Appends what has come. Says whether something has.
+fn read(tcp: &TcpStream, unread: &mut Vec<u8>) -> io::Result<bool> {
+    READ.with_borrow_mut(|raw| match tcp.try_read(raw) {
+        Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+        Ok(count) => {
+            unread.extend_from_slice(&raw[..count]);
+            Ok(true)
         }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    })
+}
+
+/// Reads once what the socket has, and takes of it what has room in `buffer`. Zero may be nothing yet.
+fn receive(tcp: &TcpStream, traffic: &mut Traffic, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    READ.with_borrow_mut(|raw| {
+        let kept = traffic.sealed().len();
+        raw[..kept].copy_from_slice(traffic.sealed());
+        let count = tcp.try_read(&mut raw[kept..])?;
+        if count == 0 {
+            // What is spoken above says for itself whether it was whole.
+            return Ok(None);
+        }
+        let received = traffic.receive(&mut raw[..kept + count], buffer);
+        // An answer or an alert leaves now if it can, and else with what is written next.
+        let sent = send_kept(tcp, traffic);
+        match sent {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+            _ => received.map(Some),
+        }
+    })
+}
+
+/// Sends what was kept.
+fn send_kept(tcp: &TcpStream, traffic: &mut Traffic) -> io::Result<()> {
+    while !traffic.unsent().is_empty() {
+        let count = send(tcp, traffic.unsent())?;
+        traffic.sent(count);
+    }
+    Ok(())
+}
+
+/// Sends what the socket takes.
+fn send(tcp: &TcpStream, records: &[u8]) -> io::Result<usize> {
+    loop {
+        match tcp.try_write(records) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            sent => return sent,
+        }
+    }
+}
+
+/// Sends what the socket takes at once, which may be nothing. Less than all means that it is to be waited for.
+fn send_now(tcp: &TcpStream, records: &[u8]) -> io::Result<usize> {
+    let mut sent = 0;
+    let result = tcp.try_io(Interest::WRITABLE, || {
+        sent = SockRef::from(tcp).send(records)?;
+        // Said now, it saves the system call that would find out.
+        if sent < records.len() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        Ok(())
+    });
+    match result {
+        Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Err(error)
+        }
+        _ => Ok(sent),
     }
 }
 
@@ -77,92 +155,61 @@ impl Secure for Stream {
     }
 
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.decrypted(|reader| reader.read(buffer))
+        let mut traffic = self.traffic.lock();
+        loop {
+            let taken = traffic.take(buffer);
+            if taken > 0 || traffic.has_ended() || buffer.is_empty() {
+                return Ok(taken);
+            }
+            match receive(&self.tcp, &mut traffic, buffer)? {
+                Some(0) => {}
+                taken => return Ok(taken.unwrap_or(0)),
+            }
+        }
     }
 
     fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.decrypted(|reader| {
-            let chunk = reader.fill_buf()?;
-            let len = chunk.len().min(buffer.len());
-            buffer[..len].copy_from_slice(&chunk[..len]);
-            Ok(len)
-        })
+        let mut traffic = self.traffic.lock();
+        while traffic.content().is_empty() && !traffic.has_ended() {
+            if receive(&self.tcp, &mut traffic, &mut [])?.is_none() {
+                break;
+            }
+        }
+        let content = traffic.content();
+        let len = content.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&content[..len]);
+        Ok(len)
     }
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut tls = self.tls.lock();
-        // What was kept goes first, and while there is some nothing is added.
-        send(&self.tcp, &mut tls)?;
+        let mut traffic = self.traffic.lock();
         let len: usize = slices.iter().map(|slice| slice.len()).sum();
-        let mut taken = tls.writer().write_vectored(slices)?;
-        loop {
-            match send(&self.tcp, &mut tls) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(taken),
-                sent => sent?,
+        MADE.with_borrow_mut(|made| {
+            let mut taken = 0;
+            while taken < len {
+                traffic.prepare()?;
+                // What was kept goes first, and while there is some nothing is added.
+                match send_kept(&self.tcp, &mut traffic) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock && taken > 0 => break,
+                    sent => sent?,
+                }
+                let (content, records) = traffic.seal(slices, taken, made)?;
+                taken += content;
+                let sent = send_now(&self.tcp, &made[..records])?;
+                if sent < records {
+                    traffic.keep(&made[sent..records]);
+                    break;
+                }
             }
-            if taken == len {
-                return Ok(taken);
-            }
-            let mut rest: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
-            let mut rest = &mut rest[..];
-            IoSlice::advance_slices(&mut rest, taken);
-            taken += tls.writer().write_vectored(rest)?;
-        }
+            Ok(taken)
+        })
     }
 
     fn flush(&self) -> io::Result<()> {
-        send(&self.tcp, &mut self.tls.lock())
+        send_kept(&self.tcp, &mut self.traffic.lock())
     }
 
     fn close(&self) {
-        self.tls.lock().send_close_notify();
-    }
-}
-
-/// Reads once what the socket has, and decrypts it.
-fn receive(tcp: &TcpStream, tls: &mut ServerConnection) -> io::Result<usize> {
-    let count = tls.read_tls(&mut Socket(tcp))?;
-    let processed = tls.process_new_packets();
-    // An answer or an alert leaves now if it can, and else with what is written next.
-    let sent = send(tcp, tls);
-    processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
-    match sent {
-        Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
-        _ => Ok(count),
-    }
-}
-
-/// Sends the records that there are.
-fn send(tcp: &TcpStream, tls: &mut ServerConnection) -> io::Result<()> {
-    while tls.wants_write() {
-        match tls.write_tls(&mut Socket(tcp)) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            sent => drop(sent?),
-        }
-    }
-    Ok(())
-}
-
-/// A socket that is never waited for.
-struct Socket<'a>(&'a TcpStream);
-
-impl Read for Socket<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
-    }
-}
-
-impl Write for Socket<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(slices)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.traffic.lock().close();
     }
 }

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
+use crate::login::{file, jwt};
 use crate::matrix::{ELSEWHERE, Stream, quoted};
 use crate::node::{Client, Node};
 use crate::private::{revoke, token};
@@ -30,9 +31,13 @@ enum Says {
     Moderator,
     /// Elsewhere, with a token for everything that was taken back.
     Revoked,
+    /// Elsewhere, with a login's token to publish and to keep order.
+    Signed,
+    /// Elsewhere, with one whose time is over.
+    Expired,
 }
 
-const SAYS: [Says; 9] = [
+const SAYS: [Says; 11] = [
     Says::Local,
     Says::Stranger,
     Says::Viewer,
@@ -42,6 +47,8 @@ const SAYS: [Says; 9] = [
     Says::Licensed,
     Says::Moderator,
     Says::Revoked,
+    Says::Signed,
+    Says::Expired,
 ];
 
 /// Nothing was answered, and nothing has changed.
@@ -53,11 +60,11 @@ const DONE: &str = "(changed)";
 
 /// An event as `names.rs` has it, its payload, and for each of [`SAYS`] what it is answered with first. `KEY` is the stream,
 /// `STREAMER` who publishes it, `BYSTANDER` another viewer; who shows a token has it in the payload too.
-pub(crate) const EVENTS: &[(&str, &str, [&str; 9])] = &[
+pub(crate) const EVENTS: &[(&str, &str, [&str; 11])] = &[
     (
         "user:register",
         r#"{"username": "Eve", "role": "STREAMER"}"#,
-        ["user:registered"; 9],
+        ["user:registered"; 11],
     ),
     (
         "user:subscribe",
@@ -72,15 +79,17 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 9])] = &[
             "user:subscribed",
             "user:subscribed",
             "user:subscribed",
+            "user:subscribed",
+            "user:subscribed",
         ],
     ),
     (
         "user:unsubscribe",
         r#"{"targetUserId": "STREAMER"}"#,
-        [SILENT; 9],
+        [SILENT; 11],
     ),
-    ("users:get", "{}", ["users:list"; 9]),
-    ("subscriptions:get", "{}", ["subscriptions:list"; 9]),
+    ("users:get", "{}", ["users:list"; 11]),
+    ("subscriptions:get", "{}", ["subscriptions:list"; 11]),
     (
         "stream:create",
         "{}",
@@ -95,46 +104,48 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 9])] = &[
             "stream:created",
             NO,
             NO,
+            "stream:created",
+            NO,
         ],
     ),
     (
         "stream:start",
         r#"{"streamKey": "KEY"}"#,
-        [NO, NO, NO, NO, "stream:started", NO, NO, NO, NO],
+        [NO, NO, NO, NO, "stream:started", NO, NO, NO, NO, NO, NO],
     ),
     (
         "stream:end",
         r#"{"streamKey": "KEY"}"#,
-        [NO, NO, NO, NO, "stream:ended", NO, NO, NO, NO],
+        [NO, NO, NO, NO, "stream:ended", NO, NO, NO, NO, NO, NO],
     ),
     (
         "stream:pause",
         r#"{"streamKey": "KEY", "paused": true}"#,
-        [NO, NO, NO, NO, "stream:paused", NO, NO, NO, NO],
+        [NO, NO, NO, NO, "stream:paused", NO, NO, NO, NO, NO, NO],
     ),
     (
         "stream:data:send",
         r#"{"streamKey": "KEY", "data": "data:image/jpeg;base64,/9j/4AAQAAD/2Q=="}"#,
         [
-            SILENT, SILENT, SILENT, SILENT, DONE, SILENT, SILENT, SILENT, SILENT,
+            SILENT, SILENT, SILENT, SILENT, DONE, SILENT, SILENT, SILENT, SILENT, SILENT, SILENT,
         ],
     ),
     (
         "stream:poster",
         r#"{"streamKey": "KEY", "data": "data:image/jpeg;base64,/9j/4AAQAAD/2Q=="}"#,
-        [NO, NO, NO, NO, DONE, NO, NO, NO, NO],
+        [NO, NO, NO, NO, DONE, NO, NO, NO, NO, NO, NO],
     ),
     (
         "stream:join",
         r#"{"streamKey": "KEY"}"#,
-        ["stream:buffer"; 9],
+        ["stream:buffer"; 11],
     ),
     (
         "stream:peers",
         r#"{"streamKey": "KEY", "max": 3}"#,
-        [NO, NO, NO, NO, "stream:peers", NO, NO, NO, NO],
+        [NO, NO, NO, NO, "stream:peers", NO, NO, NO, NO, NO, NO],
     ),
-    ("stream:leave", r#"{"streamKey": "KEY"}"#, [SILENT; 9]),
+    ("stream:leave", r#"{"streamKey": "KEY"}"#, [SILENT; 11]),
     (
         "chat:message:send",
         r#"{"streamKey": "KEY", "content": "hello"}"#,
@@ -144,6 +155,8 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 9])] = &[
             "chat:message:broadcast",
             SILENT,
             "chat:message:broadcast",
+            SILENT,
+            SILENT,
             SILENT,
             SILENT,
             SILENT,
@@ -164,17 +177,43 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 9])] = &[
             NO,
             SILENT,
             NO,
+            SILENT,
+            NO,
         ],
     ),
     (
         "viewer:silence",
         r#"{"streamKey": "KEY", "userId": "BYSTANDER"}"#,
-        [NO, NO, NO, NO, "viewer:silenced", SILENT, NO, SILENT, NO],
+        [
+            NO,
+            NO,
+            NO,
+            NO,
+            "viewer:silenced",
+            SILENT,
+            NO,
+            SILENT,
+            NO,
+            SILENT,
+            NO,
+        ],
     ),
     (
         "viewer:remove",
         r#"{"streamKey": "KEY", "userId": "BYSTANDER"}"#,
-        [NO, NO, NO, NO, "viewer:left", SILENT, NO, SILENT, NO],
+        [
+            NO,
+            NO,
+            NO,
+            NO,
+            "viewer:left",
+            SILENT,
+            NO,
+            SILENT,
+            NO,
+            SILENT,
+            NO,
+        ],
     ),
     (
         "reaction:send",
@@ -189,41 +228,45 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 9])] = &[
             SILENT,
             SILENT,
             SILENT,
+            SILENT,
+            SILENT,
         ],
     ),
-    ("clock:get", "{}", ["clock:now"; 9]),
+    ("clock:get", "{}", ["clock:now"; 11]),
     (
         "webrtc:request",
         r#"{"streamKey": "KEY", "viewerId": "x", "socketId": "x"}"#,
-        [SILENT; 9],
+        [SILENT; 11],
     ),
     (
         "webrtc:offer",
         r#"{"streamKey": "KEY", "from": "x", "to": "x"}"#,
-        [SILENT; 9],
+        [SILENT; 11],
     ),
     (
         "webrtc:answer",
         r#"{"streamKey": "KEY", "from": "x", "to": "x"}"#,
-        [SILENT; 9],
+        [SILENT; 11],
     ),
     (
         "webrtc:ice-candidate",
         r#"{"streamKey": "KEY", "from": "x", "to": "x"}"#,
-        [SILENT; 9],
+        [SILENT; 11],
     ),
     (
         "webrtc:close",
         r#"{"streamKey": "KEY", "from": "x", "to": "x"}"#,
-        [SILENT; 9],
+        [SILENT; 11],
     ),
 ];
 
-/// The tokens that the operator has made for others.
+/// The tokens that the operator and a login have made for others.
 struct Tokens {
     licensed: String,
     moderator: String,
     revoked: String,
+    signed: String,
+    expired: String,
 }
 
 impl Tokens {
@@ -235,6 +278,8 @@ impl Tokens {
                 node,
                 &json!({"name": "revoked", "may": ["publish", "watch", "moderate"]}),
             ),
+            signed: jwt::signed(),
+            expired: jwt::expired(),
         };
         revoke(node, "revoked");
         tokens
@@ -254,8 +299,16 @@ fn every_event_is_answered_to_each_who_says_it_as_the_table_says() {
     );
 
     // Wrong tokens are shown more often here than by anybody who means well.
-    let node = Node::start_with(&["--key-rate", "1000/s burst 1000"]);
+    let (_folder, secret) = file(jwt::SECRET);
+    let flags = [
+        "--key-rate",
+        "1000/s burst 1000",
+        "--jwt-secret-file",
+        &secret,
+    ];
+    let node = Node::start_with(&flags);
     let tokens = Tokens::make(&node);
+    let mut wrong = Vec::new();
     for (event, payload, expected) in EVENTS {
         for (says, answer) in SAYS.iter().zip(expected) {
             let stream = Stream::open(&node);
@@ -273,9 +326,12 @@ fn every_event_is_answered_to_each_who_says_it_as_the_table_says() {
                 event,
                 serde_json::from_str(&payload).unwrap(),
             );
-            assert_eq!(heard, *answer, "{event} by {says:?}");
+            if heard != *answer {
+                wrong.push(format!("{event} by {says:?}: `{heard}`, not `{answer}`"));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// What somebody hears first who says something.
@@ -306,11 +362,18 @@ fn answered(
             payload["publishToken"] = client.heard("stream:created")["publishToken"].clone();
             Some(client)
         }
-        Says::Operator | Says::Licensed | Says::Moderator | Says::Revoked => {
+        Says::Operator
+        | Says::Licensed
+        | Says::Moderator
+        | Says::Revoked
+        | Says::Signed
+        | Says::Expired => {
             payload["key"] = json!(match says {
                 Says::Licensed => &tokens.licensed,
                 Says::Moderator => &tokens.moderator,
                 Says::Revoked => &tokens.revoked,
+                Says::Signed => &tokens.signed,
+                Says::Expired => &tokens.expired,
                 _ => node.key(),
             });
             Some(Client::register_with(node, FROM, &streamer).0)

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
+use crate::login::{file, jwt};
 use crate::node::{Answer, Client, Node, picture};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -26,179 +27,220 @@ enum Asks {
     /// Who publishes this stream.
     Publisher,
     Operator,
+    /// With a login's token to publish and to keep order.
+    Signed,
+    /// With one whose time is over.
+    Expired,
 }
 
-const ASKS: [Asks; 5] = [
+const ASKS: [Asks; 7] = [
     Asks::Local,
     Asks::Stranger,
     Asks::Other,
     Asks::Publisher,
     Asks::Operator,
+    Asks::Signed,
+    Asks::Expired,
 ];
 
 /// A route as `routes.rs` has it, a method, the address that is asked, and the status for each of [`ASKS`]. `KEY` is a
 /// stream that exists, `NEW` one that does not; both are others in each cell.
-type Row = (&'static str, &'static str, &'static str, [u16; 5]);
+type Row = (&'static str, &'static str, &'static str, [u16; 7]);
 
 const ROUTES: &[Row] = &[
-    ("/", "GET", "/", [200; 5]),
-    ("/watch/{key}", "GET", "/watch/KEY", [200; 5]),
-    ("/health", "GET", "/health", [200; 5]),
-    ("/streams", "GET", "/streams", [200; 5]),
+    ("/", "GET", "/", [200; 7]),
+    ("/watch/{key}", "GET", "/watch/KEY", [200; 7]),
+    ("/health", "GET", "/health", [200; 7]),
+    ("/streams", "GET", "/streams", [200; 7]),
     (
         "/streams/{key}",
         "DELETE",
         "/streams/KEY",
-        [401, 401, 401, 200, 200],
+        [401, 401, 401, 200, 200, 401, 401],
     ),
-    ("/streams/{key}", "DELETE", "/streams/NEW", [404; 5]),
-    ("/streams/{key}", "GET", "/streams/KEY", [404; 5]),
+    (
+        "/streams/{key}",
+        "DELETE",
+        "/streams/NEW",
+        [404, 404, 404, 404, 404, 404, 401],
+    ),
+    ("/streams/{key}", "GET", "/streams/KEY", [404; 7]),
     (
         "/streams/{key}/poster",
         "GET",
         "/streams/KEY/poster",
-        [200; 5],
+        [200, 200, 200, 200, 200, 200, 401],
     ),
     (
         "/streams/{key}/viewers",
         "GET",
         "/streams/KEY/viewers",
-        [200, 401, 401, 401, 200],
+        [200, 401, 401, 401, 200, 403, 401],
     ),
     // It is not private.
     (
         "/streams/{key}/links",
         "GET",
         "/streams/KEY/links",
-        [401, 401, 401, 409, 409],
+        [401, 401, 401, 409, 409, 401, 401],
     ),
     (
         "/streams/{key}/links",
         "POST",
         "/streams/KEY/links",
-        [401, 401, 401, 409, 409],
+        [401, 401, 401, 409, 409, 401, 401],
     ),
     (
         "/streams/{key}/links/{id}",
         "DELETE",
         "/streams/KEY/links/none",
-        [401, 401, 401, 409, 409],
+        [401, 401, 401, 409, 409, 401, 401],
     ),
     (
         "/streams/{key}/moderation",
         "POST",
         "/streams/KEY/moderation",
-        [401, 401, 401, 200, 200],
+        [401, 401, 401, 200, 200, 200, 401],
     ),
-    ("/tokens", "GET", "/tokens", [401, 401, 401, 401, 200]),
-    ("/tokens", "POST", "/tokens", [401, 401, 401, 401, 201]),
+    (
+        "/tokens",
+        "GET",
+        "/tokens",
+        [401, 401, 401, 401, 200, 403, 401],
+    ),
+    (
+        "/tokens",
+        "POST",
+        "/tokens",
+        [401, 401, 401, 401, 201, 403, 401],
+    ),
     (
         "/tokens/{name}",
         "DELETE",
         "/tokens/none",
-        [401, 401, 401, 401, 404],
+        [401, 401, 401, 401, 404, 403, 401],
     ),
-    ("/live/{name}", "GET", "/live/KEY.jpg", [200; 5]),
-    ("/live/{name}", "HEAD", "/live/KEY.mjpeg", [200; 5]),
+    (
+        "/live/{name}",
+        "GET",
+        "/live/KEY.jpg",
+        [200, 200, 200, 200, 200, 200, 401],
+    ),
+    (
+        "/live/{name}",
+        "HEAD",
+        "/live/KEY.mjpeg",
+        [200, 200, 200, 200, 200, 200, 401],
+    ),
     (
         "/live/{name}",
         "PUT",
         "/live/KEY",
-        [401, 401, 401, 200, 200],
+        [401, 401, 401, 200, 200, 401, 401],
     ),
     (
         "/live/{name}",
         "POST",
         "/live/KEY",
-        [401, 401, 401, 200, 200],
+        [401, 401, 401, 200, 200, 401, 401],
     ),
     (
         "/live/{name}",
         "SOURCE",
         "/live/KEY",
-        [401, 401, 401, 200, 200],
+        [401, 401, 401, 200, 200, 401, 401],
     ),
     (
         "/live/{name}",
         "PUT",
         "/live/NEW",
-        [200, 401, 401, 401, 200],
+        [200, 401, 401, 401, 200, 200, 401],
     ),
     (
         "/live/{name}",
         "POST",
         "/live/NEW",
-        [200, 401, 401, 401, 200],
+        [200, 401, 401, 401, 200, 200, 401],
     ),
     (
         "/live/{name}",
         "SOURCE",
         "/live/NEW",
-        [200, 401, 401, 401, 200],
+        [200, 401, 401, 401, 200, 200, 401],
     ),
-    ("/live/{name}", "OPTIONS", "/live/KEY", [204; 5]),
+    ("/live/{name}", "OPTIONS", "/live/KEY", [204; 7]),
     (
         "/whip/{key}",
         "POST",
         "/whip/KEY",
-        [401, 401, 401, 201, 201],
+        [401, 401, 401, 201, 201, 401, 401],
     ),
     (
         "/whip/{key}",
         "POST",
         "/whip/NEW",
-        [201, 401, 401, 401, 201],
+        [201, 401, 401, 401, 201, 201, 401],
     ),
     // It exists, and is one of pictures.
-    ("/whep/{key}", "POST", "/whep/KEY", [406; 5]),
-    ("/whep/{key}", "POST", "/whep/NEW", [404; 5]),
+    (
+        "/whep/{key}",
+        "POST",
+        "/whep/KEY",
+        [406, 406, 406, 406, 406, 406, 401],
+    ),
+    (
+        "/whep/{key}",
+        "POST",
+        "/whep/NEW",
+        [404, 404, 404, 404, 404, 404, 401],
+    ),
     // Whoever knows the address of a session has it.
     (
         "/whip/{key}/{session}",
         "DELETE",
         "/whip/KEY/0123456789abcdef0123456789abcdef",
-        [404; 5],
+        [404; 7],
     ),
     (
         "/whip/{key}/{session}",
         "PATCH",
         "/whip/KEY/0123456789abcdef0123456789abcdef",
-        [404; 5],
+        [404; 7],
     ),
     (
         "/whep/{key}/{session}",
         "DELETE",
         "/whep/KEY/0123456789abcdef0123456789abcdef",
-        [404; 5],
+        [404; 7],
     ),
     (
         "/whep/{key}/{session}",
         "PATCH",
         "/whep/KEY/0123456789abcdef0123456789abcdef",
-        [404; 5],
+        [404; 7],
     ),
     (
         "/socket.io/",
         "GET",
         "/socket.io/?EIO=4&transport=polling",
-        [200; 5],
+        [200; 7],
     ),
-    ("/socket.io/{*name}", "GET", "/socket.io/none", [400; 5]),
+    ("/socket.io/{*name}", "GET", "/socket.io/none", [400; 7]),
 ];
 
 /// The native door: what a WebSocket says first, and what it hears first, for each of [`ASKS`].
-const NATIVE: &[(&str, &str, [&str; 5])] = &[
-    ("/live/KEY", "watch", ["welcome"; 5]),
-    ("/live/NEW", "watch", ["no-stream"; 5]),
+const NATIVE: &[(&str, &str, [&str; 7])] = &[
+    ("/live/KEY", "watch", ["welcome"; 7]),
+    ("/live/NEW", "watch", ["no-stream"; 7]),
     (
         "/live/KEY",
         "publish",
-        ["token", "token", "token", "ready", "ready"],
+        ["token", "token", "token", "ready", "ready", "token", "key"],
     ),
     (
         "/live/NEW",
         "publish",
-        ["ready", "key", "key", "key", "ready"],
+        ["ready", "key", "key", "key", "ready", "ready", "key"],
     ),
 ];
 
@@ -212,7 +254,9 @@ fn every_route_answers_each_who_asks_as_the_table_says() {
         "every route needs a row in ROUTES"
     );
 
-    let node = Node::start();
+    let (_folder, secret) = file(jwt::SECRET);
+    let node = Node::start_with(&["--jwt-secret-file", &secret]);
+    let mut wrong = Vec::new();
     for (at, (_, method, path, expected)) in ROUTES.iter().enumerate() {
         for (asks, status) in ASKS.iter().zip(expected) {
             let (stream, path) = (
@@ -241,19 +285,22 @@ fn every_route_answers_each_who_asks_as_the_table_says() {
             headers.push(format!("Content-Type: {kind}"));
             let headers: Vec<_> = headers.iter().map(String::as_str).collect();
             let answer = node.request(method, &path, &headers, &body);
-            assert_eq!(
-                answer.status,
-                *status,
-                "{method} {path} by {asks:?}: {}",
-                said(&answer)
-            );
+            if answer.status != *status {
+                let (heard, said) = (answer.status, said(&answer));
+                wrong.push(format!(
+                    "{method} {path} by {asks:?}: {heard} {said}, not {status}"
+                ));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
 fn the_native_door_answers_each_who_asks_as_the_table_says() {
-    let node = Node::start();
+    let (_folder, secret) = file(jwt::SECRET);
+    let node = Node::start_with(&["--jwt-secret-file", &secret]);
+    let mut wrong = Vec::new();
     for (at, (path, says, expected)) in NATIVE.iter().enumerate() {
         for (asks, heard) in ASKS.iter().zip(expected) {
             let (stream, path) = (
@@ -271,9 +318,12 @@ fn the_native_door_answers_each_who_asks_as_the_table_says() {
             socket.say(&first.to_string());
             let answer = socket.hear();
             let word = answer.get("code").unwrap_or(&answer["type"]);
-            assert_eq!(word, heard, "{says} {path} by {asks:?}: {answer}");
+            if word != heard {
+                wrong.push(format!("{says} {path} by {asks:?}: {answer}, not {heard}"));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// A stream of pictures that somebody at this machine publishes over Socket.IO.
@@ -322,6 +372,8 @@ impl<'a> Stream<'a> {
             Asks::Other => Some("0123456789abcdef0123456789abcdef".to_owned()),
             Asks::Publisher => Some(self.token.clone()),
             Asks::Operator => Some(self.node.key().to_owned()),
+            Asks::Signed => Some(jwt::signed()),
+            Asks::Expired => Some(jwt::expired()),
         }
     }
 

@@ -68,8 +68,13 @@ impl Patience {
     /// Takes a look into account. `is_lent` says whether more may be written meanwhile.
     pub(crate) fn judge(&mut self, standing: Standing, is_lent: bool, now: Instant) -> Verdict {
         let owed = std::mem::replace(&mut self.owes, standing.waiting > 0);
+        let late = self
+            .look_at
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         self.look_at = (self.owes || is_lent).then(|| now + self.every());
+        // While nobody could look here, the peer may not have been let run either.
         let moved_at = self.moved_at.get_or_insert(now);
+        *moved_at = (*moved_at + late).min(now);
         // What waits since the last look at the earliest has its time before it.
         if standing.acknowledged > self.acknowledged || !owed || !self.owes {
             self.acknowledged = standing.acknowledged;
@@ -155,6 +160,16 @@ mod tests {
             .map(|second| patience.judge(standing(900, 100), false, start + second * SECOND));
         assert_eq!(looks, [Verdict::TakeOver, Verdict::Fine, Verdict::Stalled]);
         assert!(!patience.is_slow(start + 30 * SECOND));
+    }
+
+    #[test]
+    fn the_time_in_which_nobody_looked_is_not_the_peers() {
+        let start = Instant::now();
+        let mut patience = Patience::new(20 * SECOND);
+        // The second look is an hour late.
+        let looks = [10, 3620, 3630]
+            .map(|second| patience.judge(standing(900, 100), false, start + second * SECOND));
+        assert_eq!(looks, [Verdict::TakeOver, Verdict::Fine, Verdict::Stalled]);
     }
 
     #[test]

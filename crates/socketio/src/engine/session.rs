@@ -101,6 +101,11 @@ impl Session {
         &self.0.handshake
     }
 
+    /// How many bytes of messages wait to be written.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.0.state.lock().queue_bytes
+    }
+
     /// What carries the session at the moment.
     pub fn transport(&self) -> Transport {
         if self.0.is_websocket() {

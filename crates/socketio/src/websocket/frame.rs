@@ -128,6 +128,8 @@ pub struct Decoder {
     frame: Option<Frame>,
     message: Option<Fragments>,
     control: Vec<u8>,
+    /// Bytes of the message before this one: for so many there is room at once.
+    before: usize,
 }
 
 impl Decoder {
@@ -140,6 +142,7 @@ impl Decoder {
             frame: None,
             message: None,
             control: Vec::new(),
+            before: 0,
         }
     }
 
@@ -233,7 +236,8 @@ impl Decoder {
             (Some(message), false) => &mut message.payload,
             _ => &mut self.control,
         };
-        reserve(target, available, frame.remaining);
+        let ahead = GROW_BYTES.max(self.before);
+        reserve(target, available, frame.remaining, ahead);
         let from = target.len();
         target.extend_from_slice(taken);
         unmask(&mut target[from..], frame.mask);
@@ -259,6 +263,7 @@ impl Decoder {
             return Ok(None);
         }
         let message = self.message.take().expect("a data frame has a message");
+        self.before = message.payload.len();
         match message.kind {
             Kind::Binary => Ok(Some(Incoming::Binary(message.payload.into()))),
             Kind::Text => match String::from_utf8(message.payload) {
@@ -272,8 +277,8 @@ impl Decoder {
 /// Longest header of a client's frame: two bytes, a length of eight, a mask of four.
 const HEADER_BYTES_MAX: usize = 14;
 
-/// How far the payload's buffer grows ahead of what has arrived. A client that announces much and sends nothing costs
-/// no more than this.
+/// How far the payload's buffer grows ahead of what has arrived, unless the message before was longer. A client that
+/// announces much and sends nothing costs no more than this.
 const GROW_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
@@ -377,11 +382,11 @@ struct Fragments {
     count: usize,
 }
 
-/// Makes room for what arrived and, ahead of it, for part of what is announced.
-fn reserve(target: &mut Vec<u8>, arrived: usize, announced: u64) {
+/// Makes room for what arrived and, `ahead` of it, for part of what is announced.
+fn reserve(target: &mut Vec<u8>, arrived: usize, announced: u64, ahead: usize) {
     if target.capacity() - target.len() < arrived {
         let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-        let ahead = target.len().max(GROW_BYTES).max(arrived);
+        let ahead = target.len().max(ahead).max(arrived);
         target.reserve_exact(announced.min(ahead));
     }
 }

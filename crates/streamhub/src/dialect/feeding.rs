@@ -46,7 +46,8 @@ impl Turn<'_> {
         let (far, trouble) = (taken.keyframe_gap, taken.trouble.take());
         let bytes = taken.len();
         // A seat lost since it was checked is noticed here; the frame is then nobody's.
-        let _ = stream.distribute_with(self.session.id, bytes, || relay.parcel(taken));
+        let _ =
+            stream.distribute_with(self.session.id, bytes, |feed| relay.put(feed, taken, bytes));
         drop(relay);
         if let Some(gap) = far {
             self.warn_of_keyframes(&room, gap);

@@ -139,9 +139,9 @@ impl Turn<'_> {
         {
             Ok(stream) => {
                 room.hold(room.stream.get_or_init(|| stream), grant);
-                if let Some(user) = self.shared.directory.lock().user_mut(user.row.id) {
-                    user.stream = Some(key.clone());
-                }
+                let mut directory = self.shared.directory.lock();
+                directory.stream_opened(user.row.id, key);
+                drop(directory);
                 Ok(room)
             }
             Err(error) => {

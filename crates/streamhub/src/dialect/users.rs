@@ -135,6 +135,9 @@ impl Turn<'_> {
         let Some(user) = self.registered() else {
             return;
         };
+        if self.must_read_first() {
+            return;
+        }
         let subscriptions: Vec<_> = {
             let directory = self.shared.directory.lock();
             directory
@@ -152,6 +155,9 @@ impl Turn<'_> {
         let Some(asker) = self.registered() else {
             return;
         };
+        if self.must_read_first() {
+            return;
+        }
         let mut users: Vec<_> = {
             let directory = self.shared.directory.lock();
             let others = directory.others(asker.row.id);

@@ -1,4 +1,6 @@
 use super::*;
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 fn directory() -> Directory {
     Directory::new(
@@ -102,19 +104,22 @@ fn a_session_that_registers_its_own_name_again_stays_who_it_is() {
 }
 
 #[test]
-fn when_there_are_too_many_the_longest_gone_without_ties_are_forgotten() {
+fn when_there_are_too_many_the_longest_gone_whom_nobody_follows_is_forgotten() {
     let mut directory = directory();
     let star = register(&mut directory, 1, "star").user.row.id;
     for session in 2..=40 {
-        register(&mut directory, session, "fan");
+        register(&mut directory, session, &format!("fan {session}"));
         directory.session_gone(SessionId(session), at(session));
     }
     let fan = directory.others(star).last().unwrap().row.id;
     directory.subscribe(fan, star, at(50)).unwrap();
     directory.session_gone(SessionId(1), at(0));
     let new = register(&mut directory, 60, "new");
-    assert!(!new.forgotten.is_empty());
-    assert!(!new.forgotten.contains(&star) && !new.forgotten.contains(&fan));
+    assert_eq!(
+        new.forgotten,
+        [fan],
+        "not the star, which is gone for longer"
+    );
     assert!(directory.counts().0 <= 40);
 }
 
@@ -233,4 +238,130 @@ fn who_ever_showed_its_token_is_no_mere_label() {
         2,
         "both are listed"
     );
+}
+
+#[test]
+fn when_all_follow_each_other_the_longest_gone_is_forgotten() {
+    let mut directory = directory();
+    let users: Vec<_> = (1..=40)
+        .map(|session| {
+            let name = format!("user {session}");
+            register(&mut directory, session, &name).user.row.id
+        })
+        .collect();
+    for pair in users.windows(2) {
+        directory.subscribe(pair[0], pair[1], at(41)).unwrap();
+        directory.subscribe(pair[1], pair[0], at(41)).unwrap();
+    }
+    for session in 1..=40 {
+        directory.session_gone(SessionId(session), at(50 + session));
+    }
+    let new = register(&mut directory, 100, "new");
+    assert_eq!(new.forgotten, [users[0]]);
+    assert!(!directory.follows(users[1], users[0]), "no tie is left");
+}
+
+#[test]
+fn a_label_fills_no_table() {
+    let mut directory = directory();
+    let star = register(&mut directory, 1, "star").user.row.id;
+    let first = register(&mut directory, 2, "fan");
+    directory.subscribe(first.user.row.id, star, at(2)).unwrap();
+    let mut inherited = 0;
+    let mut last = first.user.row.id;
+    for session in 3..=100 {
+        directory.session_gone(SessionId(session - 1), at(session));
+        let fan = register(&mut directory, session, "fan");
+        inherited += fan.inherited.len();
+        last = fan.user.row.id;
+    }
+    assert_eq!(directory.counts().0, 2 + LABEL_ONLY_MAX);
+    assert_eq!(inherited, 8, "subscriptions are given so often a minute");
+    assert!(!directory.follows(last, star));
+    // A minute later whoever comes has them again.
+    directory.session_gone(SessionId(100), at(101));
+    let later = register(&mut directory, 60_200, "fan").user.row.id;
+    assert!(directory.follows(later, star));
+}
+
+/// What a client may do to the directory.
+#[derive(Debug, Clone)]
+enum Step {
+    Register {
+        session: u64,
+        name: usize,
+        shows: bool,
+    },
+    Goes {
+        session: u64,
+    },
+    Follows {
+        follower: usize,
+        target: usize,
+    },
+    Leaves {
+        follower: usize,
+        target: usize,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..30_u64, 0..6_usize, any::<bool>()).prop_map(|(session, name, shows)| Step::Register { session, name, shows }),
+        3 => (0..30_u64).prop_map(|session| Step::Goes { session }),
+        2 => (0..40_usize, 0..40_usize).prop_map(|(follower, target)| Step::Follows { follower, target }),
+        1 => (0..40_usize, 0..40_usize).prop_map(|(follower, target)| Step::Leaves { follower, target }),
+    ]
+}
+
+/// Whom a list has, by a walk over everybody for each of them.
+fn others_by_walking(directory: &Directory, asker: Uuid) -> Vec<Uuid> {
+    let rank = |user: &User| (user.presence.is_some(), user.row.seen_at, user.row.id);
+    let is_stood_for = |user: &User| {
+        let mut others = directory.users.values();
+        user.is_label_only()
+            && others.any(|other| other.label() == user.label() && rank(other) > rank(user))
+    };
+    let all = directory.users.values();
+    let mut others: Vec<_> = all
+        .filter(|user| user.row.id != asker && !is_stood_for(user))
+        .collect();
+    others.sort_by_key(|user| std::cmp::Reverse(rank(user)));
+    others.iter().map(|user| user.row.id).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_list_is_what_a_walk_over_everybody_would_say(steps in vec(step(), 1..120)) {
+        let mut directory = directory();
+        let mut tokens: Vec<String> = Vec::new();
+        for (time, step) in steps.into_iter().enumerate() {
+            let now = at(time as u64 * 700);
+            let mut ids: Vec<_> = directory.users.keys().copied().collect();
+            ids.sort_unstable();
+            let id = |n: usize| ids.get(n).copied().unwrap_or_default();
+            match step {
+                Step::Register { session, name, shows } => {
+                    let shown = tokens.get(session as usize).filter(|_| shows).cloned();
+                    let (name, new_token) = (format!("name {name}"), || Uuid::new_v4().to_string());
+                    let registered = directory.register(present(session), &name, Role::Viewer, shown.as_deref(), new_token, now);
+                    if let Ok(registered) = registered {
+                        tokens.push(registered.resume_token);
+                    }
+                }
+                Step::Goes { session } => drop(directory.session_gone(SessionId(session), now)),
+                Step::Follows { follower, target } => drop(directory.subscribe(id(follower), id(target), now)),
+                Step::Leaves { follower, target } => drop(directory.unsubscribe(id(follower), id(target))),
+            }
+            let asker = id(0);
+            let listed: Vec<_> = directory.others(asker).iter().map(|user| user.row.id).collect();
+            prop_assert_eq!(listed, others_by_walking(&directory, asker));
+            let gone: HashSet<_> = directory.roll.gone().collect();
+            let really: HashSet<_> = directory.users.values().filter(|user| user.presence.is_none()).map(|user| user.row.id).collect();
+            prop_assert_eq!(gone, really);
+            for user in directory.users.values() {
+                prop_assert!(user.followers.iter().all(|id| directory.follows(*id, user.row.id)));
+            }
+        }
+    }
 }

@@ -248,3 +248,73 @@ async fn what_is_ready_together_is_brought_together_and_counted() {
     assert_eq!(full.got(), [0, 1, 2]);
     assert_eq!(feed.counts().read, 23);
 }
+
+#[tokio::test]
+async fn what_everybody_was_brought_is_held_no_longer() {
+    let feed = feed();
+    let sockets: Vec<_> = (0..10).map(|_| Socket::with_room(100)).collect();
+    let mut cursors: Vec<_> = sockets.iter().map(|_| feed.cursor()).collect();
+    for (cursor, socket) in cursors.iter_mut().zip(&sockets) {
+        assert!(cursor.lend(socket));
+    }
+    for number in 0..50 {
+        feed.push(number, 10);
+        for socket in &sockets {
+            socket
+                .until(|state| state.got.len() > number as usize)
+                .await;
+        }
+    }
+    tokio::task::yield_now().await;
+    assert!(feed.held_bytes() <= 20, "{} bytes", feed.held_bytes());
+    // One takes its outlet back and reads by itself: what it has not read is held, and so is the last that it was brought.
+    let place = sockets[3].close().unwrap();
+    cursors[3].returned(place);
+    for number in 50..60 {
+        feed.push(number, 10);
+    }
+    sockets[4].until(|state| state.got.len() == 60).await;
+    tokio::task::yield_now().await;
+    assert!(feed.held_bytes() >= 100, "{} bytes", feed.held_bytes());
+    for number in 50..60 {
+        assert_eq!(
+            poll(&mut cursors[3]),
+            Poll::Ready(Some(Next::Packet(number)))
+        );
+    }
+    // It has everything, and lends again.
+    assert!(cursors[3].lend(&sockets[3]));
+    feed.push(60, 10);
+    sockets[4].until(|state| state.got.len() == 61).await;
+    tokio::task::yield_now().await;
+    assert!(feed.held_bytes() <= 20, "{} bytes", feed.held_bytes());
+    // Somebody comes who has lent nothing yet.
+    let mut comer = feed.cursor();
+    for number in 61..65 {
+        feed.push(number, 10);
+    }
+    sockets[4].until(|state| state.got.len() == 65).await;
+    tokio::task::yield_now().await;
+    for number in 61..65 {
+        assert_eq!(poll(&mut comer), Poll::Ready(Some(Next::Packet(number))));
+    }
+    drop((cursors, comer));
+    assert_eq!(feed.held_bytes(), 10, "nobody reads any more");
+}
+
+#[tokio::test]
+async fn what_one_outlet_did_not_take_is_held_for_its_reader() {
+    let feed = feed();
+    let (wide, narrow) = (Socket::with_room(100), Socket::with_room(3));
+    let (mut first, mut second) = (feed.cursor(), feed.cursor());
+    assert!(first.lend(&wide) && second.lend(&narrow));
+    for number in 0..20 {
+        feed.push(number, 10);
+        wide.until(|state| state.got.len() > number as usize).await;
+        tokio::task::yield_now().await;
+    }
+    second.returned(narrow.place());
+    for number in 3..20 {
+        assert_eq!(poll(&mut second), Poll::Ready(Some(Next::Packet(number))));
+    }
+}

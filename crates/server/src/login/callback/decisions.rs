@@ -10,7 +10,8 @@ use std::time::{Instant, SystemTime};
 /// Decisions that are kept. Of more, the one is forgotten whose time is up first.
 const DECISIONS_MAX: usize = 10_000;
 
-/// What a decision is about: the event, the stream, and what was shown, as a hash. Where somebody stands is no part of it.
+/// What a decision is about: the event, the stream, and what was shown, as a hash. Where somebody stands, and over which
+/// connection it came, is no part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Subject([u8; 32]);
 
@@ -84,12 +85,14 @@ mod tests {
     use crate::login::callback::Event;
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::Duration;
+    use uuid::Uuid;
 
     fn subject(stream: &str, user: Option<&str>, token: Option<&str>) -> Subject {
         Subject::of(&Wish {
             event: Event::Watch,
             stream: Some(stream),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            connection: Uuid::new_v4(),
             user,
             token,
         })

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 /// Ends that wait to be heard. One more is not told, and the log says so.
 const ENDS_MAX: usize = 1000;
@@ -35,6 +36,8 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_secs(3);
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ended {
     pub(crate) stream: String,
+    /// Over which it was opened.
+    pub(crate) connection: Option<Uuid>,
     /// When each happened, as RFC 3339 writes it. One that never went live has no start.
     pub(crate) created_at: String,
     pub(crate) started_at: Option<String>,

@@ -24,6 +24,7 @@ fn wish(stream: &str) -> Wish<'_> {
         event: Event::Watch,
         stream: Some(stream),
         address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)),
+        connection: Uuid::from_u128(7),
         user: Some("ada"),
         token: Some("shown"),
     }
@@ -58,7 +59,13 @@ async fn a_wish_is_asked_about_and_signed() {
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body["type"], "watch");
     assert!(humantime::parse_rfc3339(body["timestamp"].as_str().unwrap()).is_ok());
-    let data = json!({"stream": "demo", "address": "203.0.113.9", "user": "ada", "token": "shown"});
+    let data = json!({
+        "stream": "demo",
+        "address": "203.0.113.9",
+        "connection": "00000000-0000-0000-0000-000000000007",
+        "user": "ada",
+        "token": "shown",
+    });
     assert_eq!(body["data"], data);
 }
 
@@ -156,6 +163,7 @@ async fn an_end_is_told_until_it_is_heard() {
     let reports = callback(&peer, BOUNDS).reports();
     reports.tell(Ended {
         stream: "demo".to_owned(),
+        connection: Some(Uuid::from_u128(7)),
         created_at: "2026-11-22T12:00:00.000Z".to_owned(),
         started_at: None,
         ended_at: Some("2026-11-22T13:00:00.000Z".to_owned()),
