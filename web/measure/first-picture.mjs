@@ -61,7 +61,7 @@ const ENCODERS = {
     '-pix_fmt',
     'yuv420p',
   ],
-  av1: ['-c:v', 'libaom-av1', '-usage', 'realtime', '-cpu-used', '9', '-lag-in-frames', '0', '-row-mt', '1'],
+  av1: ['-c:v', 'libaom-av1', '-usage', 'realtime', '-cpu-used', '8', '-lag-in-frames', '0', '-row-mt', '1'],
 };
 if (!ENCODERS[values.codec]) throw new Error(`--codec ${values.codec} is none of ${Object.keys(ENCODERS).join(', ')}`);
 
