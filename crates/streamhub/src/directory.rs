@@ -419,10 +419,12 @@ impl Directory {
         let Some(label) = self.users.get(&of).map(User::label) else {
             return Vec::new();
         };
-        let bearers: Vec<_> = self.roll.label_only(&label).collect();
+        // Not the new one itself, wherever among those of the same millisecond it stands.
+        let bearers = self.roll.label_only(&label).filter(|id| *id != of);
+        let bearers: Vec<_> = bearers.collect();
         let is_tied = |id: &&Uuid| self.users.get(*id).is_some_and(User::has_ties);
         let keeper = bearers.iter().find(is_tied).copied();
-        let beyond = bearers.into_iter().skip(LABEL_ONLY_MAX);
+        let beyond = bearers.into_iter().skip(LABEL_ONLY_MAX - 1);
         let is_idle = |id: &Uuid| self.users.get(id).is_some_and(|user| user.stream.is_none());
         let beyond: Vec<_> = beyond
             .filter(|id| Some(*id) != keeper && is_idle(id))

@@ -284,6 +284,26 @@ fn a_label_fills_no_table() {
     assert!(directory.follows(later, star));
 }
 
+#[test]
+fn who_comes_in_the_same_millisecond_as_its_namesakes_is_not_forgotten_for_them() {
+    let mut directory = directory();
+    for _ in 0..200 {
+        let name = ["a", "b"];
+        for name in name {
+            let came = directory.register(
+                present(1),
+                name,
+                Role::Viewer,
+                None,
+                || Uuid::new_v4().to_string(),
+                at(5),
+            );
+            let came = came.expect("there is room").user.row.id;
+            assert!(directory.user(came).is_some());
+        }
+    }
+}
+
 /// What a client may do to the directory.
 #[derive(Debug, Clone)]
 enum Step {
