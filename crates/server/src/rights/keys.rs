@@ -54,6 +54,8 @@ struct Kept {
 #[derive(Debug)]
 struct Tries {
     of: PerAddress,
+    /// Of what costs nothing to compare. It has its own: who guesses tokens shuts nobody's key out.
+    guesses: PerAddress,
     all: Bucket,
 }
 
@@ -70,6 +72,7 @@ impl Keys {
             waiting: AtomicUsize::new(0),
             tries: Mutex::new(Tries {
                 of: PerAddress::new(tries),
+                guesses: PerAddress::new(tries),
                 all: Bucket::new(PACE),
             }),
         }
@@ -100,10 +103,10 @@ impl Keys {
         Ok(())
     }
 
-    /// Counts something that was shown and is not right against its address, and says what it is told.
+    /// Counts something that was shown, cost nothing to compare and is not right against its address, and says what it
+    /// is told.
     pub(super) fn wrong(&self, from: IpAddr) -> Refused {
-        let mut tries = self.tries.lock();
-        let taken = tries.take_own(from, Instant::now());
+        let taken = take(&mut self.tries.lock().guesses, from, Instant::now());
         taken.err().unwrap_or(Refused::KeyWrong)
     }
 
@@ -131,7 +134,7 @@ impl Keys {
 
 impl Tries {
     fn take(&mut self, from: IpAddr, now: Instant) -> Result<(), Refused> {
-        self.take_own(from, now)?;
+        take(&mut self.of, from, now)?;
         if self.all.take(now) {
             Ok(())
         } else {
@@ -140,17 +143,16 @@ impl Tries {
             })
         }
     }
+}
 
-    /// The same, for what costs nothing to compare.
-    fn take_own(&mut self, from: IpAddr, now: Instant) -> Result<(), Refused> {
-        if !self.of.take(from, now) {
-            let seconds = (1.0 / self.of.rate().per_second).clamp(1.0, 3600.0);
-            return Err(Refused::TooManyWrong {
-                retry_after: Duration::from_secs_f64(seconds),
-            });
-        }
-        Ok(())
+fn take(tries: &mut PerAddress, from: IpAddr, now: Instant) -> Result<(), Refused> {
+    if tries.take(from, now) {
+        return Ok(());
     }
+    let seconds = (1.0 / tries.rate().per_second).clamp(1.0, 3600.0);
+    Err(Refused::TooManyWrong {
+        retry_after: Duration::from_secs_f64(seconds),
+    })
 }
 
 /// One who waits, for as long as it lives.
@@ -221,6 +223,21 @@ mod tests {
         let other = "192.0.2.1".parse().unwrap();
         assert_eq!(keys.check(key.reveal(), other).await, Ok(()));
         // Now that it is known, it costs nothing to look at it.
+        assert_eq!(keys.check(key.reveal(), HERE).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn who_guesses_tokens_does_not_shut_out_the_key_of_the_same_address() {
+        let (keys, key, _data) = keys(2);
+        let told: Vec<_> = (0..3).map(|_| keys.wrong(HERE)).collect();
+        let retry_after = Duration::from_secs(10);
+        let too_many = Refused::TooManyWrong { retry_after };
+        assert_eq!(told, [Refused::KeyWrong, Refused::KeyWrong, too_many]);
+        assert_eq!(keys.check(key.reveal(), HERE).await, Ok(()));
+        // Nor do wrong keys, once it is known.
+        for _ in 0..5 {
+            assert!(keys.check(WRONG, HERE).await.is_err());
+        }
         assert_eq!(keys.check(key.reveal(), HERE).await, Ok(()));
     }
 
