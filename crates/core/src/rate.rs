@@ -53,6 +53,11 @@ impl Bucket {
         self.level -= cost;
         true
     }
+
+    /// Gives one back that was taken and not used.
+    pub fn give_back(&mut self) {
+        self.level = (self.level + 1.0).min(f64::from(self.rate.burst));
+    }
 }
 
 #[cfg(test)]
@@ -94,5 +99,21 @@ mod tests {
         assert!(!bucket.take(start));
         assert!(bucket.take_many(start + Duration::from_secs(2), 2));
         assert!(!bucket.take_many(start + Duration::from_secs(4), 3));
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some moment to begin at"
+    )]
+    fn what_does_not_fit_takes_nothing_and_what_is_given_back_is_there() {
+        let now = Instant::now();
+        let mut bucket = Bucket::new(Rate {
+            burst: 5,
+            per_second: 0.0,
+        });
+        assert!(bucket.take_many(now, 3) && !bucket.take_many(now, 3));
+        bucket.give_back();
+        assert!(bucket.take_many(now, 3) && !bucket.take(now));
     }
 }

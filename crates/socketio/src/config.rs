@@ -38,6 +38,9 @@ pub struct Config {
     /// Most messages that may wait for one session outside of feeds. A message beyond that closes the session as a slow
     /// consumer.
     pub queue_messages_max: usize,
+    /// Most bytes of messages that may be left out ([`Message::skippable`](crate::Message::skippable)) that wait for one
+    /// session. Beyond that the oldest of them are left out for it; so they are before it is closed for a full queue.
+    pub skippable_bytes_max: usize,
     /// How many messages of one client are read. Beyond that it is read no further until its time has come.
     pub message_flow: Flow,
     /// How many bytes in messages of one client are read. Beyond that it is read no further until its time has come.
@@ -81,6 +84,7 @@ impl Default for Config {
             fragments_max: 1024,
             queue_bytes_max: 4 << 20,
             queue_messages_max: 4096,
+            skippable_bytes_max: 256 << 10,
             message_flow: Flow {
                 per_second: 1000.0,
                 burst: 5000.0,

@@ -66,6 +66,13 @@ impl Message {
         self.addressed(path, None)
     }
 
+    /// The same event, which is left out for a session that has more than
+    /// [`skippable_bytes_max`](crate::Config::skippable_bytes_max) of such waiting.
+    #[must_use]
+    pub fn skippable(self) -> Self {
+        Self(self.0.skippable())
+    }
+
     /// Bytes that it takes over a WebSocket, frame headers included.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
@@ -130,10 +137,14 @@ impl Message {
             attachments: attachments.len(),
         };
         let list = self.0.text_packet().slice(self.list_start()..);
-        Self(Parcel::build(attachments, |buffer| {
+        let parcel = Parcel::build(attachments, |buffer| {
             head.write(buffer);
             buffer.extend_from_slice(&list);
-        }))
+        });
+        Self(match self.0.is_skippable() {
+            true => parcel.skippable(),
+            false => parcel,
+        })
     }
 
     /// The namespace that is written in the head; empty for the main one.

@@ -110,6 +110,10 @@ impl Default for Limits {
 pub struct Rates {
     /// Chat messages.
     pub chat: Rate,
+    /// Chat messages and reactions of all in one stream together, but its streamer's.
+    pub room_chat: Rate,
+    /// The bytes of these, as they go to each member.
+    pub room_chat_bytes: Rate,
     /// Reactions.
     pub reactions: Rate,
     /// `stream:data:send`.
@@ -126,6 +130,14 @@ impl Default for Rates {
             chat: Rate {
                 burst: 30,
                 per_second: 5.0,
+            },
+            room_chat: Rate {
+                burst: 200,
+                per_second: 100.0,
+            },
+            room_chat_bytes: Rate {
+                burst: 256 << 10,
+                per_second: f64::from(64 << 10),
             },
             reactions: Rate {
                 burst: 30,

@@ -27,6 +27,7 @@ mod relay;
 mod room;
 mod stage;
 pub mod store;
+mod talk;
 pub mod time;
 mod trouble;
 mod viewer;

@@ -78,6 +78,8 @@ pub(crate) mod code {
 /// Which bound was reached, as `limit` of a refusal: the word by which the operator knows it.
 pub(crate) mod limit {
     pub(crate) const CHAT_RATE: &str = "chat-rate";
+    pub(crate) const ROOM_CHAT_RATE: &str = "room-chat-rate";
+    pub(crate) const ROOM_CHAT_BYTES_RATE: &str = "room-chat-bytes-rate";
     pub(crate) const REACTION_RATE: &str = "reaction-rate";
     pub(crate) const DATA_RATE: &str = "data-rate";
     pub(crate) const REQUEST_RATE: &str = "request-rate";

@@ -1,5 +1,6 @@
 //! One stream as the dialect sees it: who made it and when, its media, its poster, and what is told of it when it is over.
 
+use crate::config::Rates;
 use crate::door::News;
 use crate::grant::Grant;
 use crate::hosting::Hosting;
@@ -7,6 +8,7 @@ use crate::links::Links;
 use crate::moderation::Order;
 use crate::relay::{Packet, Relay};
 use crate::store::{Status, StreamRow};
+use crate::talk::Talk;
 use crate::time::Timestamp;
 use crate::wire::{ListedStream, StreamObject};
 use abanico_core::key::{SessionId, StreamKey};
@@ -48,6 +50,8 @@ pub(crate) struct Room {
     pub(crate) links: Links,
     /// Who was silenced there, and put out.
     pub(crate) order: Arc<Order>,
+    /// What may still be said there.
+    pub(crate) talk: Mutex<Talk>,
     /// Which connection answers for it, and for how many viewers it would itself.
     pub(crate) hosting: Mutex<Hosting>,
     /// For whom it was opened, and what waits for the end of that right.
@@ -66,6 +70,7 @@ impl Room {
         relay: Relay,
         channel: Channel,
         (chosen, private): (bool, bool),
+        rates: &Rates,
     ) -> Self {
         Self {
             id: Uuid::new_v4(),
@@ -82,6 +87,7 @@ impl Room {
             private,
             links: Links::default(),
             order: Arc::default(),
+            talk: Mutex::new(Talk::new(rates)),
             hosting: Mutex::default(),
             held: Mutex::default(),
             news: watch::Sender::new(News::default()),

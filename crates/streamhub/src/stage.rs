@@ -474,7 +474,8 @@ impl Shared {
             timestamp: Timestamp::now(),
         };
         let payload = json!({ "message": message });
-        self.to_room(room, &event(from_server::CHAT_MESSAGE_BROADCAST, &payload));
+        let message = event(from_server::CHAT_MESSAGE_BROADCAST, &payload);
+        self.to_room(room, &message.skippable());
     }
 
     /// Sends an event to everybody who is in a stream.

@@ -1,6 +1,6 @@
 //! Settings of clients: how long, how large and how often what one of them sends may be.
 
-use super::{Count, Often, Size, Span};
+use super::{Count, Often, Size, Span, Throughput};
 use clap::Args;
 
 /// What one client may do, and what is remembered of it.
@@ -114,6 +114,24 @@ pub struct Clients {
         hide_short_help = true
     )]
     pub chat_rate: Often,
+
+    /// Chat messages and reactions of all in one stream together, but its streamer's; more are refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "100/s burst 200",
+        hide_short_help = true
+    )]
+    pub room_chat_rate: Often,
+
+    /// Bytes of these, as they go to each member; more are refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "64KiB/s burst 256KiB",
+        hide_short_help = true
+    )]
+    pub room_chat_bytes_rate: Throughput,
 
     /// Reactions of one connection; more are refused
     #[arg(

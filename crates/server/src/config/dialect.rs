@@ -70,6 +70,8 @@ impl Config {
             },
             rates: Rates {
                 chat: rate(clients.chat_rate),
+                room_chat: rate(clients.room_chat_rate),
+                room_chat_bytes: bytes(clients.room_chat_bytes_rate),
                 reactions: rate(clients.reaction_rate),
                 data: rate(clients.data_rate),
                 signals: rate(clients.signal_rate),
@@ -115,6 +117,7 @@ impl Config {
             byte_flow: flow(settings.message_bytes_rate),
             queue_bytes_max: settings.queue_bytes_max.0,
             queue_messages_max: settings.queue_messages_max.0,
+            skippable_bytes_max: settings.queue_chat_bytes_max.0,
             sessions_max: settings.sessions_max.0,
             ..abanico_socketio::Config::default()
         }
@@ -129,6 +132,18 @@ fn flow(throughput: Throughput) -> Flow {
     Flow {
         per_second: throughput.per_second.0 as f64,
         burst: throughput.burst.0 as f64,
+    }
+}
+
+/// Bytes as they are counted in a bucket.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "nobody counts bytes beyond 2^52"
+)]
+fn bytes(throughput: Throughput) -> Rate {
+    Rate {
+        burst: u32::try_from(throughput.burst.0).unwrap_or(u32::MAX),
+        per_second: throughput.per_second.0 as f64,
     }
 }
 

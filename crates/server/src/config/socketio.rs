@@ -96,4 +96,13 @@ pub struct SocketIo {
         hide_short_help = true
     )]
     pub queue_messages_max: Count,
+
+    /// Bytes of chat and reactions that may wait for one session; beyond that the oldest are left out for it
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "256KiB",
+        hide_short_help = true
+    )]
+    pub queue_chat_bytes_max: Size,
 }

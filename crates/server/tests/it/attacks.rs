@@ -462,3 +462,46 @@ fn who_talks_without_end_is_listened_to_at_a_pace() {
     innocent.goes_on();
     innocent.noticed_nothing(&node);
 }
+
+#[test]
+fn however_many_flood_a_chat_who_reads_slowly_stays_and_the_streamer_is_heard() {
+    let few = ["--room-chat-bytes-rate", "1KiB/s burst 256KiB"];
+    let unbounded = [
+        "--room-chat-rate",
+        "1000/s burst 10000",
+        "--room-chat-bytes-rate",
+        "64MiB/s burst 64MiB",
+    ];
+    for (rates, limit) in [(&few[..], Some("room-chat-bytes-rate")), (&unbounded, None)] {
+        let node = Node::start_with(&[&["--queue-bytes-max", "1MiB"], rates].concat());
+        let (mut ada, key) = Client::live(&node, "Ada");
+        let (mut bob, _) = Client::register(&node, &json!({"username": "Bob", "role": "VIEWER"}));
+        bob.emit("stream:join", &json!({"streamKey": key}));
+        bob.heard("stream:joined");
+        // Neither fetches anything while 2.4 MB are said, by who is not even there.
+        let words =
+            json!(["chat:message:send", {"streamKey": key, "content": "\u{1f600}".repeat(2000)}]);
+        let flood = vec![format!("42{words}"); 30].join("\x1e");
+        for number in 0..10 {
+            let user = json!({"username": format!("Eve {number}"), "role": "VIEWER"});
+            let (mut eve, _) = Client::register(&node, &user);
+            eve.post(&flood);
+            eve.emit("clock:get", &json!({}));
+            let heard = eve.heard_any();
+            let refused = heard[1].get("limit").and_then(|limit| limit.as_str());
+            let expected = limit.filter(|_| number > 0);
+            assert_eq!(refused, expected, "Eve {number}: {heard}");
+        }
+        ada.emit(
+            "chat:message:send",
+            &json!({"streamKey": key, "content": "hold on"}),
+        );
+        for who in [&mut ada, &mut bob] {
+            let mut chat = 0;
+            while who.heard("chat:message:broadcast")["message"]["content"] != "hold on" {
+                chat += 1;
+            }
+            assert!((1..40).contains(&chat), "{chat} of 300 messages were kept");
+        }
+    }
+}

@@ -125,7 +125,7 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 11])] = &[
     ),
     (
         "stream:data:send",
-        r#"{"streamKey": "KEY", "data": "data:image/jpeg;base64,/9j/4AAQAAD/2Q=="}"#,
+        r#"{"streamKey": "KEY", "data": "data:image/jpeg;base64,/9j/wAALCAAQABABAREA/9oACAEBAAA/AAcHBwcHBwcHBwcHBwf/2Q=="}"#,
         [
             SILENT, SILENT, SILENT, SILENT, DONE, SILENT, SILENT, SILENT, SILENT, SILENT, SILENT,
         ],

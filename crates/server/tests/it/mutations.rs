@@ -196,11 +196,21 @@ fn whatever_the_fields_of_an_event_are_nobody_else_hears_of_it() {
     let fast = "100000/s burst 1000000";
     // Who hears all of it fetches it at the end.
     let room = [
+        ("--room-chat-bytes-rate", "1GiB/s burst 1GiB".to_owned()),
+        ("--queue-chat-bytes-max", "200MiB".to_owned()),
         ("--queue-messages-max", "1000000".to_owned()),
         ("--queue-bytes-max", "200MiB".to_owned()),
     ];
     let mut flags: Vec<_> = room.map(|(flag, value)| [flag.to_owned(), value]).into();
-    for rate in ["request", "chat", "reaction", "signal", "data", "message"] {
+    for rate in [
+        "request",
+        "chat",
+        "room-chat",
+        "reaction",
+        "signal",
+        "data",
+        "message",
+    ] {
         flags.push([format!("--{rate}-rate"), fast.to_owned()]);
     }
     let flags: Vec<_> = flags.iter().flatten().map(String::as_str).collect();

@@ -491,7 +491,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn post(&self, packet: &str) {
+    pub(crate) fn post(&self, packet: &str) {
         let answer = Answer::read(&mut self.send(packet));
         assert_eq!((answer.status, answer.text()), (200, "ok"), "POST {packet}");
     }

@@ -14,13 +14,15 @@ use crate::websocket::frame::{self, SERVER_HEADER_BYTES_MAX};
 #[derive(Debug, Clone)]
 pub struct Parcel(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     /// The text packet with its type, empty when the parcel is binary only.
     text: Bytes,
     /// WebSocket frames in slices: the text with its header, then a header and a payload for each binary message.
     frames: Box<[Bytes]>,
     len: usize,
+    /// Whether it may be left out for who is behind.
+    is_skippable: bool,
     /// Packets of polling, made when the first poll asks for them: the binary ones are base64.
     packets: OnceLock<Box<[Bytes]>>,
 }
@@ -42,6 +44,7 @@ impl Parcel {
             text: Bytes::new(),
             len: header.len() + bytes.len(),
             frames: Box::new([header, bytes]),
+            is_skippable: false,
             packets: OnceLock::new(),
         }))
     }
@@ -73,6 +76,7 @@ impl Parcel {
             text: buffer.slice(SERVER_HEADER_BYTES_MAX..text_end),
             len: frames.iter().map(Bytes::len).sum(),
             frames: frames.into(),
+            is_skippable: false,
             packets: OnceLock::new(),
         }))
     }
@@ -84,6 +88,7 @@ impl Parcel {
             text: frame.clone(),
             frames: Box::new([frame]),
             len,
+            is_skippable: false,
             packets: OnceLock::new(),
         }))
     }
@@ -111,6 +116,7 @@ impl Parcel {
             text: Bytes::new(),
             len: len + header_len,
             frames: frames.into(),
+            is_skippable: false,
             packets: OnceLock::new(),
         }))
     }
@@ -122,6 +128,7 @@ impl Parcel {
             text: Bytes::new(),
             len: frames.iter().map(Bytes::len).sum(),
             frames,
+            is_skippable: false,
             packets: OnceLock::new(),
         }))
     }
@@ -163,6 +170,18 @@ impl Parcel {
     pub(crate) fn noop() -> Self {
         static NOOP: LazyLock<Parcel> = LazyLock::new(|| Parcel::signal("6"));
         NOOP.clone()
+    }
+
+    /// The same, which may be left out for a session that has too much of its kind waiting.
+    #[must_use]
+    pub(crate) fn skippable(mut self) -> Self {
+        Arc::make_mut(&mut self.0).is_skippable = true;
+        self
+    }
+
+    /// Whether it may be left out.
+    pub(crate) fn is_skippable(&self) -> bool {
+        self.0.is_skippable
     }
 
     /// Bytes over a WebSocket, frame headers included.

@@ -176,6 +176,8 @@ pub(crate) struct State {
     /// What waits for the wire, outside of feeds.
     pub(crate) queue: VecDeque<Parcel>,
     pub(crate) queue_bytes: usize,
+    /// As many of them are of parcels that may be left out.
+    skippable_bytes: usize,
     /// The task has nothing to write and sleeps: who queues something wakes it.
     pub(crate) is_idle: bool,
     pub(crate) feed_changes: Vec<FeedChange>,
@@ -249,6 +251,45 @@ impl State {
         }
     }
 
+    fn push(&mut self, parcel: Parcel) {
+        self.queue_bytes += parcel.len();
+        if parcel.is_skippable() {
+            self.skippable_bytes += parcel.len();
+        }
+        self.queue.push_back(parcel);
+    }
+
+    /// All that waits, which nobody will send.
+    pub(crate) fn take_queue(&mut self) -> VecDeque<Parcel> {
+        self.queue_bytes = 0;
+        self.skippable_bytes = 0;
+        std::mem::take(&mut self.queue)
+    }
+
+    /// The next parcel for the wire.
+    pub(crate) fn pop(&mut self) -> Option<Parcel> {
+        self.remove(0)
+    }
+
+    /// Leaves out the oldest parcel that may be, if there is one.
+    fn skip_oldest(&mut self) -> bool {
+        self.skippable_bytes > 0
+            && self
+                .queue
+                .iter()
+                .position(Parcel::is_skippable)
+                .is_some_and(|oldest| self.remove(oldest).is_some())
+    }
+
+    fn remove(&mut self, at: usize) -> Option<Parcel> {
+        let parcel = self.queue.remove(at)?;
+        self.queue_bytes -= parcel.len();
+        if parcel.is_skippable() {
+            self.skippable_bytes -= parcel.len();
+        }
+        Some(parcel)
+    }
+
     /// Lets go of the lock and has the task polled.
     pub(crate) fn wake(state: MutexGuard<'_, Self>) {
         let waker = state.waker.clone();
@@ -294,6 +335,7 @@ impl Shared {
                 is_driver_wanted: false,
                 queue: VecDeque::new(),
                 queue_bytes: 0,
+                skippable_bytes: 0,
                 is_idle: false,
                 feed_changes: Vec::new(),
                 feeds_attached: 0,
@@ -308,16 +350,23 @@ impl Shared {
         if state.phase != Phase::Open {
             return Err(SendError::Closed);
         }
-        let bytes = state.queue_bytes + parcel.len();
-        let is_full = bytes > self.config.queue_bytes_max
-            || state.queue.len() >= self.config.queue_messages_max;
-        if is_full && !state.queue.is_empty() {
-            drop(state);
-            self.close(DisconnectReason::SlowConsumer);
-            return Err(SendError::SlowConsumer);
+        let config = &self.config;
+        if parcel.is_skippable() {
+            while state.skippable_bytes + parcel.len() > config.skippable_bytes_max
+                && state.skip_oldest()
+            {}
         }
-        state.queue_bytes = bytes;
-        state.queue.push_back(parcel);
+        while !state.queue.is_empty()
+            && (state.queue_bytes + parcel.len() > config.queue_bytes_max
+                || state.queue.len() >= config.queue_messages_max)
+        {
+            if !state.skip_oldest() {
+                drop(state);
+                self.close(DisconnectReason::SlowConsumer);
+                return Err(SendError::SlowConsumer);
+            }
+        }
+        state.push(parcel);
         if std::mem::take(&mut state.is_idle) {
             State::wake(state);
         }
@@ -345,9 +394,8 @@ impl Shared {
         state.phase = Phase::Closed;
         // It would keep the memory of the task.
         state.waker = None;
-        state.queue_bytes = 0;
         let dropped = (
-            std::mem::take(&mut state.queue),
+            state.take_queue(),
             std::mem::take(&mut state.feed_changes),
             std::mem::take(&mut state.polling),
         );

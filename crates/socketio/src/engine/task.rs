@@ -456,10 +456,9 @@ impl<D: Driver> Task<D> {
         {
             let mut state = self.ticket.shared.state.lock();
             while has_room(&self.outbox) {
-                let Some(parcel) = state.queue.pop_front() else {
+                let Some(parcel) = state.pop() else {
                     break;
                 };
-                state.queue_bytes -= parcel.len();
                 self.outbox.push(parcel);
             }
             self.feeds.apply(&mut state.feed_changes);

@@ -51,6 +51,53 @@ async fn a_polling_client_that_does_not_poll_is_closed_when_its_queue_is_full() 
 }
 
 #[tokio::test]
+async fn what_may_be_left_out_is_before_anybody_is_closed_and_nothing_else_is() {
+    let node = Node::start(Config {
+        queue_bytes_max: 20_000,
+        queue_messages_max: 100,
+        skippable_bytes_max: 10_000,
+        ..Config::default()
+    })
+    .await;
+    let poller = node.polling().await;
+    poller.enter().await;
+    let socket = node.connected().await;
+    let chat = |number| {
+        let words = format!("{number:03}{}", "x".repeat(1000));
+        Message::event("chat", &words).unwrap().skippable()
+    };
+    let count = |number: u32| Message::event("count", &number).unwrap();
+    for number in 0..50 {
+        socket.emit(&chat(number)).unwrap();
+        socket.emit(&count(number)).unwrap();
+    }
+    // With so many of these all of the others give way.
+    for number in 50..100 {
+        socket.emit(&count(number)).unwrap();
+    }
+    assert_eq!(socket.emit(&count(100)), Err(EmitError::SlowConsumer));
+    assert_eq!(node.gone().await.1, DisconnectReason::SlowConsumer);
+
+    let poller = node.polling().await;
+    poller.enter().await;
+    let socket = node.connected().await;
+    for number in 0..50 {
+        socket.emit(&chat(number)).unwrap();
+        socket.emit(&count(number)).unwrap();
+    }
+    let mut heard = Vec::new();
+    while !heard.iter().any(|packet: &String| packet.contains(",49]")) {
+        heard.extend(poller.poll().await.packets().into_iter().map(str::to_owned));
+    }
+    let of = |name: &str| heard.iter().filter(|packet| packet.contains(name)).count();
+    assert_eq!((of("count"), of("chat")), (50, 9));
+    assert!(
+        heard.iter().any(|packet| packet.contains("\"049x")),
+        "the newest is there"
+    );
+}
+
+#[tokio::test]
 async fn one_message_larger_than_the_bound_still_goes() {
     let node = Node::start(Config {
         queue_bytes_max: 1000,

@@ -1,16 +1,21 @@
 //! Chat and reactions, and keeping order in them.
+//!
+//! Who is no member of a public stream may talk there, as in StreamHub. So all in one stream together have a bound besides
+//! each one's own, and what they say is left out for who is too slow for it.
 
 use super::Turn;
 use crate::moderation::{Measure, ModerateRefusal};
 use crate::names::{code, from_server, limit, text};
 use crate::room::SharedRoom;
 use crate::stage::event;
+use crate::talk::Excess;
 use crate::time::Timestamp;
 use crate::wire::{ChatMessage, ChatSend, ErrorObject, Reaction, ReactionSend};
 use abanico_core::rights::{Deed, Question};
 use abanico_core::stream::{Event as StreamEvent, Right};
-use abanico_socketio::Event;
+use abanico_socketio::{Event, Message};
 use serde_json::json;
+use std::time::Instant;
 use uuid::Uuid;
 
 impl Turn<'_> {
@@ -47,8 +52,8 @@ impl Turn<'_> {
             timestamp: Timestamp::now(),
         };
         let payload = json!({ "message": message });
-        self.shared
-            .to_room(&room, &event(from_server::CHAT_MESSAGE_BROADCAST, &payload));
+        let message = event(from_server::CHAT_MESSAGE_BROADCAST, &payload);
+        self.say(&room, user.row.id, message);
     }
 
     pub(super) fn react(&self, incoming: &Event) {
@@ -81,8 +86,21 @@ impl Turn<'_> {
             timestamp: Timestamp::now(),
         };
         let payload = json!({ "reaction": reaction });
-        self.shared
-            .to_room(&room, &event(from_server::REACTION_BROADCAST, &payload));
+        let message = event(from_server::REACTION_BROADCAST, &payload);
+        self.say(&room, user.row.id, message);
+    }
+
+    /// Says something in a stream, unless all there say too much. Its streamer can always be heard.
+    fn say(&self, room: &SharedRoom, user: Uuid, message: Message) {
+        let now = Instant::now();
+        let refused = match user == room.streamer {
+            true => None,
+            false => room.talk.lock().take(message.len(), now),
+        };
+        if let Some(Excess { limit, rate }) = refused {
+            return self.refuse_rate(limit, rate);
+        }
+        self.shared.to_room(room, &message.skippable());
     }
 
     /// Whether nothing is taken of this user there: it was silenced, or put out.

@@ -242,6 +242,7 @@ impl StreamHub {
             relay,
             channel,
             (true, claim.private),
+            &shared.rates,
         );
         let room = Arc::new(room);
         // Listed first: the stream's task finds it from its first notice on.

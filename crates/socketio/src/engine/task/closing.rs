@@ -44,7 +44,7 @@ impl<D: Driver> Task<D> {
         let changes = std::mem::take(&mut state.feed_changes);
         let dropped = (!matches!(ending.farewell, Farewell::AfterQueue(..))).then(|| {
             self.outbox.keep_begun();
-            std::mem::take(&mut state.queue)
+            state.take_queue()
         });
         drop(state);
         // Feeds are foreign code, which must not run under the lock.
@@ -152,7 +152,7 @@ impl<D: Driver> Task<D> {
 fn take_queue(shared: &Shared, outbox: &mut Outbox, has_room: impl Fn(&Outbox) -> bool) {
     let mut state = shared.state.lock();
     while has_room(outbox) {
-        let Some(parcel) = state.queue.pop_front() else {
+        let Some(parcel) = state.pop() else {
             break;
         };
         outbox.push(parcel);
