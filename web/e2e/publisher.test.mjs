@@ -32,10 +32,18 @@ test(
   'when the publisher’s tab dies viewers are told at once, and after the grace period that it is over',
   TEST_MAX,
   async (t) => {
-    const { publisher, viewer } = await house(t, DEMO, ['--publisher-grace', '2s']);
+    const { publisher, viewer, server } = await house(t, DEMO, ['--publisher-grace', '2s']);
     await kill(publisher);
     await untilState(viewer, 'lost');
     await untilState(viewer, 'ended');
+
+    // Who reloads is offered to go on for as long, and no longer.
+    const other = await openPage(publisher.context().browser());
+    other.on('dialog', (dialog) => dialog.accept());
+    await goLive(other, server.origin, DEMO);
+    await other.reload();
+    await other.locator('.offer').waitFor();
+    await other.locator('.offer').waitFor({ state: 'hidden' });
   },
 );
 
@@ -109,4 +117,17 @@ test('a stream that is left for good can be ended from the reloaded page', TEST_
   await publisher.reload();
   await publisher.locator('#discard').click();
   await untilState(viewer, 'ended');
+
+  // One that is clicked too late is told so in the page's own words, and what never began shows no numbers.
+  await pressGoLive(publisher);
+  await publisher.evaluate(() => sessionStorage.setItem('kept', sessionStorage.getItem('abanico.publishing')));
+  await publisher.locator('#stop').click();
+  await publisher.locator('#stop').click();
+  await publisher.locator('.desk[data-state="ended"]').waitFor();
+  await publisher.evaluate(() => sessionStorage.setItem('abanico.publishing', sessionStorage.getItem('kept')));
+  await publisher.routeWebSocket(/\/live\//, () => {});
+  await publisher.reload();
+  await publisher.locator('#continue').click();
+  await publisher.getByText('That stream has ended meanwhile').waitFor();
+  assert.ok(await publisher.locator('live-numbers').isHidden(), 'there are numbers of a stream that never began');
 });

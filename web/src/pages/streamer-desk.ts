@@ -2,6 +2,7 @@
 
 import { addTexts, bitrateText, t } from '../i18n/language.ts';
 import { pairingTexts } from '../i18n/pairing.ts';
+import { untilOver } from '../native/until-over.ts';
 import { startLevelMeter } from '../publish/level-meter.ts';
 import { type Problem, problemOf } from '../publish/problem.ts';
 import type { PublishStats } from '../publish/publish-numbers.ts';
@@ -100,6 +101,8 @@ export class StreamerDesk {
   #stopMeter = () => {};
   #sureTimer: number | undefined;
   #pairing: Promise<void> | undefined;
+  /** Stops listening for the end of the stream of before. */
+  #leaveBefore = () => {};
   readonly #warnBeforeLeaving = (event: BeforeUnloadEvent) => event.preventDefault();
 
   constructor() {
@@ -264,7 +267,7 @@ export class StreamerDesk {
     preference.set('name', username);
     await this.#pairing;
     this.#clearMessages();
-    this.#offer.hidden = true;
+    this.#withdraw();
     publisher.settings = this.#settings.settings;
     publisher.delivery = this.#settings.delivery;
     const key = this.#keyForm.hidden ? (publishKey.get() ?? undefined) : this.#key.value.trim();
@@ -318,6 +321,7 @@ export class StreamerDesk {
   #offerToContinue(before: PublishRight & { username: string }): void {
     this.#name.value = before.username;
     this.#offer.hidden = false;
+    this.#leaveBefore = untilOver(before, () => this.#forget());
     this.#offer.replaceChildren(
       h(
         'div',
@@ -334,10 +338,20 @@ export class StreamerDesk {
     );
   }
 
+  #withdraw(): void {
+    this.#leaveBefore();
+    this.#offer.hidden = true;
+  }
+
+  /** There is nothing any more to go on with. */
+  #forget(): void {
+    lastPublished.clear();
+    this.#withdraw();
+  }
+
   /** Ends the stream of before the reload without going live again. */
   #endBefore(before: PublishRight & { username: string }): void {
-    lastPublished.clear();
-    this.#offer.hidden = true;
+    this.#forget();
     PublishSession.endFrom(before.username, before);
   }
 
@@ -359,8 +373,8 @@ export class StreamerDesk {
 
   #show(state: PublisherState): void {
     this.root.dataset.state = state;
-    // What never began for want of a key has not ended.
-    const isOver = state === PUBLISHER.ended && this.#keyForm.hidden !== false;
+    // What never began has not ended.
+    const isOver = state === PUBLISHER.ended && this.#publisher.stats?.liveSince !== undefined;
     this.#badge.setAttribute('state', BADGES[state === PUBLISHER.ended && !isOver ? PUBLISHER.idle : state]);
     const isOn = this.#isOn;
     const isLive = state === PUBLISHER.live || state === PUBLISHER.paused || state === PUBLISHER.reconnecting;

@@ -202,7 +202,6 @@ export class PublishSession {
   #created(stream: WireStream, publishToken: string): void {
     this.#right = { streamKey: stream.streamKey, publishToken };
     lastPublished.set({ ...this.#right, username: this.connection.username });
-    this.#host.stream(stream);
     this.#claimStart(this.#right);
   }
 
@@ -221,8 +220,8 @@ export class PublishSession {
     this.#isClaiming = false;
     this.#peers?.started();
     this.#numbers.viewers = stream.viewerCount;
+    if (this.#numbers.liveSince === undefined) this.#host.stream(stream);
     this.#numbers.liveSince ??= stream.startedAt ? this.#toLocal(Date.parse(stream.startedAt)) : Date.now();
-    this.#host.stream(stream);
     if (this.#isPaused) {
       this.#sendControl('stream:pause', { paused: true });
       this.#set(PUBLISHER.paused);
@@ -249,7 +248,8 @@ export class PublishSession {
     }
     const aboutKey = KEY_REFUSALS.find((refusal) => refusal === code);
     if (aboutKey) this.#give(new Problem(aboutKey, error));
-    else if (message === REFUSAL.streamNotFound) this.#give(new Problem('stream-gone', message));
+    else if (message === REFUSAL.streamNotFound || message === REFUSAL.streamOver)
+      this.#give(new Problem('stream-gone', message));
     else if (error === REFUSAL.alreadyStreaming) this.#give(new Problem('already-live', error));
     else this.#give(new Problem('refused', message));
   }

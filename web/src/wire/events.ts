@@ -174,6 +174,7 @@ export type Heard = ServerToClient & Relayed;
 /** Refusals whose cause the pages tell apart. The server's texts, literally. */
 export const REFUSAL = {
   streamNotFound: 'Stream no encontrado',
+  streamOver: 'El stream ya ha terminado',
   alreadyStreaming: 'El streamer ya tiene un stream activo',
 } as const;
 
