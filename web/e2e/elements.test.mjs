@@ -29,6 +29,8 @@ test('play() is fulfilled when the picture moves, and does nothing while it does
     for (const name of ['play', 'waiting', 'playing', 'pause', 'error']) {
       player.addEventListener(name, () => events.push(name));
     }
+    window.states = [];
+    player.addEventListener('statechange', ({ detail }) => window.states.push(detail));
     Object.assign(player, { streamKey, muted: true });
     document.body.append(player);
     const wasPaused = player.paused;
@@ -54,6 +56,42 @@ test('play() is fulfilled when the picture moves, and does nothing while it does
     paused: true,
     why: 'AbortError',
   });
+
+  // What a way says while it is closed is no loss.
+  const left = await page.evaluate(async () => {
+    const player = document.querySelector('abanico-player');
+    const events = [];
+    for (const name of ['waiting', 'pause']) player.addEventListener(name, () => events.push(name));
+    window.states = [];
+    player.transport = 'mse';
+    await player.play();
+    const { frames } = player.dataset;
+    const begun = window.states.splice(0);
+    events.splice(0);
+    player.pause();
+    return { path: player.dataset.path, hasShown: Number(frames) > 0, begun, ended: window.states, events };
+  });
+  assert.deepEqual(left, {
+    path: 'mse',
+    hasShown: true,
+    begun: ['connecting', 'waiting', 'playing'],
+    ended: ['idle'],
+    events: ['pause'],
+  });
+
+  const boxes = await page.evaluate(async () => {
+    const player = document.querySelector('abanico-player');
+    await player.play();
+    const box = (style) => {
+      player.style.cssText = style;
+      const { width, height } = player.shadowRoot.querySelector('.surface > *').getBoundingClientRect();
+      return [width, height, player.getBoundingClientRect().height].map(Math.round);
+    };
+    const ratio = player.videoHeight / player.videoWidth;
+    return { given: box('width: 400px; height: 200px'), own: box('width: 400px'), wished: Math.round(400 * ratio) };
+  });
+  assert.deepEqual(boxes.given, [400, 200, 200], 'it does not keep to the box that it was given');
+  assert.deepEqual(boxes.own, [400, boxes.wished, boxes.wished], 'it has not the shape of its picture');
 });
 
 test('what cannot be played says so once, by event, property and promise', TEST_MAX, async (t) => {
@@ -225,8 +263,13 @@ test(
       };
     });
     assert.deepEqual(stopped, { state: 'idle', hasSession: false, hasPicture: false, tracks: ['ended'], problems: [] });
-    await page.locator('abanico-publisher').evaluate((publisher) => publisher.start());
+    await page.locator('abanico-publisher').evaluate((publisher) => {
+      publisher.addEventListener('stream', ({ detail }) => window.told.push(detail.watchUrl));
+      window.told = [];
+      return publisher.start();
+    });
     await page.locator('abanico-publisher[state="live"]').waitFor();
+    assert.equal(await page.evaluate(() => window.told.length), 1, 'a start tells of its stream once');
   },
 );
 

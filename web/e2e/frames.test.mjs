@@ -1,6 +1,7 @@
 // The native door, end to end: frames from the camera to the canvas, and what happens when something is in the way.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import http from 'node:http';
 import { test } from 'node:test';
 import {
@@ -47,6 +48,12 @@ test(
     assert.ok(Number.isFinite(Number(delayMs)), 'nobody knows how old the picture is');
     t.diagnostic(`first picture after ${firstPictureMs} ms, ${delayMs} ms behind, ${bufferMs} ms of it buffer`);
     await publisher.locator('live-numbers[data-viewers="2"]').waitFor();
+    // A page that pauses its player can be played by a click.
+    await late.locator('abanico-player').evaluate((element) => element.pause());
+    await untilState(late, 'idle');
+    await late.getByLabel('Play', { exact: true }).click();
+    await untilState(late, 'playing');
+    await moreFrames(late, 5);
     for (const page of [publisher, viewer, late]) assert.deepEqual(page.complaints, []);
   },
 );
@@ -152,12 +159,31 @@ test(
     await viewer.getByText('only to safe addresses').waitFor();
     await viewer.getByText('Delay in the player').waitFor();
     assert.deepEqual(viewer.complaints, []);
+
+    // What has no picture is played as what it is: in MediaSource here, in WebCodecs at a safe address.
+    const made = `-v error -re -f lavfi -i sine=440 -c:a libopus -f webm -method PUT ${server.origin}/live/tone`;
+    const ffmpeg = spawn('ffmpeg', made.split(' '), { stdio: ['pipe', 'ignore', 'inherit'] });
+    t.after(() => ffmpeg.kill());
+    for (const [origin, path] of [
+      [server.origin, 'webcodecs'],
+      [`http://lan.test:${server.port}`, 'mse'],
+    ]) {
+      const listener = await openPage(browser);
+      await listener.goto(`${origin}/watch/tone`);
+      await listener.locator(`abanico-player[state="playing"][data-path="${path}"]`).waitFor();
+      await listener.getByText('Sound only: this stream has no picture.').waitFor();
+      await listener.locator('abanico-player .unmute').click();
+      await listener.getByLabel('Volume').waitFor({ state: 'attached' });
+      await listener.getByLabel('Mute').waitFor({ state: 'attached' });
+      await untilState(listener, 'playing');
+      assert.deepEqual(listener.complaints, []);
+    }
   },
 );
 
-for (const [name, choices] of [
-  ['a recorder’s video', VIDEO],
-  ['pictures', DEMO],
+for (const [name, choices, path] of [
+  ['a recorder’s video', VIDEO, 'webcodecs'],
+  ['pictures', DEMO, 'jpeg'],
 ]) {
   test(`${name} over Socket.IO come as single frames`, TEST_MAX, async (t) => {
     const server = await startServer(t);
@@ -165,7 +191,7 @@ for (const [name, choices] of [
     const link = await goLive(await openPage(browser), server.origin, choices);
     const viewer = await openPage(browser);
     await viewer.goto(link);
-    await viewer.locator('abanico-player[state="playing"][data-path="webcodecs"]').waitFor();
+    await viewer.locator(`abanico-player[state="playing"][data-path="${path}"]`).waitFor();
     assert.ok(await isMoving(viewer), 'the picture stands still');
     assert.deepEqual(viewer.complaints, []);
   });

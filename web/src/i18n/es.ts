@@ -182,6 +182,7 @@ export const es = {
   'viewer.numbers.skipped': '{value} saltadas',
   'viewer.numbers.buffer': '{value} ms de margen',
   'viewer.path.webcodecs': 'imágenes sueltas (WebCodecs)',
+  'viewer.path.jpeg': 'imágenes enteras (JPEG)',
   'viewer.path.mse': 'HTTP (MediaSource)',
   'viewer.path.whep': 'WebRTC desde el servidor (WHEP)',
   'viewer.path.p2p': 'directo desde quien emite (WebRTC P2P)',
@@ -219,6 +220,7 @@ export const es = {
   'player.waiting.refused': 'Quien emite no admite ahora más espectadores directos.',
   'player.waiting.failed':
     'La conexión directa con quien emite se cortó o no se pudo establecer. Se vuelve a intentar.',
+  'player.sound-only': 'Solo sonido: este directo no tiene imagen.',
   'player.paused': 'En pausa. Sigue enseguida.',
   'player.lost': 'Se cortó la conexión del otro lado. Esperando a que vuelva…',
   'player.reconnecting': 'Se perdió la conexión. Vuelve sola…',

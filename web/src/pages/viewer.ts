@@ -151,7 +151,6 @@ function watchPage(firstKey: string): void {
     preference.set('watch.transport', transport);
     player.transport = transport;
     reception.forget();
-    player.watch(connection, streamKey);
   });
 
   connection.on('viewer:count:update', ({ viewerCount }) => {

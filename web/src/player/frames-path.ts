@@ -9,7 +9,7 @@ import type { FromPlayerWorker, SoundClock, ToPlayerWorker } from './frames/mess
 import PlayerWorker from './frames/player.worker.ts?worker&inline';
 import { Screen } from './frames/screen.ts';
 import { SoundOutput } from './frames/sound-output.ts';
-import type { DoorHost, Path, PathStats } from './path.ts';
+import { areSoundOnly, type DoorHost, type Path, type PathStats } from './path.ts';
 
 /** Whether it is worth to try: which codecs there are is found out by the worker. */
 export function mayPlayFrames(): boolean {
@@ -23,7 +23,9 @@ export type Painter = 'page' | 'worker';
 const DUE_STEP_MS = 2;
 
 export class FramesPath implements Path {
-  readonly name = 'webcodecs';
+  /** Whole pictures need no WebCodecs. */
+  name: 'webcodecs' | 'jpeg' = 'webcodecs';
+  isSoundOnly = false;
   readonly element = document.createElement('canvas');
   readonly #worker = new PlayerWorker();
   readonly #host: DoorHost;
@@ -155,14 +157,18 @@ export class FramesPath implements Path {
         this.#workerStats = { skipped: message.stats.skipped, bufferMs: message.stats.bufferMs };
         this.#clockOffsetMs = message.stats.clockOffsetMs;
         host.received(message.stats.bytes, message.stats.arrived);
+        if (this.isSoundOnly && message.stats.bytes > 0) host.sounding();
         break;
       case 'sized':
         host.sized(message.width, message.height);
         break;
       case 'tracks':
+        this.name = message.tracks.some(({ codec }) => codec === 'jpeg') ? 'jpeg' : 'webcodecs';
+        this.isSoundOnly = areSoundOnly(message.tracks);
         this.#hasSound = typeof AudioDecoder !== 'undefined' && message.tracks.some(({ kind }) => kind === 'audio');
         host.tracksKnown();
         host.soundChanged();
+        if (this.isSoundOnly && !this.#hasSound) host.failed({ kind: 'no-webcodecs' });
         break;
       case 'welcome':
         host.welcome(message.isPaused, message.isPublisherPresent);

@@ -11,7 +11,7 @@ import { admitted } from '../wire/streams.ts';
 import { type Container, containersFor } from './containers.ts';
 import { FRAME_BOUNDS, LiveEdge, type Range } from './live-edge.ts';
 import { mediaSourceClass, ranges, wantsMedia } from './media-source.ts';
-import { type DoorHost, type Path, type PathFailure, type PathStats, setVideoSound } from './path.ts';
+import { areSoundOnly, type DoorHost, type Path, type PathFailure, type PathStats, setVideoSound } from './path.ts';
 import { openWordsDoor } from './words-door.ts';
 
 const STEER_EVERY_MS = 100;
@@ -63,6 +63,11 @@ export class MsePath implements Path {
     video.addEventListener('waiting', () => this.#stalled());
     video.addEventListener('error', () => this.#broken());
     video.addEventListener('loadeddata', () => this.#seekOnce());
+    video.addEventListener('timeupdate', () => {
+      if (!this.#request || !this.isSoundOnly) return;
+      this.#vain = 0;
+      host.sounding();
+    });
     this.#countFrames();
     this.#door = openWordsDoor(server, streamKey, host, {
       tracks: (tracks) => this.#setTracks(tracks),
@@ -76,6 +81,10 @@ export class MsePath implements Path {
 
   get hasSound(): boolean {
     return this.#tracks.some(({ kind }) => kind === 'audio');
+  }
+
+  get isSoundOnly(): boolean {
+    return areSoundOnly(this.#tracks);
   }
 
   setSound(isMuted: boolean, volume: number): Promise<boolean> {

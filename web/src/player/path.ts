@@ -35,6 +35,8 @@ export interface PathHost {
   serverNow(): number;
   /** A new picture is on the screen; `delayMs` is its age, where it is known. */
   shown(delayMs: number | undefined): void;
+  /** Sound comes, and no picture will. */
+  sounding(): void;
   /** The picture's size is known or has changed. */
   sized(width: number, height: number): void;
   /** The picture stood still because nothing had come. */
@@ -69,13 +71,15 @@ export interface PathStats {
 }
 
 export interface Path {
-  readonly name: 'webcodecs' | 'mse' | 'whep' | 'picture' | 'webm' | 'p2p';
+  readonly name: 'webcodecs' | 'mse' | 'whep' | 'picture' | 'jpeg' | 'webm' | 'p2p';
   /** What to put on the page. */
   readonly element: HTMLCanvasElement | HTMLVideoElement;
   /** The video that can go into a picture-in-picture window. */
   pictureInPictureVideo(): HTMLVideoElement;
   /** Whether there is anything to hear. */
   readonly hasSound: boolean;
+  /** There is nothing to see in what comes. */
+  readonly isSoundOnly?: boolean;
   /** False if the browser wants a click before it plays sound. */
   setSound(isMuted: boolean, volume: number): Promise<boolean>;
   /** The page came into view or left it. */
@@ -87,6 +91,11 @@ export interface Path {
 /** A path that shows what it is given. */
 export interface FedPath extends Path {
   push(frame: Incoming): void;
+}
+
+/** Whether tracks that are known have sound among them and no picture. */
+export function areSoundOnly(tracks: readonly { kind: string }[]): boolean {
+  return tracks.length > 0 && tracks.every(({ kind }) => kind === 'audio');
 }
 
 /** Sound of a path whose picture is a video element. */

@@ -312,6 +312,10 @@ export class Watch {
         this.#tellRoom({ hasCentral: true });
         this.#pictured('central', delayMs);
       },
+      sounding: () => {
+        this.#tellRoom({ hasCentral: true });
+        if (this.#front.side === 'central') this.#moves();
+      },
       sized: (width, height) => this.#sized('central', width, height),
       stalled: () => {
         if (this.#front.side === 'central') this.#numbers.stalled();
@@ -428,11 +432,11 @@ export class Watch {
     if (!this.#front.pictured(side, delayMs)) return;
     // It may have taken nobody's place.
     if (side === 'peer' && this.#peer) this.#peer.isShown = true;
-    this.#onShown(delayMs);
+    this.#numbers.shown(performance.now(), delayMs);
+    this.#moves();
   }
 
-  #onShown(delayMs: number | undefined): void {
-    this.#numbers.shown(performance.now(), delayMs);
+  #moves(): void {
     if (this.#situation.hasPicture) return;
     this.#change({ hasPicture: true });
     this.#tellStats();
@@ -470,7 +474,8 @@ export class Watch {
   #change(change: Partial<Situation>): void {
     this.#situation = { ...this.#situation, ...change };
     const state = playerState(this.#seen());
-    if (state === this.#state) return;
+    // What a way says while it is closed is no loss: nobody watches any more.
+    if (state === this.#state || this.#isClosed) return;
     this.#state = state;
     this.#host.state(state);
   }

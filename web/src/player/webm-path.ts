@@ -54,6 +54,9 @@ export class WebmPath implements FedPath {
     video.addEventListener('resize', () => host.sized(video.videoWidth, video.videoHeight));
     video.addEventListener('waiting', () => this.#stalled());
     video.addEventListener('error', () => this.#fail({ kind: 'broken' }));
+    video.addEventListener('timeupdate', () => {
+      if (this.#sourceBuffer && this.isSoundOnly) host.sounding();
+    });
     this.#countFrames();
     this.#steering = window.setInterval(() => this.#steer(), STEER_EVERY_MS);
   }
@@ -69,6 +72,10 @@ export class WebmPath implements FedPath {
     }
     // Without an init segment nothing can be understood: what came before it is not ours to show.
     if (this.#hasInit) this.#enqueue({ kind: 'media', bytes, time: frame.time, isBacklog: frame.isBacklog });
+  }
+
+  get isSoundOnly(): boolean {
+    return this.#tracks === 'audio';
   }
 
   setSound(isMuted: boolean, volume: number): Promise<boolean> {

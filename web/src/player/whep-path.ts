@@ -6,7 +6,7 @@ import { LINK } from '../native/link.ts';
 import type { WatchDoor } from '../native/watch-door.ts';
 import { admitted } from '../wire/streams.ts';
 import { InboundStats } from './inbound-stats.ts';
-import { type DoorHost, type Path, type PathFailure, type PathStats, setVideoSound } from './path.ts';
+import { areSoundOnly, type DoorHost, type Path, type PathFailure, type PathStats, setVideoSound } from './path.ts';
 import { TrackVideo } from './track-video.ts';
 import { openWordsDoor } from './words-door.ts';
 
@@ -20,6 +20,7 @@ const RETRY_LATER_MS = 3_000;
 
 export class WhepPath implements Path {
   readonly name = 'whep';
+  isSoundOnly = false;
   readonly #url: string;
   readonly #host: DoorHost;
   readonly #video: TrackVideo;
@@ -53,6 +54,7 @@ export class WhepPath implements Path {
     this.#door = openWordsDoor(server, streamKey, host, {
       tracks: (tracks) => {
         this.#hasTracks = tracks.length > 0;
+        this.isSoundOnly = areSoundOnly(tracks);
         host.tracksKnown();
         // A codec of before is not the codec of now.
         void this.#begin();
@@ -149,7 +151,10 @@ export class WhepPath implements Path {
     const connection = this.#connection;
     if (!connection) return;
     const more = await this.#numbers.ask(connection).catch(() => undefined);
-    if (more && this.#connection === connection) this.#host.received(more.bytes, more.frames);
+    if (more && this.#connection === connection) {
+      this.#host.received(more.bytes, more.frames);
+      if (this.isSoundOnly && more.bytes > 0) this.#host.sounding();
+    }
     const isSilent = performance.now() - this.#shownAt > SILENT_MAX_MS;
     // Nothing ever came through: UDP is closed on the way.
     if (isSilent && connection.connectionState !== 'connected' && this.#connection === connection) this.#broken();

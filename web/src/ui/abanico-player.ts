@@ -58,6 +58,7 @@ export class AbanicoPlayer extends HTMLElement {
     'div',
     { class: 'overlay', attributes: { role: 'status', part: 'overlay' } },
     h('div', { class: 'spinner', attributes: { 'aria-hidden': 'true', part: 'spinner' } }),
+    icon('sound'),
     this.#said,
     this.#hint,
   );
@@ -102,6 +103,8 @@ export class AbanicoPlayer extends HTMLElement {
   #error: PathFailure | undefined;
   /** It was asked to play, by a page or a person, and not to pause since. */
   #isWanted = false;
+  /** The page's own, if it has one. */
+  #connection: Connection | undefined;
   readonly #promises = new PlayPromises();
 
   constructor() {
@@ -166,13 +169,17 @@ export class AbanicoPlayer extends HTMLElement {
 
   /** Watches a stream in place of the one before, over a connection that the page has already. */
   watch(connection: Connection, streamKey: string): void {
-    this.#open(streamKey, connection);
+    this.#connection = connection;
+    this.#isWanted = true;
+    if (streamKey === this.streamKey) this.#begin();
+    else this.streamKey = streamKey;
   }
 
   close(): void {
-    this.#watch?.close();
+    const watch = this.#watch;
     this.#watch = undefined;
     this.#path = undefined;
+    watch?.close();
     this.#surface.replaceChildren();
     this.#showSound();
   }
@@ -309,12 +316,13 @@ export class AbanicoPlayer extends HTMLElement {
     this.#isWanted = true;
     const { streamKey } = this;
     if (!streamKey || !this.isConnected) return;
-    this.#open(streamKey, undefined);
+    this.#open(streamKey);
     this.#notify('play');
   }
 
-  #open(streamKey: string, connection: Connection | undefined): void {
+  #open(streamKey: string): void {
     this.close();
+    const connection = this.#connection;
     this.dataset.frames = '0';
     this.#error = undefined;
     delete this.dataset.fallback;
@@ -378,15 +386,27 @@ export class AbanicoPlayer extends HTMLElement {
     }
     this.#hint.hidden = said !== undefined && said.hint === undefined;
     this.#sayWaiting();
-    this.#overlay.hidden = state === PLAYER.playing || state === PLAYER.idle;
+    this.#cover();
     this.#overlay.classList.toggle('busy', BUSY.includes(state));
     this.#play.hidden = state !== PLAYER.idle || this.#isWanted || !this.controls;
+    if (state === before) return;
     this.#emit('statechange', state);
     if (state === PLAYER.playing) {
       this.#promises.begun();
       this.#notify('playing');
     } else if (state === PLAYER.ended) this.#notify('ended');
     else if (BUSY.includes(state) && !BUSY.includes(before)) this.#notify('waiting');
+  }
+
+  /** Over the picture lies what there is to say while there is none, or that there will be none. */
+  #cover(): void {
+    const isPlaying = this.state === PLAYER.playing;
+    const isSoundOnly = isPlaying && this.#path?.isSoundOnly === true;
+    this.#overlay.hidden = (isPlaying && !isSoundOnly) || this.state === PLAYER.idle;
+    this.#overlay.classList.toggle('sound-only', isSoundOnly);
+    if (!isSoundOnly) return;
+    setText(this.#said, 'player.sound-only');
+    this.#hint.hidden = true;
   }
 
   #failed(failure: PathFailure): void {
@@ -441,6 +461,7 @@ export class AbanicoPlayer extends HTMLElement {
       if (!isAllowed && path === this.#path) this.#setMuted(true);
     });
     this.#showSound();
+    this.#cover();
   }
 
   #setMuted(muted: boolean): void {
