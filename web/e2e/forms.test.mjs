@@ -106,7 +106,8 @@ for (const kind of ['pictures', 'recording']) {
         assert.ok(await isMoving(late), 'the picture stands still');
         const frames = await openPage(browser);
         await frames.goto(`${server.origin}/watch/${publisher.streamKey}`);
-        await frames.locator('abanico-player[state="playing"][data-path="webcodecs"]').waitFor();
+        const single = kind === 'pictures' ? 'jpeg' : 'webcodecs';
+        await frames.locator(`abanico-player[state="playing"][data-path="${single}"]`).waitFor();
         assert.ok(await isMoving(frames), 'the picture stands still');
         for (const page of [early, late, frames]) assert.deepEqual(page.complaints, []);
       },
