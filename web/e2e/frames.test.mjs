@@ -164,6 +164,7 @@ test(
     const made = `-v error -re -f lavfi -i sine=440 -c:a libopus -f webm -method PUT ${server.origin}/live/tone`;
     const ffmpeg = spawn('ffmpeg', made.split(' '), { stdio: ['pipe', 'ignore', 'inherit'] });
     t.after(() => ffmpeg.kill());
+    await viewer.waitForFunction(async () => (await (await fetch('/streams')).json()).streams.length > 1);
     for (const [origin, path] of [
       [server.origin, 'webcodecs'],
       [`http://lan.test:${server.port}`, 'mse'],
