@@ -13,6 +13,16 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
+/// Opens a file that is kept, to write to its end, and makes one that nobody else may read if it is not there. One that is
+/// there keeps its rights.
+pub(crate) fn keep(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 /// Writes a file that nobody else may read.
 pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     let unfinished = path.with_extension("new");

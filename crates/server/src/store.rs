@@ -11,6 +11,7 @@ mod writer;
 pub(crate) use directory::DataDirectory;
 pub(crate) use writer::Writer;
 
+use crate::private;
 use abanico_streamhub::store::{Role, Snapshot, SubscriptionRow, UserRow};
 use abanico_streamhub::time::Timestamp;
 use anyhow::Context;
@@ -57,6 +58,8 @@ impl Store {
             .foreign_keys(true)
             .disable_statement_logging();
         let opened = async {
+            // SQLite gives what it puts beside a database the rights of that.
+            private::keep(&path)?;
             let mut connection = SqliteConnection::connect_with(&options).await?;
             migrator().run(&mut connection).await?;
             anyhow::Ok(connection)

@@ -1,7 +1,9 @@
-//! The data directory, and the lock that keeps it for one server.
+//! The data directory, and the lock that keeps it for one server. Stream keys and names are in it: a new one is its
+//! user's alone.
 
+use crate::private;
 use anyhow::Context;
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// A directory that belongs to this process while this lives. The system frees it when the process ends, however it
@@ -16,11 +18,11 @@ impl DataDirectory {
     /// Takes a directory, and makes it if it is not there.
     pub(crate) fn take(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        fs::create_dir_all(path).with_context(|| {
+        private::make_folder(path).with_context(|| {
             format!("the data directory {shown} cannot be made\n  hint: name one that you may write, `--data DIR`\n  reason")
         })?;
         let file = path.join("abanico.lock");
-        let lock = File::options().create(true).append(true).open(&file).with_context(|| {
+        let lock = private::keep(&file).with_context(|| {
             format!("the data directory {shown} cannot be written\n  hint: name one that you may write, `--data DIR`\n  reason")
         })?;
         match lock.try_lock() {

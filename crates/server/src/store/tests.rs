@@ -303,3 +303,27 @@ async fn a_spoilt_row_does_not_keep_the_server_from_starting() {
         .unwrap();
     assert!(store.load().await.unwrap().users.is_empty());
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_made_is_its_users_alone_and_a_folder_that_was_there_keeps_its_rights() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let theirs = data();
+    std::fs::set_permissions(theirs.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let ours = theirs.path().join("new");
+    for (folder, wanted) in [(theirs.path(), 0o755), (&*ours, 0o700)] {
+        let running = Running::start(folder).await;
+        running.journal.send(Record::User(ada())).await.unwrap();
+        assert_eq!(mode(folder), wanted);
+        for name in [
+            "abanico.db",
+            "abanico.db-wal",
+            "abanico.db-shm",
+            "abanico.lock",
+        ] {
+            assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
+        }
+        running.stop().await;
+    }
+}
