@@ -20,10 +20,16 @@ impl StreamKey {
         &self.0
     }
 
-    /// The first characters of the key, enough to tell streams apart in a log and too few to watch one.
+    /// The key as it may stand in a log.
     pub fn shortened(&self) -> String {
-        self.0.chars().take(6).chain(['…']).collect()
+        shortened(&self.0)
     }
+}
+
+/// The first characters of a key, enough to tell streams apart in a log and too few to watch one: never more than half.
+pub fn shortened(key: &str) -> String {
+    let shown = (key.chars().count() / 2).min(6);
+    key.chars().take(shown).chain(['…']).collect()
 }
 
 impl fmt::Debug for StreamKey {
@@ -91,6 +97,8 @@ mod tests {
     fn neither_key_nor_token_is_printed_whole() {
         let key = StreamKey::new("0123456789abcdef0123456789abcdef");
         assert_eq!(format!("{key} {key:?}"), "012345… StreamKey(012345…)");
+        assert_eq!(StreamKey::new("secret").to_string(), "sec…");
+        assert_eq!(StreamKey::new("").to_string(), "…");
         let token = PublishToken::new("secret");
         assert_eq!(format!("{token:?}"), "PublishToken(…)");
     }

@@ -8,6 +8,7 @@
 use crate::channel::{Channel, State, now};
 use crate::packager::{Format, Unsuitable};
 use crate::packet::{Content, Packet};
+use abanico_core::key::shortened;
 use abanico_core::ladder::{Ladder, Rung};
 use abanico_hub::feed::{Cursor, Next, Outlet};
 use abanico_hub::tally::Tally;
@@ -463,7 +464,7 @@ impl Drop for Watching {
             let now = now();
             debug!(
                 target: "abanico::viewers",
-                key = self.channel.key(),
+                key = shortened(self.channel.key()),
                 door = self.format.name(),
                 seconds = now.saturating_duration_since(self.had.since).as_secs(),
                 delivered = self.had.delivered,

@@ -235,7 +235,7 @@ impl Drop for ViewerFeed {
         let (now, counts) = (Instant::now(), self.cursor.counts());
         debug!(
             target: "abanico::viewers",
-            key = self.room.key.as_str(),
+            key = %self.room.key,
             door = "Socket.IO",
             seconds = now.saturating_duration_since(self.since).as_secs(),
             delivered = counts.read,

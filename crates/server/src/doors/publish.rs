@@ -8,6 +8,7 @@ use super::beginning::{Beginning, Proof, Shown};
 use super::verdict::{Ended, Sent};
 use super::{Doors, say, say_later};
 use crate::icecast::UntilClosed;
+use abanico_core::key::shortened;
 use abanico_core::rights::Refused;
 use abanico_live::{Source, SourceError};
 use abanico_media::rest::Rest;
@@ -156,7 +157,7 @@ impl Pushing {
                 Ok(publisher) => publisher,
                 Err(ended) => {
                     info!(
-                        key = wish.key,
+                        key = shortened(&wish.key),
                         bytes = self.sent.bytes,
                         ?ended,
                         "body took no seat"
@@ -167,6 +168,7 @@ impl Pushing {
         };
         let ended = self.run(&publisher).await;
         let (key, frames, bytes) = (publisher.key(), self.sent.frames, self.sent.bytes);
+        let key = shortened(key);
         info!(key, frames, bytes, ?ended, "body of a publisher ended");
         let is_lost = publisher.has_seat() && !matches!(ended, Ended::Whole(_));
         if is_lost && wish.claim.may_come_back() && frames > 0 {
@@ -246,7 +248,7 @@ impl Pushing {
                 Ok(taken) => {
                     self.sent.take(&taken, publisher.keyframe_gap_max());
                     for fault in &taken.faults {
-                        debug!(key = publisher.key(), %fault, "left out");
+                        debug!(key = shortened(publisher.key()), %fault, "left out");
                     }
                     taken.broken
                 }

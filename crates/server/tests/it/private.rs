@@ -419,3 +419,51 @@ fn ask(node: &Node, stream: &mut TcpStream, path: &str) {
     }
     assert!(head.starts_with(b"HTTP/1.1 200 "), "{path}");
 }
+
+#[test]
+fn a_log_of_a_private_stream_at_all_doors_has_its_key_nowhere() {
+    const KEY: &str = "secretroom";
+    let mut node = Node::start_with_log(&["--log", "trace"]);
+    let shown = format!("Authorization: Bearer {}", node.key());
+    let kind = "Content-Type: multipart/x-mixed-replace; boundary=b";
+    // Bodies, one of which takes no seat.
+    let path = format!("/live/{KEY}?private=1");
+    for sent in [body(), b"--b\r\n".to_vec()] {
+        node.request("PUT", &path, &[&shown, kind], sent);
+    }
+    // WebRTC that ends before it begins.
+    let sdp = "Content-Type: application/sdp";
+    let whip = format!("/whip/{KEY}?private=1");
+    let made = node.request("POST", &whip, &[&shown, sdp], offer("sendonly"));
+    assert_eq!(made.status, 201, "{}", said(&made));
+    let session = made.header("location").unwrap().to_owned();
+    assert_eq!(node.status("DELETE", &session, &[]), 200);
+    // The native door and Socket.IO, with a viewer at each door of watching.
+    let stream = Stream::open_as(&node, &json!({"private": true}));
+    let key = stream.key.clone();
+    let token = link(&stream, &json!({}));
+    let (socket, heard) = watch(&stream, &key, Some(&token), false);
+    assert_eq!(heard["type"], "welcome", "{heard}");
+    let bearer = format!("Authorization: Bearer {token}");
+    for path in [format!("/live/{key}.jpg"), format!("/streams/{key}/poster")] {
+        assert_eq!(node.status("GET", &path, &[&bearer]), 200, "{path}");
+    }
+    let mut publisher = Socket::open(
+        &node,
+        &format!("/live/{key}"),
+        "abanico.publish.v1",
+        ELSEWHERE,
+    );
+    publisher.say(&json!({"type": "publish", "token": stream.token}).to_string());
+    assert_eq!(publisher.hear()["type"], "ready");
+    drop((publisher, socket, stream));
+    node.signal("TERM");
+    let log = node.log();
+    node.ended();
+    for door in ["body of a publisher ended", "WebRTC of a publisher ended"] {
+        assert!(log.contains(door), "{door} is not in the log: {log}");
+    }
+    let tells = |line: &&str| line.contains(KEY) || line.contains(&key);
+    let told: Vec<_> = log.lines().filter(tells).collect();
+    assert!(told.is_empty(), "{told:#?}");
+}

@@ -54,7 +54,7 @@ impl Turn<'_> {
         }
         if let Some(trouble) = trouble {
             debug!(
-                key = room.key.as_str(),
+                key = %room.key,
                 ?trouble,
                 "a publisher sends what cannot be read"
             );

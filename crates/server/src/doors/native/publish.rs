@@ -6,6 +6,7 @@ use super::words::{self, Texts, Word, code};
 use crate::doors::conversation::{Closing, Inbox};
 use crate::doors::verdict::withdrawn as withdrawn_words;
 use crate::rights::{Asker, Keeper};
+use abanico_core::key::shortened;
 use abanico_core::rights::Over;
 use abanico_live::native::{Header, parse_tracks};
 use abanico_live::{Encoder, SourceError};
@@ -171,7 +172,7 @@ impl Talk {
         let taken = self.encoder.push(&header, payload);
         let taken = taken.map_err(|error| self.refused(error))?;
         if let Some(fault) = taken.faults.first() {
-            debug!(key = self.publisher.key(), %fault, "left out");
+            debug!(key = shortened(self.publisher.key()), %fault, "left out");
             if !std::mem::replace(&mut self.warned, true) {
                 self.warn("left-out", &fault.to_string());
             }
