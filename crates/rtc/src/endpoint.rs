@@ -9,7 +9,7 @@ use crate::offer::{self, Refused};
 use crate::registry::{Listed, Listing, Registry, Side, Unlisted, random_name};
 use crate::route::payload_params;
 use crate::sender::Agreed;
-use crate::session::{Lines, Role, Session, Way};
+use crate::session::{HalfOpen, Lines, Role, Session, Way};
 use crate::socket::Socket;
 use crate::streams::{self, ARRIVALS_MAX, Arrival};
 use crate::trickle::{self, Asked, Patched, TrickleRefused};
@@ -87,7 +87,7 @@ pub struct Negotiated {
     /// Of a viewer whose network is not estimated: its packets are ours.
     escrow: Option<Escrow>,
     place: OwnedSemaphorePermit,
-    half_open: OwnedSemaphorePermit,
+    half_open: HalfOpen,
 }
 
 /// A session that began.
@@ -162,13 +162,12 @@ impl Endpoint {
     /// # Errors
     /// When there is no room, or the offer is none that can be answered.
     pub fn answer(&self, text: &str, side: Side, key: &str) -> Result<Negotiated, Refused> {
-        let full = |retry_after| move |_| Refused::Full { retry_after };
         let place = Arc::clone(&self.0.places)
             .try_acquire_owned()
-            .map_err(full(LATER))?;
+            .map_err(|_| Refused::Full { retry_after: LATER })?;
         let half_open = Arc::clone(&self.0.half_open)
             .try_acquire_owned()
-            .map_err(full(SOON))?;
+            .map_err(|_| Refused::Crowded { retry_after: SOON })?;
         let offer = catch_unwind(|| offer::read(text, side))
             .unwrap_or_else(|_| Err(Refused::Unreadable("it is malformed".to_owned())))?;
         let credentials = new_credentials();
@@ -190,7 +189,10 @@ impl Endpoint {
             layered,
             escrow: (side == Side::Viewer && !estimates).then_some(escrow),
             place,
-            half_open,
+            half_open: HalfOpen {
+                _permit: half_open,
+                guest: None,
+            },
         };
         if negotiated.has_no_codec() {
             return Err(Refused::NoCodec);
@@ -410,6 +412,11 @@ impl Endpoint {
 }
 
 impl Negotiated {
+    /// Keeps `guest` until the session is connected, or over.
+    pub fn keep_until_connected(&mut self, guest: impl Any + Send) {
+        self.half_open.guest = Some(Box::new(guest));
+    }
+
     /// Whether a viewer's offer has the codec of the stream's picture.
     ///
     /// # Errors
@@ -508,6 +515,21 @@ mod tests {
         let waits = endpoint.0.places.acquire().await;
         drop(waits.unwrap());
         assert_eq!(end("demo"), Err(Unlisted));
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_until_a_session_is_connected_goes_with_one_that_ends_before() {
+        let endpoint = endpoint(1);
+        let sends = offer("a=sendonly\r\n");
+        let mut negotiated = endpoint.answer(&sends, Side::Publisher, "demo").unwrap();
+        let (guest, gone) = oneshot::channel::<()>();
+        negotiated.keep_until_connected(guest);
+        let channel = Channel::new(&Pool::new(Bounds::default()));
+        let (accepted, _publishing) = endpoint.publish(negotiated, "demo", &channel);
+        endpoint
+            .end(Side::Publisher, "demo", &accepted.name)
+            .unwrap();
+        assert!(gone.await.is_err());
     }
 
     #[tokio::test]

@@ -42,8 +42,16 @@ pub enum Refused {
         codec: &'static str,
     },
     /// There are as many sessions as there may be.
-    #[error("there is no room for another WebRTC session now")]
+    #[error("there is no room for another WebRTC session now (rtc-sessions-max)")]
     Full {
+        /// When it is worth another try.
+        retry_after: Duration,
+    },
+    /// As many are connecting as may be.
+    #[error(
+        "more WebRTC sessions are connecting now than can be; of one address, rtc-connecting-per-address-max may be"
+    )]
+    Crowded {
         /// When it is worth another try.
         retry_after: Duration,
     },

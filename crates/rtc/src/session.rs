@@ -5,6 +5,7 @@ use crate::ingress::{Ended, Ingress};
 use crate::registry::Listing;
 use crate::socket::{Socket, Target};
 use abanico_live::SourceError;
+use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -64,6 +65,13 @@ impl Lines {
     }
 }
 
+/// A place among the sessions that are not connected yet.
+pub(crate) struct HalfOpen {
+    pub(crate) _permit: OwnedSemaphorePermit,
+    /// What is dropped with it.
+    pub(crate) guest: Option<Box<dyn Any + Send>>,
+}
+
 /// One session.
 pub(crate) struct Session {
     pub(crate) rtc: Rtc,
@@ -75,7 +83,7 @@ pub(crate) struct Session {
     /// One of the places for sessions.
     pub(crate) _place: OwnedSemaphorePermit,
     /// One of the places for those that are not connected yet.
-    pub(crate) half_open: Option<OwnedSemaphorePermit>,
+    pub(crate) half_open: Option<HalfOpen>,
     pub(crate) born: Instant,
     pub(crate) heard: Instant,
     pub(crate) addresses: Vec<Way>,

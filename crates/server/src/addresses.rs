@@ -1,4 +1,5 @@
-//! What one address may take of the server: so many connections at a time, so many sessions a second.
+//! What one address may take of the server: so many connections at a time, so many sessions a
+//! second, so many WebRTC sessions that are not connected yet.
 //!
 //! An address that speaks for many is not counted: a trusted proxy, whose visitors are told apart by what it writes, and
 //! as long as no proxy is trusted also loopback, where one may stand that nobody named. Invariant: what is remembered of
@@ -12,6 +13,7 @@ use abanico_streamhub::grant::neighbourhood;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
+use http::header::UPGRADE;
 use http::{Method, Response, StatusCode};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -26,18 +28,26 @@ const REMEMBERED_MAX: usize = 10_000;
 #[derive(Clone)]
 pub(crate) struct Addresses(Arc<Inner>);
 
+/// What each address may have at one time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shares {
+    pub(crate) connections_max: usize,
+    /// WebRTC sessions that are not connected yet.
+    pub(crate) connecting_max: usize,
+}
+
 struct Inner {
-    connections_max: usize,
-    connections: Mutex<HashMap<IpAddr, usize>>,
+    connections: Arc<Places>,
+    connecting: Arc<Places>,
     sessions: Mutex<PerAddress>,
     keeper: Keeper,
 }
 
 impl Addresses {
-    pub(crate) fn new(connections_max: usize, sessions: Rate, keeper: Keeper) -> Self {
+    pub(crate) fn new(shares: Shares, sessions: Rate, keeper: Keeper) -> Self {
         Self(Arc::new(Inner {
-            connections_max,
-            connections: Mutex::default(),
+            connections: Places::of(shares.connections_max),
+            connecting: Places::of(shares.connecting_max),
             sessions: Mutex::new(PerAddress::new(sessions)),
             keeper,
         }))
@@ -45,17 +55,19 @@ impl Addresses {
 
     /// A place for one more connection of this address, or none.
     pub(crate) fn connect(&self, from: IpAddr) -> Option<Place> {
+        self.place(&self.0.connections, from)
+    }
+
+    /// A place for one more WebRTC session of this address that is not connected yet, or none.
+    pub(crate) fn begin_connecting(&self, from: IpAddr) -> Option<Place> {
+        self.place(&self.0.connecting, from)
+    }
+
+    fn place(&self, places: &Arc<Places>, from: IpAddr) -> Option<Place> {
         if speaks_for_many(from, self.0.keeper.proxies()) {
             return Some(Place(None));
         }
-        let from = neighbourhood(from);
-        let mut connections = self.0.connections.lock();
-        let count = connections.entry(from).or_default();
-        if *count >= self.0.connections_max {
-            return None;
-        }
-        *count += 1;
-        Some(Place(Some((Arc::clone(&self.0), from))))
+        places.take(from)
     }
 
     /// Whether who makes a request may begin another session now.
@@ -90,24 +102,55 @@ fn begins_session<B>(request: &http::Request<B>) -> bool {
         return method == Method::GET && !asked.any(|one| one.starts_with("sid="));
     }
     if let Some(name) = path.strip_prefix("/live/") {
-        let is_still = name.ends_with(".jpg") || name.ends_with(".jpeg");
+        // Whoever writes there publishes, and an upgrade stays, whatever the name ends with.
+        let is_still = (name.ends_with(".jpg") || name.ends_with(".jpeg"))
+            && method == Method::GET
+            && !request.headers().contains_key(UPGRADE);
         return !is_still && method != Method::OPTIONS && method != Method::HEAD;
     }
     let is_webrtc = path.starts_with("/whip/") || path.starts_with("/whep/");
     is_webrtc && method == Method::POST
 }
 
-/// A connection's place, given back when it is dropped.
-pub(crate) struct Place(Option<(Arc<Inner>, IpAddr)>);
+/// So many things of a kind each address may have at one time.
+#[derive(Debug)]
+struct Places {
+    max: usize,
+    taken: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Places {
+    fn of(max: usize) -> Arc<Self> {
+        let taken = Mutex::default();
+        Arc::new(Self { max, taken })
+    }
+
+    fn take(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
+        let from = neighbourhood(from);
+        let mut taken = self.taken.lock();
+        let count = taken.get(&from).copied().unwrap_or(0);
+        if count >= self.max {
+            return None;
+        }
+        taken.insert(from, count + 1);
+        Some(Place(Some((Arc::clone(self), from))))
+    }
+}
+
+/// A place of an address, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place(Option<(Arc<Places>, IpAddr)>);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Some((inner, from)) = &self.0 else { return };
-        let mut connections = inner.connections.lock();
-        if let Some(count) = connections.get_mut(from) {
+        let Some((places, from)) = &self.0 else {
+            return;
+        };
+        let mut taken = places.taken.lock();
+        if let Some(count) = taken.get_mut(from) {
             *count -= 1;
             if *count == 0 {
-                connections.remove(from);
+                taken.remove(from);
             }
         }
     }
@@ -191,6 +234,21 @@ mod tests {
     }
 
     #[test]
+    fn an_address_has_its_share_of_places_and_gives_them_back() {
+        let places = Places::of(2);
+        let take = |address: &str| places.take(address.parse().unwrap());
+        let first = take("2001:db8::1");
+        let second = take("2001:db8::2");
+        assert!(first.is_some() && second.is_some());
+        assert!(take("2001:db8::3").is_none());
+        assert!(take("192.0.2.1").is_some());
+        drop(first);
+        assert!(take("2001:db8::3").is_some());
+        drop(second);
+        assert!(places.taken.lock().is_empty());
+    }
+
+    #[test]
     fn what_stays_is_a_session_and_what_is_answered_is_none() {
         let begins = |method: &str, uri: &str| {
             let request = http::Request::builder().method(method).uri(uri);
@@ -201,12 +259,17 @@ mod tests {
             ("GET", "/live/demo.webm"),
             ("GET", "/live/demo"),
             ("PUT", "/live/demo"),
+            ("PUT", "/live/demo.jpg"),
+            ("POST", "/live/demo.jpeg"),
             ("SOURCE", "/live/demo"),
+            ("SOURCE", "/live/demo.jpg"),
             ("POST", "/whip/demo"),
             ("POST", "/whep/demo"),
         ] {
             assert!(begins(method, uri), "{method} {uri}");
         }
+        let socket = http::Request::get("/live/demo.jpg").header(UPGRADE, "websocket");
+        assert!(begins_session(&socket.body(()).unwrap()));
         for (method, uri) in [
             ("GET", "/socket.io/?EIO=4&transport=polling&sid=abc"),
             ("POST", "/socket.io/?EIO=4&transport=polling&sid=abc"),

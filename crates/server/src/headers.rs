@@ -72,6 +72,10 @@ impl FrameAncestors {
     }
 }
 
+/// Marks a page that asks this origin too.
+#[derive(Debug, Clone)]
+pub(crate) struct Reaches(pub(crate) String);
+
 /// Dresses every answer.
 pub(crate) async fn dress(
     State(ancestors): State<Arc<FrameAncestors>>,
@@ -81,9 +85,11 @@ pub(crate) async fn dress(
     let host = origins::host(request.headers(), request.uri()).and_then(plain);
     let mut response = next.run(request).await;
     let kind = response.extensions().get::<Page>().copied();
+    let reaches = response.extensions_mut().remove::<Reaches>();
+    let reaches = reaches.filter(|Reaches(origin)| origins::origin(origin).is_ok());
     let headers = response.headers_mut();
     match kind {
-        Some(kind) => page(headers, kind, &ancestors, host.as_deref()),
+        Some(kind) => page(headers, kind, &ancestors, (host.as_deref(), reaches)),
         None => other(headers),
     }
     response
@@ -102,12 +108,18 @@ pub(crate) fn other(headers: &mut HeaderMap) {
     }
 }
 
-fn page(headers: &mut HeaderMap, kind: Page, ancestors: &FrameAncestors, host: Option<&str>) {
+fn page(
+    headers: &mut HeaderMap,
+    kind: Page,
+    ancestors: &FrameAncestors,
+    (host, reaches): (Option<&str>, Option<Reaches>),
+) {
     // Not every browser counts a WebSocket to the same host as one to 'self'.
     let sockets = host.map(|host| format!(" ws://{host} wss://{host}"));
     let policy = format!(
-        "{PAGE_POLICY}; connect-src 'self'{}; frame-ancestors {}",
+        "{PAGE_POLICY}; connect-src 'self'{}{}; frame-ancestors {}",
         sockets.unwrap_or_default(),
+        reaches.map_or_else(String::new, |Reaches(origin)| format!(" {origin}")),
         ancestors.sources()
     );
     if let Ok(policy) = HeaderValue::try_from(policy) {
@@ -197,7 +209,7 @@ mod tests {
             &mut headers,
             Page::Document,
             &ancestors.parse().unwrap(),
-            host,
+            (host, None),
         );
         headers
     }

@@ -5,6 +5,7 @@
 use crate::addresses::{self, Addresses};
 use crate::config::Browsers;
 use crate::doors::{self, Doors};
+use crate::trust::Trust;
 use crate::{assets, headers, origins};
 use abanico_core::rights::Deed;
 use abanico_streamhub::StreamHub;
@@ -22,15 +23,18 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use serde_json::json;
 use std::sync::Arc;
 
-/// The routes of StreamHub and of our pages.
+/// The routes of StreamHub, of our pages, and of LAN mode if there is one.
 pub(crate) fn router(
     streamhub: StreamHub,
     doors: Doors,
     addresses: Addresses,
     browsers: &Browsers,
+    trust: Option<Trust>,
 ) -> Router {
     let ancestors = Arc::new(browsers.frame_ancestors.clone());
-    Router::new()
+    let asked = trust.clone().map(Trust::asked).unwrap_or_default();
+    let trusted = trust.map(Trust::router).unwrap_or_default();
+    let router = Router::new()
         .route("/", get(home))
         .route("/watch/{key}", get(watch))
         .route("/health", get(health))
@@ -55,11 +59,14 @@ pub(crate) fn router(
         .route("/socket.io/{*name}", any(socketio_client))
         .fallback(file)
         .method_not_allowed_fallback(missing)
+        .merge(trusted)
         .layer(Extension(doors))
         .layer(from_fn_with_state(addresses, addresses::guard))
         .layer(from_fn_with_state(browsers.origins.clone(), origins::guard))
+        .with_state(streamhub);
+    router
+        .merge(asked)
         .layer(from_fn_with_state(ancestors, headers::dress))
-        .with_state(streamhub)
 }
 
 async fn home(headers: HeaderMap) -> Response<Body> {

@@ -1,7 +1,7 @@
 //! The whole life of a server in one file: what is opened in which order, and how it is all put away again.
 
 use crate::accept::{self, House};
-use crate::addresses::Addresses;
+use crate::addresses::{Addresses, Shares};
 use crate::banner::{Greeting, Named, banner};
 use crate::config::dialect::rate;
 use crate::config::{Config, Count};
@@ -173,7 +173,10 @@ impl Running {
         let (stop_connections, stop_writing) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
         let addresses = Addresses::new(
-            config.connections.connections_per_address_max.0,
+            Shares {
+                connections_max: config.connections.connections_per_address_max.0,
+                connecting_max: config.webrtc.rtc_connecting_per_address_max.0,
+            },
             rate(config.connections.session_rate),
             keeper.clone(),
         );
@@ -198,15 +201,13 @@ impl Running {
             connections.clone(),
         );
         let mut accepting = JoinSet::new();
-        let mut router = routes::router(
+        let router = routes::router(
             streamhub.clone(),
             doors.clone(),
             addresses,
             &config.browsers,
+            trust,
         );
-        if let Some(trust) = trust {
-            router = router.merge(trust.router());
-        }
         let limits = &config.connections;
         let plain = match https {
             None => Entrance::new(router, doors.clone(), true, limits),

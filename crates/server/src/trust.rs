@@ -8,6 +8,8 @@
 
 use crate::assets;
 use crate::connection::OverTls;
+use crate::headers::Reaches;
+use crate::origins;
 use crate::qr;
 use crate::rights::{CODE_FOR, Keeper, Secret};
 use crate::tls::Https;
@@ -20,10 +22,10 @@ use axum::routing::{get, post};
 use axum::{Router, http};
 use base64_simd::STANDARD;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, HeaderName, RETRY_AFTER,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName,
+    ORIGIN, RETRY_AFTER, VARY,
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -36,11 +38,6 @@ const CODE_BYTES_MAX: usize = 256;
 
 /// How long somebody may take to show it.
 const CODE_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// The page's policy: the strict one of all pages, and it may ask the same server over HTTPS whether it is trusted.
-const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; \
-    connect-src 'self' https: ws: wss:; worker-src 'self' blob:; style-src 'self'; script-src 'self'; object-src 'none'; \
-    base-uri 'none'; frame-ancestors 'self'; form-action 'self'";
 
 /// What LAN mode tells of itself.
 #[derive(Clone)]
@@ -83,11 +80,18 @@ impl Trust {
         shown
     }
 
-    /// Its routes. Nothing else of the server is there.
-    pub(crate) fn router(self) -> Router {
+    /// Where its page asks whether the server is trusted. That page is of another origin, whichever are let in: it is asked
+    /// outside of their guard, and tells pages of the same host alone.
+    pub(crate) fn asked(self) -> Router {
+        Router::new()
+            .route("/trust/about.json", get(about))
+            .with_state(self)
+    }
+
+    /// Its other routes.
+    pub(crate) fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         Router::new()
             .route("/trust", get(page))
-            .route("/trust/about.json", get(about))
             .route("/trust/qr.svg", get(picture))
             .route("/trust/code", post(code))
             .route("/trust/pair", post(pair))
@@ -97,28 +101,53 @@ impl Trust {
     }
 }
 
-async fn page(headers: HeaderMap) -> Response<Body> {
+/// The page. It asks the same host over HTTPS whether it is trusted, and nobody else.
+async fn page(State(trust): State<Trust>, uri: Uri, headers: HeaderMap) -> Response<Body> {
     let Some(mut page) = assets::page("trust.html", &headers) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    page.headers_mut()
-        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    if let Some(host) = origins::host(&headers, &uri).map(without_port) {
+        let secure = format!("https://{host}:{}", trust.tls_port);
+        page.extensions_mut().insert(Reaches(secure));
+    }
     page
 }
 
+/// A host as it stands in an address, without its port.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// Whether a page of this origin was served by the host that it asks, at whatever port.
+fn is_same_host(origin: &HeaderValue, host: Option<&str>) -> bool {
+    let name = origin.to_str().ok().and_then(|origin| {
+        let plain = origin.strip_prefix("http://");
+        plain.or_else(|| origin.strip_prefix("https://"))
+    });
+    name.zip(host)
+        .is_some_and(|(name, host)| without_port(name).eq_ignore_ascii_case(without_port(host)))
+}
+
 /// What the page says. That it can be read over HTTPS is the proof that the authority is trusted.
-async fn about(State(trust): State<Trust>) -> impl IntoResponse {
-    let headers = [
-        (CACHE_CONTROL, "no-store"),
-        // The page over plain HTTP is another origin.
-        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-    ];
+async fn about(State(trust): State<Trust>, uri: Uri, asked: HeaderMap) -> Response<Body> {
     let about = json!({
         "address": trust.address(),
         "httpsPort": trust.tls_port,
         "fingerprint": trust.fingerprint(),
     });
-    (headers, Json(about))
+    let mut response = ([(CACHE_CONTROL, "no-store")], Json(about)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
+    // The page over plain HTTP is another origin.
+    if let Some(origin) = asked.get(ORIGIN)
+        && is_same_host(origin, origins::host(&asked, &uri))
+    {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
+    response
 }
 
 async fn picture(State(trust): State<Trust>) -> Response<Body> {
@@ -279,7 +308,21 @@ fn mobileconfig(certificate: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::mobileconfig;
+    use super::*;
+
+    #[test]
+    fn a_page_of_the_same_host_is_told_at_whatever_port() {
+        let is = |origin: &'static str, host| {
+            is_same_host(&HeaderValue::from_static(origin), Some(host))
+        };
+        assert!(is("http://192.0.2.7:3000", "192.0.2.7:3443"));
+        assert!(is("http://[2001:db8::7]:3000", "[2001:db8::7]"));
+        assert!(is("https://Camera.local", "camera.local:3443"));
+        assert!(!is("http://evil.example", "192.0.2.7:3443"));
+        assert!(!is("http://192.0.2.7.evil.example", "192.0.2.7:3443"));
+        assert!(!is("null", "null"));
+        assert!(!is_same_host(&HeaderValue::from_static("http://a"), None));
+    }
 
     #[test]
     fn the_same_certificate_is_the_same_profile_and_another_is_another() {

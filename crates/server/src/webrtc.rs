@@ -123,6 +123,7 @@ mod tests {
             rtc_listen: listen.map(|listen| listen.parse().unwrap()),
             rtc_address: address.map(|address| address.parse().unwrap()),
             rtc_sessions_max: Count(10),
+            rtc_connecting_per_address_max: Count(10),
             ice_servers: None,
             peer_viewers: Count(0),
         }

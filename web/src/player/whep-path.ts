@@ -141,7 +141,7 @@ export class WhepPath implements Path {
   #refused(status: number, sentence: string): void {
     if (status === 406) this.#fail({ kind: 'codec', codec: sentence });
     else if (status === 404 || status === 405 || status === 501) this.#fail({ kind: 'no-webrtc' });
-    else if (status === 503) {
+    else if (status === 429 || status === 503) {
       this.#leave();
       this.#againTimer = window.setTimeout(() => void this.#begin(), RETRY_LATER_MS);
     } else this.#broken();

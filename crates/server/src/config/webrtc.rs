@@ -24,6 +24,15 @@ pub struct WebRtc {
     )]
     pub rtc_sessions_max: Count,
 
+    /// WebRTC sessions of one address (of IPv6, of one /64) that are not connected yet, at one time; a further one is answered 429. Proxies in trusted-proxies are not counted, nor is loopback while that names none
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "32",
+        hide_short_help = true
+    )]
+    pub rtc_connecting_per_address_max: Count,
+
     /// STUN and TURN servers that pages are told of for video from peer to peer, with commas between them, such as stun:stun.example.org:3478 or turn:USER:PASSWORD@turn.example.org:3478. Whoever opens a page can read them
     #[arg(long, value_name = "SERVERS", hide_short_help = true)]
     pub ice_servers: Option<IceServers>,

@@ -3,7 +3,9 @@
 
 use super::publish::{in_address, is_private, refuse, refuse_key, token, unauthorized};
 use super::{Doors, say, say_later, watch};
+use crate::addresses::Place;
 use crate::rights::Asker;
+use abanico_core::key::shortened;
 use abanico_live::Format;
 use abanico_rtc::{
     Accepted, Ended, Endpoint, OFFER_BYTES_MAX, Patched, Publishing, Refused, Side, TrickleRefused,
@@ -31,6 +33,9 @@ const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
 /// How long a client may take to send the body of a request.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// When to come again if too many of an address connect just now.
+const CONNECTING_RETRY: Duration = Duration::from_secs(1);
 
 /// `/whip/{key}`.
 pub(crate) async fn whip(
@@ -86,6 +91,13 @@ async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Respon
         return no_webrtc();
     };
     let asker = doors.keeper.asker(&request);
+    let Some(connecting) = doors.addresses.begin_connecting(asker.address) else {
+        let sentence = "your address has as many WebRTC sessions that are not connected yet as one may \
+            (rtc-connecting-per-address-max)";
+        let mut refusal = say_later(sentence, CONNECTING_RETRY);
+        *refusal.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        return refusal;
+    };
     let in_address = request.uri().query().and_then(in_address);
     let private = is_private(request.uri());
     let (head, body) = request.into_parts();
@@ -94,10 +106,13 @@ async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Respon
         Err(refusal) => return refusal,
     };
     let accepted = match side {
-        Side::Publisher => publish(doors, rtc, key, (asker, &head.headers, private), &offer).await,
+        Side::Publisher => {
+            let asks = (asker, &head.headers, private);
+            publish(doors, rtc, key, asks, (&offer, connecting)).await
+        }
         Side::Viewer => {
             let shown = token(&head.headers).map(|token| token.or(in_address));
-            view(doors, rtc, key, (asker, shown), &offer).await
+            view(doors, rtc, key, (asker, shown), (&offer, connecting)).await
         }
     };
     match accepted {
@@ -111,7 +126,7 @@ async fn publish(
     rtc: &Endpoint,
     key: &str,
     (asker, headers, private): (Asker, &HeaderMap, bool),
-    offer: &str,
+    (offer, connecting): (&str, Place),
 ) -> Result<Accepted, Response<Body>> {
     let token = token(headers).map_err(unauthorized)?;
     let claim = doors.keeper.claim(asker, key, token.as_deref(), None).await;
@@ -120,9 +135,10 @@ async fn publish(
         ..claim.map_err(refuse_key)?
     };
     // What cannot be answered takes nobody's seat.
-    let negotiated = rtc
+    let mut negotiated = rtc
         .answer(offer, Side::Publisher, key)
         .map_err(refuse_offer)?;
+    negotiated.keep_until_connected(connecting);
     let publisher = doors.streamhub.publish(key, &claim).await;
     let publisher = publisher.map_err(refuse)?;
     let (accepted, publishing) = rtc.publish(negotiated, key, publisher.channel());
@@ -146,7 +162,7 @@ async fn accompany(publisher: Publisher, publishing: Publishing, may_come_back: 
         }
     };
     info!(
-        key = publisher.key(),
+        key = shortened(publisher.key()),
         flows,
         ?ended,
         "WebRTC of a publisher ended"
@@ -164,12 +180,13 @@ async fn view(
     rtc: &Endpoint,
     key: &str,
     (asker, shown): (Asker, Result<Option<String>, &'static str>),
-    offer: &str,
+    (offer, connecting): (&str, Place),
 ) -> Result<Accepted, Response<Body>> {
     let shown = shown.map_err(unauthorized)?;
     let visit = doors.keeper.visit(asker, key, shown.as_deref()).await;
     let grant = visit.map_err(refuse_key)?;
-    let negotiated = rtc.answer(offer, Side::Viewer, key).map_err(refuse_offer)?;
+    let mut negotiated = rtc.answer(offer, Side::Viewer, key).map_err(refuse_offer)?;
+    negotiated.keep_until_connected(connecting);
     let (viewer, watching) = watch::join(&doors.streamhub, key, &grant, Format::Rtp).await?;
     let tracks = viewer.channel().tracks();
     if let Some(picture) = tracks.iter().find(|track| track.is_video()) {
@@ -327,7 +344,9 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 fn refuse_offer(refused: Refused) -> Response<Body> {
     let sentence = refused.to_string();
     let status = match refused {
-        Refused::Full { retry_after } => return say_later(&sentence, retry_after),
+        Refused::Full { retry_after } | Refused::Crowded { retry_after } => {
+            return say_later(&sentence, retry_after);
+        }
         Refused::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
         Refused::NoCodec | Refused::OtherCodec { .. } => StatusCode::NOT_ACCEPTABLE,
         _ => StatusCode::BAD_REQUEST,

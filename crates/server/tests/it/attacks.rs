@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
+use crate::matrix::offer;
 use crate::node::{Answer, Client, Node, PATIENCE, picture};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
@@ -239,6 +240,38 @@ fn one_address_has_its_share_of_connections_and_others_have_theirs() {
         assert!(begun.elapsed() < PATIENCE, "who has gone leaves no place");
     }
     innocent.noticed_nothing(&node);
+}
+
+#[test]
+fn one_address_has_its_share_of_webrtc_that_is_not_connected_and_others_have_theirs() {
+    let share = ["--rtc-connecting-per-address-max", "2"];
+    let node = Node::start_with(&[&share[..], &COUNTED].concat());
+    let offered = |address: &str, key: &str| {
+        let offer = offer("sendonly");
+        let mut stream = connect_from(&node, address);
+        let head = format!(
+            "POST /whip/{key} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
+            offer.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        Answer::read(&mut stream)
+    };
+    let first = offered("127.0.0.1", "a");
+    assert_eq!(first.status, 201, "{}", first.text());
+    assert_eq!(offered("127.0.0.1", "b").status, 201);
+    let refused = offered("127.0.0.1", "c");
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    let named = refused.text().contains("(rtc-connecting-per-address-max)");
+    assert!(named, "{}", refused.text());
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(offered("127.0.0.2", "d").status, 201);
+    let session = first.header("location").unwrap();
+    assert_eq!(node.status("DELETE", session, &[]), 200);
+    let begun = Instant::now();
+    while offered("127.0.0.1", "e").status != 201 {
+        assert!(begun.elapsed() < PATIENCE, "who has gone leaves no place");
+    }
 }
 
 #[test]

@@ -228,6 +228,41 @@ const ROUTES: &[Row] = &[
     ("/socket.io/{*name}", "GET", "/socket.io/none", [400; 7]),
 ];
 
+/// The routes of LAN mode and of ACME, which are there in those modes alone. `KEY` and `NEW` are not in them.
+const OF_MODES: &[Row] = &[
+    ("/trust", "GET", "/trust", [200; 7]),
+    ("/trust/about.json", "GET", "/trust/about.json", [200; 7]),
+    ("/trust/qr.svg", "GET", "/trust/qr.svg", [200; 7]),
+    // At the machine alone, whatever one shows.
+    (
+        "/trust/code",
+        "POST",
+        "/trust/code",
+        [200, 403, 403, 403, 403, 403, 403],
+    ),
+    // Over HTTPS alone, which `pairing.rs` does.
+    ("/trust/pair", "POST", "/trust/pair", [403; 7]),
+    (
+        "/trust/abanico-ca.crt",
+        "GET",
+        "/trust/abanico-ca.crt",
+        [200; 7],
+    ),
+    (
+        "/trust/abanico-ca.mobileconfig",
+        "GET",
+        "/trust/abanico-ca.mobileconfig",
+        [200; 7],
+    ),
+    // No challenge is set here; `acme.rs` has one answered.
+    (
+        "/.well-known/acme-challenge/{token}",
+        "GET",
+        "/.well-known/acme-challenge/none",
+        [404; 7],
+    ),
+];
+
 /// The native door: what a WebSocket says first, and what it hears first, for each of [`ASKS`].
 const NATIVE: &[(&str, &str, [&str; 7])] = &[
     ("/live/KEY", "watch", ["welcome"; 7]),
@@ -294,6 +329,47 @@ fn every_route_answers_each_who_asks_as_the_table_says() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_route_of_a_mode_answers_each_who_asks_as_the_table_says() {
+    let mut listed = quoted(include_str!("../../src/trust.rs"), ".route(");
+    let challenges = include_str!("../../src/tls/acme/challenges.rs");
+    listed.extend(quoted(challenges, ".route("));
+    let in_table = OF_MODES.iter().map(|(route, ..)| (*route).to_owned());
+    assert_eq!(
+        listed,
+        in_table.collect(),
+        "every route needs a row in OF_MODES"
+    );
+    let tls = ["--tls-listen", "127.0.0.1:0"];
+    let lan = ["--lan", "--lan-names", "abanico-test.local"];
+    let lan = Node::start_with(&[&lan[..], &tls].concat());
+    // Nobody is there: it asks in vain.
+    let acme = ["--acme-names", "live.example", "--acme-directory"];
+    let nobody = ["https://127.0.0.1:9/"];
+    let acme = Node::start_with(&[&acme[..], &nobody, &tls].concat());
+    for (route, method, path, expected) in OF_MODES {
+        let node = if route.starts_with("/trust") {
+            &lan
+        } else {
+            &acme
+        };
+        let stream = Stream::open(&lan);
+        for (asks, status) in ASKS.iter().zip(expected) {
+            let headers = match asks {
+                Asks::Operator => vec![
+                    format!("Authorization: Bearer {}", node.key()),
+                    ELSEWHERE.to_owned(),
+                ],
+                other => stream.headers(*other),
+            };
+            let headers: Vec<_> = headers.iter().map(String::as_str).collect();
+            let answer = node.request(method, path, &headers, "");
+            let name = format!("{method} {path} by {asks:?}");
+            assert_eq!(answer.status, *status, "{name}: {}", said(&answer));
+        }
+    }
 }
 
 #[test]

@@ -123,3 +123,43 @@ fn codes_are_not_guessed_for_long() {
     assert!(tries[2].header("retry-after").is_some());
     assert_eq!(pair(&node, &"0".repeat(300)).status, 400);
 }
+
+#[test]
+fn the_page_of_trust_is_dressed_as_all_are_and_foreign_pages_are_told_nothing() {
+    let node = Node::start_with(&[&LAN[..], &["--origins", "self"]].concat());
+    let page = node.get("/trust");
+    for (name, wanted) in [
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-embedder-policy", "require-corp"),
+        ("referrer-policy", "same-origin"),
+        ("x-frame-options", "SAMEORIGIN"),
+        ("x-content-type-options", "nosniff"),
+    ] {
+        assert_eq!(page.header(name), Some(wanted), "{name}");
+    }
+    assert!(page.header("permissions-policy").is_some());
+    // It asks its own host, and that over HTTPS, and nobody else.
+    let about = node.json("/trust/about.json");
+    let (port, host) = (node.address.port(), "127.0.0.1");
+    let reaches = format!(
+        "connect-src 'self' ws://{host}:{port} wss://{host}:{port} https://{host}:{};",
+        about["httpsPort"]
+    );
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains(&reaches), "{policy}");
+
+    let evil = "Origin: http://evil.example";
+    assert_eq!(node.request("GET", "/trust", &[evil], "").status, 403);
+    let asked = node.request("GET", "/trust/about.json", &[evil], "");
+    assert_eq!(asked.header("access-control-allow-origin"), None);
+    assert_eq!(asked.header("x-content-type-options"), Some("nosniff"));
+    // The page over plain HTTP is of another port.
+    let ours = format!("http://{host}:1");
+    let header = format!("Origin: {ours}");
+    let asked = node.request("GET", "/trust/about.json", &[&header], "");
+    assert_eq!(asked.status, 200);
+    assert_eq!(
+        asked.header("access-control-allow-origin"),
+        Some(ours.as_str())
+    );
+}
