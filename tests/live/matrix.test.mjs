@@ -74,7 +74,7 @@ const DOORS = {
     for (const piece of pieces(bytes.subarray(0, half))) await request.write(piece);
     await live(server, key);
     const viewers = await come(key);
-    for (const piece of pieces(bytes.subarray(half))) await request.write(piece);
+    await paced(viewers, bytes, half, (piece) => request.write(piece));
     const answer = await request.end();
     assert.equal(answer.status, 200, answer.text);
     return { viewers, bytes };
@@ -87,8 +87,11 @@ const DOORS = {
     cut.slice(0, half).forEach((piece) => ada.send(piece));
     await ada.barrier();
     const viewers = await come(ada.key);
-    cut.slice(half).forEach((piece) => ada.send(piece));
-    await ada.barrier();
+    for (let at = half; at < cut.length; at += 3) {
+      await caughtUp(viewers, Buffer.concat(cut.slice(0, at)));
+      cut.slice(at, at + 3).forEach((piece) => ada.send(piece));
+      await ada.barrier();
+    }
     ada.emit('stream:end', { streamKey: ada.key });
     await ada.next('stream:ended');
     return { viewers, bytes };
@@ -102,12 +105,28 @@ const DOORS = {
     publisher.send(frames.slice(0, half));
     await live(server, key);
     const viewers = await come(key);
-    publisher.send(frames.slice(half), half * 33_333);
+    for (let at = half; at < frames.length; at += 5) {
+      await caughtUp(viewers, Buffer.concat(frames.slice(0, at).map(({ payload }) => payload)));
+      publisher.send(frames.slice(at, at + 5), at * 33_333);
+    }
     publisher.say({ type: 'end' });
     await publisher.ended();
     return { viewers, count: frames.length };
   },
 };
+
+/** Waits until the players over HTTP have what was sent: who is two groups behind is moved on, as it should be. */
+async function caughtUp(viewers, sent) {
+  for (const viewer of [viewers.webm, viewers.mp4]) if (viewer.status === 200) await viewer.caughtUp(sent, 400);
+}
+
+async function paced(viewers, bytes, from, write) {
+  for (const piece of pieces(bytes.subarray(from), [4_000])) {
+    await caughtUp(viewers, bytes.subarray(0, from));
+    await write(piece);
+    from += piece.length;
+  }
+}
 
 async function come(key) {
   const viewers = { bob: await server.viewer(key, 'bob'), native: await Native.watch(server, key) };

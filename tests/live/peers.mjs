@@ -157,11 +157,11 @@ export class Get {
 
   /**
    * Waits until what a publisher has sent last has come: one of the pieces of its end, which is cut where frames are not, and
-   * frames travel as they are.
+   * frames travel as they are. They are so many bytes `apart`.
    */
-  async caughtUp(sent) {
+  async caughtUp(sent, apart = 1_000) {
     const ends = [];
-    for (let at = sent.length - 500; at > 0 && ends.length < 30; at -= 1_000) ends.push(sent.subarray(at, at + 32));
+    for (let at = sent.length - 500; at > 0 && ends.length < 30; at -= apart) ends.push(sent.subarray(at, at + 32));
     const has = () => ends.length === 0 || ends.some((end) => this.soFar().includes(end));
     while (!has()) await this.received(this.#received + 1);
   }
