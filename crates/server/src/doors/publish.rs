@@ -86,15 +86,25 @@ pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Respo
         tokio::spawn(async move { pushing.publish(wish, seat).await });
         return StatusCode::OK.into_response();
     }
-    let ended = pushing.publish(wish, seat).await;
-    let answer = ended.answer(&pushing.sent);
-    if !matches!(
-        ended,
-        Ended::Whole(_) | Ended::Broken(_) | Ended::Stalled(_)
-    ) {
-        hear_out(pushing.body);
-    }
-    close(answer)
+    // In a task of its own: who closes right behind its body waits for no answer, and its stream is to be ended all the same.
+    let pushed = tokio::spawn(async move {
+        let ended = pushing.publish(wish, seat).await;
+        let answer = ended.answer(&pushing.sent);
+        if !matches!(
+            ended,
+            Ended::Whole(_) | Ended::Broken(_) | Ended::Stalled(_)
+        ) {
+            hear_out(pushing.body);
+        }
+        close(answer)
+    });
+    pushed.await.unwrap_or_else(|failed| {
+        // It panicked, or the process ends and nobody waits for an answer either.
+        failed.try_into_panic().map_or_else(
+            |_| StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            |panic| std::panic::resume_unwind(panic),
+        )
+    })
 }
 
 /// Reads on for a moment while the answer goes out. A connection that is closed with bytes unread takes the answer with

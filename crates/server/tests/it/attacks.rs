@@ -180,6 +180,35 @@ fn a_body_that_stands_still_has_broken_off() {
     assert!(heard.contains("(body-timeout)"), "{heard}");
 }
 
+#[test]
+fn a_publisher_that_closes_right_behind_its_body_has_ended_its_stream() {
+    let node = Node::start_with(&["--publisher-grace", "10m"]);
+    for round in 0..20 {
+        let path = format!("/live/brief{round}");
+        let mut publisher = node.connect();
+        let head =
+            format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+        publisher.write_all(head.as_bytes()).unwrap();
+        let picture = picture(3000);
+        let chunk = [b"bb8\r\n", &picture[..], b"\r\n"].concat();
+        publisher.write_all(&chunk.repeat(2)).unwrap();
+        let watched = format!("{path}.mjpeg");
+        while node.status("HEAD", &watched, &[]) == 404 {}
+        let mut viewer = node.connect();
+        let request =
+            format!("GET {watched} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        viewer.write_all(request.as_bytes()).unwrap();
+        viewer.read_exact(&mut [0; 1000]).unwrap();
+        publisher
+            .write_all(&[&chunk[..], b"0\r\n\r\n"].concat())
+            .unwrap();
+        drop(publisher);
+        // Not after the grace: nobody could come back.
+        viewer.read_to_end(&mut Vec::new()).unwrap();
+        assert_eq!(node.status("HEAD", &watched, &[]), 410);
+    }
+}
+
 /// Connects from another address of the loopback network.
 fn connect_from(node: &Node, address: &str) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
