@@ -121,8 +121,8 @@ pub enum Refused {
         /// After how long.
         retry_after: Duration,
     },
-    /// Wrong keys came from the same address too often.
-    #[error("too many wrong keys came from this address; try again later")]
+    /// Wrong keys, or wrong tokens, came from the same address too often.
+    #[error("too many wrong keys or tokens came from this address; try again later")]
     TooManyWrong {
         /// After how long.
         retry_after: Duration,

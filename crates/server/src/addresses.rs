@@ -20,8 +20,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use uuid::Uuid;
 
-/// Addresses whose buckets are remembered. Of more, the one that was seen longest ago is forgotten.
+/// Buckets of addresses that are remembered. Of more, the one that was used longest ago is forgotten.
 const REMEMBERED_MAX: usize = 10_000;
 
 /// The connections and sessions of each address. Clones are the same.
@@ -161,11 +162,11 @@ fn speaks_for_many(address: IpAddr, proxies: &Networks) -> bool {
     proxies.contain(address) || (proxies.are_none() && address.to_canonical().is_loopback())
 }
 
-/// A bucket for each address.
+/// A bucket for each address, or several for one, each for a thing of its own.
 #[derive(Debug)]
 pub(crate) struct PerAddress {
     rate: Rate,
-    of: HashMap<IpAddr, (Bucket, Instant)>,
+    of: HashMap<(IpAddr, Option<Uuid>), (Bucket, Instant)>,
 }
 
 impl PerAddress {
@@ -184,17 +185,26 @@ impl PerAddress {
 
     /// Takes one of the address's, or says that none is left.
     pub(crate) fn take(&mut self, from: IpAddr, now: Instant) -> bool {
-        let from = neighbourhood(from);
+        self.bucket((from, None), now).take(now)
+    }
+
+    /// The bucket of an address, or the one that it has for some thing.
+    pub(crate) fn bucket(
+        &mut self,
+        (from, thing): (IpAddr, Option<Uuid>),
+        now: Instant,
+    ) -> &mut Bucket {
+        let from = (neighbourhood(from), thing);
         if self.of.len() >= REMEMBERED_MAX && !self.of.contains_key(&from) {
             let oldest = self.of.iter().min_by_key(|(_, (_, at))| *at);
-            if let Some(oldest) = oldest.map(|(address, _)| *address) {
+            if let Some(oldest) = oldest.map(|(from, _)| *from) {
                 self.of.remove(&oldest);
             }
         }
         let new = || (Bucket::new(self.rate), now);
         let (bucket, at) = self.of.entry(from).or_insert_with(new);
         *at = now;
-        bucket.take(now)
+        bucket
     }
 }
 

@@ -38,6 +38,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Knows who may do what. Clones are the same.
 #[derive(Debug, Clone)]
@@ -257,6 +258,10 @@ impl Gate for Keeper {
             }
             self.0.login.admit(&question, grant).await
         })
+    }
+
+    fn guess(&self, from: IpAddr, apart: Option<Uuid>, is_right: bool) -> Result<(), Refused> {
+        self.0.keys.guess(from, apart, is_right)
     }
 
     fn address(&self, handshake: &Handshake) -> IpAddr {

@@ -6,6 +6,7 @@ use abanico_socketio::Handshake;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use uuid::Uuid;
 
 /// The answer to a question. An error says that what was shown is no good.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Grant, Refused>> + Send + 'a>>;
@@ -14,6 +15,13 @@ pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Grant, Refused>> + Send
 pub trait Gate: Send + Sync + 'static {
     /// What the client with this opening request has for what it would like to do.
     fn ask<'a>(&'a self, handshake: &'a Handshake, question: Question<'a>) -> Answer<'a>;
+
+    /// Hears of a token that was shown from an address for a stream whose publisher chose it. A wrong one counts against
+    /// the address, `apart` from those of all other streams if that is said.
+    ///
+    /// # Errors
+    /// When too many wrong ones came from there, whether this one is right or not.
+    fn guess(&self, from: IpAddr, apart: Option<Uuid>, is_right: bool) -> Result<(), Refused>;
 
     /// The address of the client with this opening request, as far as it can be known.
     fn address(&self, handshake: &Handshake) -> IpAddr;

@@ -15,6 +15,7 @@ mod directory;
 pub mod door;
 pub mod gate;
 pub mod grant;
+mod guessing;
 mod hosting;
 mod joinable;
 mod links;

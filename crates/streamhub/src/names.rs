@@ -84,6 +84,7 @@ pub(crate) mod limit {
     pub(crate) const DATA_RATE: &str = "data-rate";
     pub(crate) const REQUEST_RATE: &str = "request-rate";
     pub(crate) const JOIN_RATE: &str = "join-rate";
+    pub(crate) const KEY_RATE: &str = "key-rate";
     pub(crate) const NAME_CHARS: &str = "name-chars-max";
     pub(crate) const CHAT_CHARS: &str = "chat-chars-max";
     pub(crate) const EMOJI_BYTES: &str = "emoji-bytes-max";

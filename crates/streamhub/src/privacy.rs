@@ -117,6 +117,9 @@ impl Room {
             return false;
         };
         let right = Right::Token(PublishToken::new(&**token));
+        if self.heed(&right, grant.address).is_err() {
+            return false;
+        }
         // One that has ended is nobody's.
         matches!(stream.handle(Event::Ask(session, right)).await, Ok(()))
     }

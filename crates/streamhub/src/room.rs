@@ -3,6 +3,7 @@
 use crate::config::Rates;
 use crate::door::News;
 use crate::grant::Grant;
+use crate::guessing::Guessable;
 use crate::hosting::Hosting;
 use crate::links::Links;
 use crate::moderation::Order;
@@ -56,6 +57,8 @@ pub(crate) struct Room {
     pub(crate) hosting: Mutex<Hosting>,
     /// For whom it was opened, and what waits for the end of that right.
     held: Mutex<Held>,
+    /// Its token, if somebody chose it.
+    pub(crate) guessable: Option<Guessable>,
     /// How it stands, for doors.
     pub(crate) news: watch::Sender<News>,
     /// The running stream. Set right after the room is listed.
@@ -90,6 +93,7 @@ impl Room {
             talk: Mutex::new(Talk::new(rates)),
             hosting: Mutex::default(),
             held: Mutex::default(),
+            guessable: None,
             news: watch::Sender::new(News::default()),
             stream: OnceLock::new(),
         }

@@ -17,7 +17,7 @@ pub struct Rights {
     #[arg(long, value_name = "NETWORKS", hide_short_help = true)]
     pub trusted_proxies: Option<Networks>,
 
-    /// Wrong operator's keys that one address may show; then it is not listened to for a while
+    /// Wrong operator's keys that one address may show, and apart from them wrong tokens; then it is not listened to for a while
     #[arg(
         long,
         value_name = "RATE",

@@ -38,6 +38,7 @@ pub(crate) async fn end(
             match refusal {
                 EndRefusal::Unknown => say(StatusCode::NOT_FOUND, &sentence),
                 EndRefusal::Ended => say(StatusCode::GONE, &sentence),
+                EndRefusal::TooManyWrong(refused) => refuse_key(refused),
                 EndRefusal::TokenMissing | EndRefusal::TokenWrong => unauthorized(&sentence),
             }
         }

@@ -384,7 +384,9 @@ pub(super) fn refuse(refusal: PublishRefusal) -> Response<Body> {
             say(StatusCode::BAD_REQUEST, &sentence)
         }
         PublishRefusal::TokenMissing | PublishRefusal::TokenWrong => unauthorized(&sentence),
-        PublishRefusal::MayNotOpen(refused) => refuse_key(refused),
+        PublishRefusal::MayNotOpen(refused) | PublishRefusal::TooManyWrong(refused) => {
+            refuse_key(refused)
+        }
         PublishRefusal::Ended => say(StatusCode::GONE, &sentence),
         PublishRefusal::Full { .. } => say_later(&sentence, FULL_RETRY),
     })
@@ -399,7 +401,7 @@ pub(super) fn refuse_key(refused: Refused) -> Response<Body> {
         Refused::NotForThis => say(StatusCode::FORBIDDEN, &sentence),
         Refused::Denied(why) => say(StatusCode::FORBIDDEN, &why),
         Refused::TooManyWrong { retry_after } => {
-            let mut response = say_later(&sentence, retry_after);
+            let mut response = say_later(&format!("{sentence} (key-rate)"), retry_after);
             *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
             response
         }

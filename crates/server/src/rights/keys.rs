@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 /// Keys that may wait until theirs is compared. One more is refused for a moment.
 const WAITING_MAX: usize = 16;
@@ -56,6 +57,8 @@ struct Tries {
     of: PerAddress,
     /// Of what costs nothing to compare. It has its own: who guesses tokens shuts nobody's key out.
     guesses: PerAddress,
+    /// Of tokens that publishers chose: who shows a pass of before the last start shuts no publisher out.
+    chosen: PerAddress,
     all: Bucket,
 }
 
@@ -73,6 +76,7 @@ impl Keys {
             tries: Mutex::new(Tries {
                 of: PerAddress::new(tries),
                 guesses: PerAddress::new(tries),
+                chosen: PerAddress::new(tries),
                 all: Bucket::new(PACE),
             }),
         }
@@ -108,6 +112,27 @@ impl Keys {
     pub(super) fn wrong(&self, from: IpAddr) -> Refused {
         let taken = take(&mut self.tries.lock().guesses, from, Instant::now());
         taken.err().unwrap_or(Refused::KeyWrong)
+    }
+
+    /// Counts a token of a stream that its publisher chose, if it is wrong.
+    ///
+    /// # Errors
+    /// When too many wrong ones came from the address: then a right one is as good as a wrong one.
+    pub(super) fn guess(
+        &self,
+        from: IpAddr,
+        apart: Option<Uuid>,
+        is_right: bool,
+    ) -> Result<(), Refused> {
+        let (mut tries, now) = (self.tries.lock(), Instant::now());
+        let bucket = tries.chosen.bucket((from, apart), now);
+        if !bucket.take(now) {
+            return Err(too_many(tries.chosen.rate()));
+        }
+        if is_right {
+            bucket.give_back();
+        }
+        Ok(())
     }
 
     /// The hash, and what is known to be right. A key that was made anew meanwhile is heeded at once.
@@ -149,10 +174,14 @@ fn take(tries: &mut PerAddress, from: IpAddr, now: Instant) -> Result<(), Refuse
     if tries.take(from, now) {
         return Ok(());
     }
-    let seconds = (1.0 / tries.rate().per_second).clamp(1.0, 3600.0);
-    Err(Refused::TooManyWrong {
+    Err(too_many(tries.rate()))
+}
+
+fn too_many(rate: Rate) -> Refused {
+    let seconds = (1.0 / rate.per_second).clamp(1.0, 3600.0);
+    Refused::TooManyWrong {
         retry_after: Duration::from_secs_f64(seconds),
-    })
+    }
 }
 
 /// One who waits, for as long as it lives.
@@ -239,6 +268,36 @@ mod tests {
             assert!(keys.check(WRONG, HERE).await.is_err());
         }
         assert_eq!(keys.check(key.reveal(), HERE).await, Ok(()));
+    }
+
+    #[test]
+    fn right_tokens_take_nothing_and_wrong_ones_what_they_would_have_taken_without_them() {
+        const SHOWN: u32 = 10;
+        // Every way in which right and wrong ones may follow each other.
+        let (keys, _key, _data) = keys(3);
+        for ways in 0_u32..1 << SHOWN {
+            let from = std::net::Ipv4Addr::from_bits(ways).into();
+            let mut wrong = 0;
+            for at in 0..SHOWN {
+                let is_right = ways >> at & 1 == 1;
+                let told = keys.guess(from, None, is_right);
+                assert_eq!(told.is_ok(), wrong < 3, "{ways:b}, {at}");
+                wrong += u32::from(!is_right);
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_are_guessed_apart_from_keys_and_those_of_hidden_streams_apart_from_each_other() {
+        let (keys, _key, _data) = keys(1);
+        let (one, other) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
+        for apart in [None, one, other] {
+            assert_eq!(keys.guess(HERE, apart, false), Ok(()), "{apart:?}");
+            assert!(keys.guess(HERE, apart, true).is_err(), "{apart:?}");
+            let elsewhere = "192.0.2.1".parse().unwrap();
+            assert_eq!(keys.guess(elsewhere, apart, true), Ok(()), "{apart:?}");
+        }
+        assert_eq!(keys.wrong(HERE), Refused::KeyWrong);
     }
 
     #[tokio::test]

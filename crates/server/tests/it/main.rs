@@ -10,6 +10,7 @@ mod attacks;
 #[cfg(target_os = "linux")]
 mod bench;
 mod events;
+mod guesses;
 mod kills;
 mod limits;
 mod login;

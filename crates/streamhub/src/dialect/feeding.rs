@@ -30,11 +30,15 @@ impl Turn<'_> {
         let Some(stream) = room.stream.get() else {
             return;
         };
-        if !self
-            .has_seat(&room, stream, sent.publish_token.as_deref())
-            .await
-        {
-            return;
+        if !stream.is_publisher(self.session.id) {
+            // Who sends without a right is told nothing, frame by frame.
+            let token = sent.publish_token.as_deref().map(PublishToken::new);
+            let Ok(right) = self.right(&room, token) else {
+                return;
+            };
+            if !self.takes_seat(&room, stream, right).await {
+                return;
+            }
         }
         let data = Data::take(event, sent.data);
         let stamps = Stamps {
@@ -64,17 +68,13 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether this session publishes the stream, after it has taken the seat if it may.
-    async fn has_seat(
+    /// Whether this session, which does not publish the stream, has taken the seat.
+    async fn takes_seat(
         &mut self,
         room: &SharedRoom,
         stream: &Stream<Packet>,
-        token: Option<&str>,
+        right: Right,
     ) -> bool {
-        if stream.is_publisher(self.session.id) {
-            return true;
-        }
-        let right = self.right(room, token.map(PublishToken::new));
         if matches!(right, Right::Seat) {
             return false;
         }
@@ -94,12 +94,14 @@ impl Turn<'_> {
         &mut self,
         room: &SharedRoom,
         stream: &Stream<Packet>,
-        token: Option<&str>,
+        right: Right,
     ) -> bool {
-        let right = self.right(room, token.map(PublishToken::new));
+        if stream.is_publisher(self.session.id) {
+            return true;
+        }
         let speaker = self.shared.speaker(stream, self.session.id, &right);
         if speaker == self.session.id {
-            return self.has_seat(room, stream, token).await;
+            return self.takes_seat(room, stream, right).await;
         }
         let may = stream.handle(StreamEvent::Claim(speaker, right)).await;
         self.shared.check_speaker(stream, speaker);
@@ -135,10 +137,12 @@ impl Turn<'_> {
         let Some(stream) = room.stream.get() else {
             return;
         };
-        if !self
-            .may_publish(&room, stream, sent.publish_token.as_deref())
-            .await
-        {
+        let token = sent.publish_token.as_deref().map(PublishToken::new);
+        let right = match self.right(&room, token) {
+            Ok(right) => right,
+            Err(refused) => return self.refuse_unheeded(&room, &refused),
+        };
+        if !self.may_publish(&room, stream, right).await {
             self.refuse_of(&room, Refusal::NotPublisher);
             return;
         }

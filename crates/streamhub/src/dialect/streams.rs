@@ -89,6 +89,7 @@ impl Turn<'_> {
         self.refuse(&ErrorObject {
             retry_after_ms: after.map(retry::spread_millis),
             code: Some(code),
+            limit: matches!(refused, Refused::TooManyWrong { .. }).then_some(limit::KEY_RATE),
             ..ErrorObject::new(message, error)
         });
     }
@@ -153,10 +154,9 @@ impl Turn<'_> {
     }
 
     pub(super) async fn start(&mut self, event: &Event) {
-        let Some((room, stream, token)) = self.named(event) else {
+        let Some((room, stream, right)) = self.named_with_right(event) else {
             return;
         };
-        let right = self.right(&room, token);
         let claims = !matches!(right, Right::Seat);
         // Who says that the media come over another door leaves the seat to whoever is there.
         let speaker = if Self::has_media(event) {
@@ -196,10 +196,9 @@ impl Turn<'_> {
     }
 
     pub(super) async fn end(&mut self, event: &Event) {
-        let Some((room, stream, token)) = self.named(event) else {
+        let Some((room, stream, right)) = self.named_with_right(event) else {
             return;
         };
-        let right = self.right(&room, token);
         match stream
             .handle(StreamEvent::End(self.session.id, right))
             .await
@@ -218,10 +217,9 @@ impl Turn<'_> {
             self.refuse(&ErrorObject::new(text::NOT_YOURS, error));
             return;
         };
-        let Some((room, stream, token)) = self.named(event) else {
+        let Some((room, stream, right)) = self.named_with_right(event) else {
             return;
         };
-        let right = self.right(&room, token);
         let speaker = self.shared.speaker(&stream, self.session.id, &right);
         let paused = stream
             .handle(StreamEvent::Pause(speaker, right, paused))
@@ -265,13 +263,46 @@ impl Turn<'_> {
         None
     }
 
-    /// What this session can show for a stream.
-    pub(super) fn right(&self, room: &SharedRoom, token: Option<PublishToken>) -> Right {
-        if let Some(token) = token {
-            return Right::Token(token);
+    /// The same with what this session can show for it. Refuses a token that is not looked at.
+    pub(super) fn named_with_right(
+        &self,
+        event: &Event,
+    ) -> Option<(SharedRoom, Stream<Packet>, Right)> {
+        let (room, stream, token) = self.named(event)?;
+        match self.right(&room, token) {
+            Ok(right) => Some((room, stream, right)),
+            Err(refused) => {
+                self.refuse_unheeded(&room, &refused);
+                None
+            }
         }
-        let is_owner = self.user().is_some_and(|user| user.row.id == room.streamer);
-        if is_owner { Right::Owner } else { Right::Seat }
+    }
+
+    /// What this session can show for a stream, if that is looked at. Who has the seat is not held up.
+    pub(super) fn right(
+        &self,
+        room: &SharedRoom,
+        token: Option<PublishToken>,
+    ) -> Result<Right, Refused> {
+        if let Some(token) = token {
+            let right = Right::Token(token);
+            let stream = room.stream.get();
+            if !stream.is_some_and(|stream| stream.is_publisher(self.session.id)) {
+                let from = self.shared.gate.address(self.socket.handshake());
+                room.heed(&right, from)?;
+            }
+            return Ok(right);
+        }
+        Ok(if self.is_streamer(room) {
+            Right::Owner
+        } else {
+            Right::Seat
+        })
+    }
+
+    /// Whether this session's user opened the stream.
+    pub(super) fn is_streamer(&self, room: &SharedRoom) -> bool {
+        self.user().is_some_and(|user| user.row.id == room.streamer)
     }
 
     pub(super) fn is_live(&self, key: &str) -> bool {
@@ -286,6 +317,15 @@ impl Turn<'_> {
             self.refuse(&ErrorObject::plain(text::STREAM_NOT_FOUND));
         } else {
             self.refuse_stream(refusal);
+        }
+    }
+
+    /// Refuses a token that was not looked at.
+    pub(super) fn refuse_unheeded(&self, room: &SharedRoom, refused: &Refused) {
+        if room.hides(Refusal::NotPublisher) {
+            self.refuse(&ErrorObject::plain(text::STREAM_NOT_FOUND));
+        } else {
+            self.refuse_key(text::NOT_YOURS, refused);
         }
     }
 

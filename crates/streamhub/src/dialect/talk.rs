@@ -120,14 +120,14 @@ impl Turn<'_> {
 
     /// Keeps order in a stream, for whoever may.
     pub(super) async fn moderate(&mut self, incoming: &Event, measure: Option<Measure>) {
-        let Some((room, stream, token)) = self.named(incoming) else {
+        let Some((room, stream, right)) = self.named_with_right(incoming) else {
             return;
         };
         #[derive(serde::Deserialize)]
         struct Shown {
             key: Option<String>,
         }
-        let may = match self.right(&room, token) {
+        let may = match right {
             Right::Owner => true,
             right => {
                 let asked = StreamEvent::Ask(self.session.id, right);

@@ -10,7 +10,7 @@ use crate::stage::event;
 use crate::wire::{ErrorObject, Joined, StreamRef};
 use abanico_core::key::StreamKey;
 use abanico_core::rights::{Deed, Question, Refused};
-use abanico_core::stream::{Event as StreamEvent, Parting, Refusal, Right};
+use abanico_core::stream::{Event as StreamEvent, Parting, Refusal};
 use abanico_hub::distributor::JoinError;
 use abanico_socketio::Event;
 use abanico_socketio::retry::{self, FULL_RETRY};
@@ -158,7 +158,7 @@ impl Turn<'_> {
         media: bool,
     ) -> Result<Stay, WatchRefusal> {
         let id = self.session.id;
-        let is_publisher = matches!(self.right(room, None), Right::Owner)
+        let is_publisher = self.is_streamer(room)
             || room
                 .stream
                 .get()

@@ -2,6 +2,7 @@
 
 use super::{News, WatchRefusal, lose};
 use crate::grant::Grant;
+use crate::guessing::Guessable;
 use crate::relay::{Packet, Relay};
 use crate::room::{Room, SharedRoom};
 use crate::{Shared, StreamHub};
@@ -32,6 +33,9 @@ pub enum PublishRefusal {
     /// The stream exists, and has another token.
     #[error("the token is not this stream's")]
     TokenWrong,
+    /// Too many wrong tokens were shown for it.
+    #[error(transparent)]
+    TooManyWrong(Refused),
     /// The stream is over, and its key is not one that is opened again.
     #[error("this stream has ended")]
     Ended,
@@ -47,7 +51,7 @@ pub enum PublishRefusal {
 }
 
 /// Why somebody may not end a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EndRefusal {
     /// There is no such stream.
     #[error("there is no such stream")]
@@ -61,6 +65,9 @@ pub enum EndRefusal {
     /// The token is another's.
     #[error("the token is not this stream's")]
     TokenWrong,
+    /// Too many wrong ones were shown for it.
+    #[error(transparent)]
+    TooManyWrong(Refused),
 }
 
 /// What somebody has who wants to publish.
@@ -80,14 +87,17 @@ impl Claim {
         self.grant.rest.is_some() || self.grant.is_operator() || self.grant.holder.is_some()
     }
 
-    /// What it has for a stream that exists. The operator takes the seat of any.
+    /// What it has for a stream that exists, if that is looked at. The operator takes the seat of any.
     fn right(&self, room: &Room) -> Result<Right, PublishRefusal> {
         if self.grant.is_operator() || room.is_held_by(&self.grant) {
             return Ok(Right::Owner);
         }
         let token = self.grant.rest.as_deref();
         let token = token.ok_or_else(|| self.refused(room, PublishRefusal::TokenMissing))?;
-        Ok(Right::Token(PublishToken::new(token)))
+        let right = Right::Token(PublishToken::new(token));
+        let heeded = room.heed(&right, self.grant.address);
+        heeded.map_err(|refused| self.refused(room, PublishRefusal::TooManyWrong(refused)))?;
+        Ok(right)
     }
 
     /// What is told whose claim does not suffice: of a private stream the same as of one that does not exist, as far as
@@ -202,11 +212,11 @@ impl StreamHub {
         let event = if claim.grant.is_operator() {
             Event::Stop
         } else {
-            let missing = match room.private {
-                true => EndRefusal::Unknown,
-                false => EndRefusal::TokenMissing,
-            };
-            let right = claim.right(room).map_err(|_| missing)?;
+            let right = claim.right(room).map_err(|refusal| match refusal {
+                _ if room.private => EndRefusal::Unknown,
+                PublishRefusal::TooManyWrong(refused) => EndRefusal::TooManyWrong(refused),
+                _ => EndRefusal::TokenMissing,
+            })?;
             Event::End(self.shared.next_door_session(), right)
         };
         stream.handle(event).await.map_err(|refusal| match refusal {
@@ -226,8 +236,9 @@ impl StreamHub {
         if over == Some(false) {
             return Err(OpenError::Refused(PublishRefusal::Ended));
         }
-        let token = claim.grant.rest.clone();
-        let token = token.unwrap_or_else(crate::dialect::random_hex);
+        let chosen = claim.grant.rest.clone();
+        let guessable = chosen.as_deref().map(PublishToken::new);
+        let token = chosen.unwrap_or_else(crate::dialect::random_hex);
         let title = claim.title.as_deref().map(str::trim);
         let title = title.filter(|title| !title.is_empty());
         let name = title.unwrap_or(key);
@@ -235,7 +246,7 @@ impl StreamHub {
         let key = StreamKey::new(key);
         let relay = Relay::new(key.clone(), shared.limits.clone());
         let channel = Channel::named(&shared.pool, key.as_str());
-        let room = Room::new(
+        let mut room = Room::new(
             key.clone(),
             Uuid::new_v4(),
             name,
@@ -244,6 +255,8 @@ impl StreamHub {
             (true, claim.private),
             &shared.rates,
         );
+        let from = claim.grant.address;
+        room.guessable = guessable.map(|token| Guessable::new(token, &shared.gate, from));
         let room = Arc::new(room);
         // Listed first: the stream's task finds it from its first notice on.
         if !shared.list_room(&room) {

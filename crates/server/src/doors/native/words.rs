@@ -83,7 +83,9 @@ impl Closing {
             PublishRefusal::TokenMissing | PublishRefusal::TokenWrong => {
                 Self::error(code::TOKEN, "token", &message)
             }
-            PublishRefusal::MayNotOpen(refused) => Self::no_key(refused),
+            PublishRefusal::MayNotOpen(refused) | PublishRefusal::TooManyWrong(refused) => {
+                Self::no_key(refused)
+            }
             PublishRefusal::Ended => Self::error(code::ENDED, "ended", &message),
             PublishRefusal::Full { .. } => Self::full(&message, FULL_RETRY),
         }
@@ -99,9 +101,12 @@ impl Closing {
             | Refused::TokenMissing => Self::error(code::TOKEN, "key", &message),
             Refused::TokenBad(why) => Self::error(code::TOKEN, "key", &why),
             Refused::Denied(why) => Self::error(code::TOKEN, "denied", &why),
-            Refused::TooManyWrong { retry_after }
-            | Refused::Busy { retry_after }
-            | Refused::Undecided { retry_after } => Self::full(&message, retry_after),
+            Refused::TooManyWrong { retry_after } => {
+                Self::full(&format!("{message} (key-rate)"), retry_after)
+            }
+            Refused::Busy { retry_after } | Refused::Undecided { retry_after } => {
+                Self::full(&message, retry_after)
+            }
         }
     }
 
