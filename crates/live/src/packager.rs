@@ -390,9 +390,17 @@ impl Packager {
         } else {
             self.forget_group();
         }
-        let bytes = packet.len() + PACKET_CHARGE;
+        let bytes = packet.len() + self.made_of(&packet) + PACKET_CHARGE;
         // Whoever lags is given the newest group, which is held beside the feed.
         self.feed.push_whole(packet, bytes);
+    }
+
+    /// What the format's door makes of a packet for its wire, and keeps with it: RTP's cuts the payload into packets of about a
+    /// kilobyte, with a descriptor before each and a note of where it ends.
+    fn made_of(&self, packet: &Packet) -> usize {
+        let bytes = packet.payload.len();
+        let is_cut = self.format == Format::Rtp;
+        if is_cut { bytes + bytes / 32 + 128 } else { 0 }
     }
 
     /// Packages a frame of the newest group for those who come.
@@ -409,9 +417,8 @@ impl Packager {
             return;
         }
         let is_copy = packet.payload.as_ptr() != placed.frame.payload.as_ptr();
-        // The door of RTP makes one more of its own.
-        let copies = usize::from(is_copy) + usize::from(self.format == Format::Rtp);
-        let bytes = copies * packet.payload.len();
+        let copied = if is_copy { packet.payload.len() } else { 0 };
+        let bytes = copied + self.made_of(&packet);
         if self.pool.take(bytes) {
             self.copied += bytes;
             self.group.push(packet);

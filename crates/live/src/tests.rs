@@ -475,6 +475,34 @@ async fn what_a_format_copies_is_charged_while_somebody_watches_it() {
 }
 
 #[tokio::test]
+async fn what_the_door_of_rtp_makes_of_packets_is_counted_and_bounded_with_them() {
+    let payload = Bytes::from([vp8(false), vec![7; 10_000].into()].concat());
+    let held = |format, held_bytes_max, frames: i64| {
+        let pool = Pool::new(Bounds {
+            held_bytes_max,
+            ..Bounds::default()
+        });
+        let channel = Channel::new(&pool);
+        let mut publisher = Publisher::new(&channel);
+        let _watching = channel.watch(format).unwrap();
+        publisher.video(0, true);
+        for n in 1..=frames {
+            publisher.push(4, n, false, payload.clone()).unwrap();
+        }
+        pool.budget.held_bytes()
+    };
+    let plenty = 1 << 30;
+    let (native, rtp) = (
+        held(Format::Native, plenty, 20),
+        held(Format::Rtp, plenty, 20),
+    );
+    assert!(native > 20 * 10_000, "{native}");
+    assert!(rtp > native + 20 * 10_000, "{rtp}, not only {native}");
+    let bounded = held(Format::Rtp, 300_000, 200);
+    assert!((200_000..=300_000).contains(&bounded), "{bounded}");
+}
+
+#[tokio::test]
 async fn who_joins_where_there_is_no_room_for_copies_waits_for_the_next_keyframe() {
     let publish = |pool| {
         let channel = Channel::new(pool);
