@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p abanico-rtc --example cost -- [VIEWERS] [SECONDS]`. Both run one after the other, on one thread
 //! each, whose time on the processor the kernel tells; the players have threads of their own. The stream has 2.5 Mb/s at
-//! 30 pictures a second. With `layers` as a third word the stream is one in layers, whose viewers' networks are estimated.
+//! 30 pictures a second. With `layers` as a third word it is the best of three layers, among which the server chooses for each viewer.
 
 #![allow(
     clippy::print_stdout,
@@ -15,7 +15,7 @@
 mod peer;
 
 use abanico_live::native::Header;
-use abanico_live::{Bounds, Channel, Format, Pool};
+use abanico_live::{Bounds, Channel, Format, Layer, Pool};
 use abanico_media::frame::{Codec, Track, TrackKind};
 use abanico_rtc::{Config, Endpoint, Side};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -63,6 +63,25 @@ fn spent() -> Duration {
     Duration::from_nanos(told.split(' ').next().unwrap().parse().unwrap())
 }
 
+/// The channel as the best of three layers.
+fn layers_of(channel: &Channel) -> Arc<[Layer]> {
+    let layer = |bits_per_second, is_main| Layer {
+        channel: if is_main {
+            channel.clone()
+        } else {
+            channel.beside()
+        },
+        bits_per_second,
+        is_main,
+    };
+    [
+        layer(150_000, false),
+        layer(600_000, false),
+        layer(2_500_000, true),
+    ]
+    .into()
+}
+
 /// The server's thread with so many viewers: what it spent, and the bytes that the players received meanwhile.
 fn whep(viewers: usize, seconds: u64, layers: bool) -> (Duration, u64) {
     let (told, endpoint) = mpsc::channel();
@@ -86,6 +105,9 @@ fn whep(viewers: usize, seconds: u64, layers: bool) -> (Duration, u64) {
                 };
                 let endpoint = Endpoint::open(socket, config).unwrap();
                 let channel = Channel::new(&Pool::new(Bounds::default()));
+                if layers {
+                    channel.set_layers(layers_of(&channel));
+                }
                 told.send((endpoint, channel.clone())).unwrap();
                 let mut encoder = channel.encoder();
                 encoder.tracks(vec![picture()]).unwrap();
@@ -125,17 +147,10 @@ fn whep(viewers: usize, seconds: u64, layers: bool) -> (Duration, u64) {
         })
     };
     let (endpoint, channel) = endpoint.recv().unwrap();
-    let publisher = layers.then(|| {
-        let (_, offer) = Peer::new(Direction::SendOnly, &["h", "l"]);
-        let negotiated = endpoint.answer(&offer, Side::Publisher, "demo").unwrap();
-        // It never comes, and is not missed: somebody else has the channel.
-        let unused = Channel::new(&Pool::new(Bounds::default()));
-        endpoint.publish(negotiated, "demo", &unused).1
-    });
     let players: Vec<_> = (0..viewers)
         .map(|_| {
             let (mut peer, offer) = Peer::new(Direction::RecvOnly, &[]);
-            let negotiated = endpoint.answer(&offer, Side::Viewer, "demo").unwrap();
+            let negotiated = endpoint.answer(&offer, Side::Viewer).unwrap();
             let watching = channel.watch(Format::Rtp).unwrap();
             let accepted = endpoint.watch(negotiated, "demo", watching, ());
             peer.answered(&accepted.answer);
@@ -158,7 +173,6 @@ fn whep(viewers: usize, seconds: u64, layers: bool) -> (Duration, u64) {
         })
         .collect();
     let spent = server.join().unwrap();
-    drop(publisher);
     for player in players {
         player.join().unwrap();
     }

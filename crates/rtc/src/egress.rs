@@ -1,12 +1,11 @@
 //! A viewer's session: the stream's packets, put on RTP as they come.
 //!
 //! The payloads are made once and shared by all viewers; what is made for each is the heads of its packets and their
-//! encryption (`crate::sender`). A viewer whose network is estimated has its packets made and paced by str0m. Which layer of
-//! the picture it is given, and what is left out where the network is too narrow, `crate::narrow` decides: sound comes first,
-//! then whole groups of pictures.
+//! encryption (`crate::sender`). Which layer of the picture it is given, and what is left out where the network is too narrow,
+//! `crate::narrow` decides: sound comes first, then whole groups of pictures.
 
 use crate::narrow::{Gate, Narrow};
-use crate::payload::Shared;
+use crate::payload::Payloads;
 use crate::route::Route;
 use crate::sender::{Agreed, Frame, Sender};
 use crate::session::Lines;
@@ -18,7 +17,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use str0m::Rtc;
-use str0m::bwe::{Bitrate, BweKind};
 use str0m::rtp::rtcp::{ReportBlock, Rtcp};
 
 /// The newest group is given to one viewer again at most this often.
@@ -59,13 +57,11 @@ enum Turn {
     Lower(Box<Watching>),
 }
 
-/// How packets are made.
+/// Who makes the packets.
 enum Way {
-    /// By str0m, which estimates the network and paces them.
-    Estimated,
-    /// By us, as soon as the handshake is over.
+    /// Nobody, before the handshake is over.
     Agreed(Box<Agreed>),
-    Ours(Box<Sender>),
+    Open(Box<Sender>),
     /// There are no keys to encrypt them with.
     Closed,
 }
@@ -93,7 +89,7 @@ impl Egress {
         watching: Watching,
         guest: Box<dyn Any + Send>,
         lines: Lines,
-        agreed: Option<Agreed>,
+        agreed: Agreed,
         now: Instant,
     ) -> Self {
         Self {
@@ -101,7 +97,7 @@ impl Egress {
             _guest: guest,
             picture: lines.picture.map(Route::picture),
             sound: lines.sound.map(Route::sound),
-            way: agreed.map_or(Way::Estimated, |agreed| Way::Agreed(Box::new(agreed))),
+            way: Way::Agreed(Box::new(agreed)),
             lower: None,
             turning: None,
             narrow: Narrow::new(now),
@@ -119,22 +115,17 @@ impl Egress {
         }
         if let Way::Agreed(agreed) = std::mem::replace(&mut self.way, Way::Closed) {
             match Sender::new(*agreed, target) {
-                Ok(sender) => self.way = Way::Ours(Box::new(sender)),
+                Ok(sender) => self.way = Way::Open(Box::new(sender)),
                 Err(unusable) => tracing::debug!(?unusable, "no keys for a viewer's media"),
             }
         }
     }
 
-    /// Whether this viewer's packets are made by us, now or as soon as there are keys.
-    pub(crate) fn is_ours(&self) -> bool {
-        !matches!(self.way, Way::Estimated)
-    }
-
-    /// Who makes this viewer's packets, if it is us and there are keys.
+    /// Who makes this viewer's packets, if there are keys.
     pub(crate) fn sender(&mut self) -> Option<&mut Sender> {
         match &mut self.way {
-            Way::Ours(sender) => Some(sender),
-            Way::Estimated | Way::Agreed(_) | Way::Closed => None,
+            Way::Open(sender) => Some(sender),
+            Way::Agreed(_) | Way::Closed => None,
         }
     }
 
@@ -178,19 +169,6 @@ impl Egress {
         }
     }
 
-    /// What the network carries, as the player's reports say.
-    pub(crate) fn estimated(&mut self, estimate: &BweKind) {
-        if self.is_ours() {
-            return;
-        }
-        match estimate {
-            BweKind::Twcc { estimate, .. } | BweKind::Remb { estimate, .. } => {
-                self.narrow.estimated(estimate.as_u64());
-            }
-            _ => {}
-        }
-    }
-
     /// Writes the next packet, if there is one and it is time for it.
     pub(crate) fn feed(&mut self, out: &mut Outlet<'_>, now: Instant, cx: &mut Context<'_>) -> Fed {
         if matches!(self.way, Way::Closed) {
@@ -198,14 +176,6 @@ impl Egress {
         }
         if let Some(wanted) = self.narrow.wanted(self.watching.channel(), now) {
             self.turn_to(wanted.layer);
-            if let Some(desired) = wanted.desired
-                && !self.is_ours()
-            {
-                out.rtc
-                    .bwe()
-                    .set_bitrate(Bitrate::ZERO, Bitrate::bps(desired));
-                return Fed::Wrote;
-            }
         }
         let is_live = self.watching.is_live();
         if let Some(at) = self.narrow.waits(is_live, now) {
@@ -259,19 +229,28 @@ impl Egress {
         offset: i64,
         now: Instant,
     ) -> bool {
-        match self.narrow.passes(packet.begins_group(), now) {
+        // What is turned away from does not begin anew.
+        let begins = packet.begins_group() && self.turning.is_none();
+        match self.narrow.passes(begins, now) {
             Gate::Open => self.write(out, packet, true, offset, now),
             Gate::Closes => {
                 tracing::debug!("pictures are left out: the network carries less");
                 false
             }
             Gate::Waits => {
-                let given = self.lower.as_ref().map(|lower| &lower.watching);
-                let given = given.unwrap_or(&self.watching);
-                given.channel().want_keyframe();
+                self.next().channel().want_keyframe();
                 false
             }
             Gate::Closed => false,
+        }
+    }
+
+    /// What is given from its next keyframe on; what is given already, if nothing else is.
+    fn next(&self) -> &Watching {
+        match (&self.turning, &self.lower) {
+            (Some(Turn::Lower(watching)), _) => watching,
+            (None, Some(lower)) => &lower.watching,
+            (Some(Turn::Main), _) | (None, None) => &self.watching,
         }
     }
 
@@ -291,7 +270,10 @@ impl Egress {
         if self.lower.as_ref().is_some_and(|lower| is(&lower.watching)) {
             self.turning = None;
         } else if !turns && let Ok(watching) = channel.watch(Format::Rtp) {
-            channel.want_keyframe();
+            // Without room for one it is wanted later.
+            if !self.narrow.is_closed() {
+                channel.want_keyframe();
+            }
             self.turning = Some(Turn::Lower(Box::new(watching.uncounted())));
         }
     }
@@ -417,19 +399,18 @@ impl Egress {
         }
         // Pictures that are given again pass at once: time on the wire only goes forward.
         let ticks = route.newest.map_or(ticks, |newest| ticks.max(newest + 1));
-        if let Way::Ours(sender) = &mut self.way {
-            #[expect(clippy::cast_possible_truncation, reason = "time on the wire wraps")]
-            let frame = Frame {
-                payloads: Arc::clone(Shared::payloads(packet, &payload.codec)),
-                payload_type: payload.kind,
-                repeat_type: payload.repeats,
-                time: ticks as u32,
-                picture: 0,
-            };
-            sender.send(video, frame, shown, out.socket, now);
-        } else if !route.estimated(out.rtc, packet, ticks, shown) {
+        let Way::Open(sender) = &mut self.way else {
             return false;
-        }
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "time on the wire wraps")]
+        let frame = Frame {
+            payloads: Arc::clone(Payloads::shared(packet, &payload.codec)),
+            payload_type: payload.kind,
+            repeat_type: payload.repeats,
+            time: ticks as u32,
+            picture: 0,
+        };
+        sender.send(video, frame, shown, out.socket, now);
         route.newest = Some(ticks);
         self.narrow.wrote(packet.payload.len(), now);
         true

@@ -4,7 +4,6 @@ use crate::driver::{Command, Driver, new_credentials};
 use crate::egress::Egress;
 use crate::ingress::{Ingress, Publishing};
 use crate::keys::{self, Escrow};
-use crate::narrow::ASSUMED;
 use crate::offer::{self, Refused};
 use crate::registry::{Listed, Listing, Registry, Side, Unlisted, random_name};
 use crate::route::payload_params;
@@ -24,7 +23,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use str0m::bwe::Bitrate;
 use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::net::{Protocol, TcpType};
@@ -83,9 +81,8 @@ pub struct Negotiated {
     lines: Lines,
     fragment: String,
     remote_fragment: String,
-    layered: bool,
-    /// Of a viewer whose network is not estimated: its packets are ours.
-    escrow: Option<Escrow>,
+    /// A viewer's packets are ours: what they are encrypted with.
+    escrow: Escrow,
     place: OwnedSemaphorePermit,
     half_open: HalfOpen,
 }
@@ -157,11 +154,11 @@ impl Endpoint {
         Ok((endpoint, driver))
     }
 
-    /// Answers an offer of somebody who wants to be on that side of the stream `key`.
+    /// Answers an offer of somebody who wants to be on that side of a stream.
     ///
     /// # Errors
     /// When there is no room, or the offer is none that can be answered.
-    pub fn answer(&self, text: &str, side: Side, key: &str) -> Result<Negotiated, Refused> {
+    pub fn answer(&self, text: &str, side: Side) -> Result<Negotiated, Refused> {
         let place = Arc::clone(&self.0.places)
             .try_acquire_owned()
             .map_err(|_| Refused::Full { retry_after: LATER })?;
@@ -172,10 +169,7 @@ impl Endpoint {
             .unwrap_or_else(|_| Err(Refused::Unreadable("it is malformed".to_owned())))?;
         let credentials = new_credentials();
         let fragment = credentials.ufrag.clone();
-        // It costs as much again as all the rest, and chooses between layers.
-        let estimates = side == Side::Viewer && offer.reports && self.0.registry.is_layered(key);
-        let layered = offer.layered;
-        let negotiate = || self.negotiate(offer.sdp, credentials, side, estimates);
+        let negotiate = || self.negotiate(offer.sdp, credentials, side);
         let negotiated = catch_unwind(AssertUnwindSafe(negotiate))
             .unwrap_or_else(|_| Err("it is malformed".to_owned()));
         let (rtc, answer, escrow) =
@@ -186,8 +180,7 @@ impl Endpoint {
             lines: offer.lines,
             fragment,
             remote_fragment: offer.remote_fragment,
-            layered,
-            escrow: (side == Side::Viewer && !estimates).then_some(escrow),
+            escrow,
             place,
             half_open: HalfOpen {
                 _permit: half_open,
@@ -205,9 +198,8 @@ impl Endpoint {
         offer: SdpOffer,
         credentials: IceCreds,
         side: Side,
-        estimates: bool,
     ) -> Result<(Rtc, String, Escrow), String> {
-        let ours = side == Side::Viewer && !estimates;
+        let ours = side == Side::Viewer;
         let mut config = RtcConfig::new();
         if ours {
             // Nobody looks at reports of each packet, so that none are asked for.
@@ -221,7 +213,6 @@ impl Endpoint {
             .set_local_ice_credentials(credentials)
             .set_ice_lite(true)
             .enable_raw_packets(ours)
-            .enable_bwe(estimates.then_some(Bitrate::bps(ASSUMED)))
             .clear_codecs()
             .enable_opus(true, false)
             .enable_vp8(true)
@@ -278,8 +269,8 @@ impl Endpoint {
         guest: impl Any + Send,
     ) -> Accepted {
         let lines = negotiated.lines;
-        let escrow = negotiated.escrow.take();
-        let agreed = escrow.map(|escrow| Agreed::new(&mut negotiated.rtc, lines, escrow));
+        let escrow = Escrow::clone(&negotiated.escrow);
+        let agreed = Agreed::new(&mut negotiated.rtc, lines, escrow);
         let guest = Box::new(guest);
         let egress = Egress::new(watching, guest, lines, agreed, Instant::now());
         let role = Role::Watching(Box::new(egress));
@@ -381,7 +372,6 @@ impl Endpoint {
             key: key.to_owned(),
             etag: etag.clone(),
             remote_fragment: negotiated.remote_fragment,
-            layered: negotiated.layered,
         });
         let name = listing.name().to_owned();
         let now = Instant::now();
@@ -487,25 +477,25 @@ mod tests {
     async fn there_are_as_many_sessions_as_there_are_places() {
         let endpoint = endpoint(1);
         let sends = offer("a=sendonly\r\n");
-        let first = endpoint.answer(&sends, Side::Publisher, "demo").unwrap();
+        let first = endpoint.answer(&sends, Side::Publisher).unwrap();
         assert!(first.answer.contains("a=ice-lite"), "{}", first.answer);
         assert!(first.answer.contains("typ host"), "{}", first.answer);
         assert!(first.answer.contains("a=recvonly"), "{}", first.answer);
         assert!(matches!(
-            endpoint.answer(&sends, Side::Publisher, "demo"),
+            endpoint.answer(&sends, Side::Publisher),
             Err(Refused::Full { .. })
         ));
         drop(first);
         // What cannot be answered takes no place.
-        assert!(endpoint.answer("v=0", Side::Publisher, "demo").is_err());
-        assert!(endpoint.answer(&sends, Side::Publisher, "demo").is_ok());
+        assert!(endpoint.answer("v=0", Side::Publisher).is_err());
+        assert!(endpoint.answer(&sends, Side::Publisher).is_ok());
     }
 
     #[tokio::test]
     async fn a_session_that_is_ended_is_told_so_and_leaves_its_place() {
         let endpoint = endpoint(1);
         let sends = offer("a=sendonly\r\n");
-        let negotiated = endpoint.answer(&sends, Side::Publisher, "demo").unwrap();
+        let negotiated = endpoint.answer(&sends, Side::Publisher).unwrap();
         let channel = Channel::new(&Pool::new(Bounds::default()));
         let (accepted, publishing) = endpoint.publish(negotiated, "demo", &channel);
         let end = |key| endpoint.end(Side::Publisher, key, &accepted.name);
@@ -521,7 +511,7 @@ mod tests {
     async fn what_is_kept_until_a_session_is_connected_goes_with_one_that_ends_before() {
         let endpoint = endpoint(1);
         let sends = offer("a=sendonly\r\n");
-        let mut negotiated = endpoint.answer(&sends, Side::Publisher, "demo").unwrap();
+        let mut negotiated = endpoint.answer(&sends, Side::Publisher).unwrap();
         let (guest, gone) = oneshot::channel::<()>();
         negotiated.keep_until_connected(guest);
         let channel = Channel::new(&Pool::new(Bounds::default()));
@@ -536,7 +526,7 @@ mod tests {
     async fn an_offer_without_the_codec_of_the_stream_is_told_which() {
         let endpoint = endpoint(1);
         let receives = offer("a=recvonly\r\n");
-        let negotiated = endpoint.answer(&receives, Side::Viewer, "demo").unwrap();
+        let negotiated = endpoint.answer(&receives, Side::Viewer).unwrap();
         assert_eq!(negotiated.suits(&Codec::Vp8), Ok(()));
         let codec = "H.264";
         assert_eq!(

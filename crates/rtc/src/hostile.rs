@@ -63,7 +63,7 @@ impl Hostile {
     /// An offer, to either side.
     pub fn offer(&self, text: &str) {
         for side in [Side::Publisher, Side::Viewer] {
-            if let Ok(negotiated) = self.endpoint.answer(text, side, "demo") {
+            if let Ok(negotiated) = self.endpoint.answer(text, side) {
                 drop(negotiated);
             }
         }
@@ -77,7 +77,6 @@ impl Hostile {
             key: "demo".to_owned(),
             etag: "tag".to_owned(),
             remote_fragment: "frag".to_owned(),
-            layered: false,
         };
         let _ = trickle::judge(&listed, if_match, text);
     }
@@ -86,10 +85,7 @@ impl Hostile {
     pub fn datagrams<'a>(&mut self, datagrams: impl IntoIterator<Item = (From, &'a [u8])>) {
         let _inside = self.runtime.enter();
         let offer = crate::offer::example("a=sendonly\r\n");
-        let negotiated = self
-            .endpoint
-            .answer(&offer, Side::Publisher, "demo")
-            .unwrap();
+        let negotiated = self.endpoint.answer(&offer, Side::Publisher).unwrap();
         let channel = Channel::new(&Pool::new(Bounds::default()));
         let (_, publishing) = self.endpoint.publish(negotiated, "demo", &channel);
         self.driver.obey_all();

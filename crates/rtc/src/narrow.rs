@@ -8,9 +8,6 @@ use crate::sender::Reported;
 use abanico_live::{Channel, Layer};
 use std::time::{Duration, Instant};
 
-/// What a network is taken for before anything is known of it, in bits a second.
-pub(crate) const ASSUMED: u64 = 10_000_000;
-
 /// How fast a group that is given at once goes out without an estimate. More would overrun the peer's receive buffer.
 const UNESTIMATED: u64 = 96_000_000;
 
@@ -23,6 +20,13 @@ const LATE_MAX: Duration = Duration::from_millis(250);
 /// A viewer that comes is given what is held for it as fast as the network carries it, for so long. Then it goes on with
 /// what is new.
 const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// Where less than was written is carried, that much of it still waits on the way, or gets lost at its end. The keyframe of a
+/// lesser layer would wait or get lost behind it: it is sent when that is over.
+const DRAINS: Duration = Duration::from_millis(250);
+
+/// Pictures that were left out go on where they would be late by less than this.
+const ROOM: Duration = Duration::from_millis(125);
 
 /// A viewer that was given less stays there for so long at least.
 const STAYS: Duration = Duration::from_secs(3);
@@ -68,7 +72,6 @@ pub(crate) struct Narrow {
     /// Where the reports begin that are judged next.
     judged: Option<Judged>,
     looked: Option<Instant>,
-    desired: u64,
     /// The rate of the layer that was chosen last, and when it was gone down to.
     chosen: Option<(u64, Instant)>,
 }
@@ -86,8 +89,6 @@ struct Judged {
 pub(crate) struct Wanted {
     /// The layer to be given; `None` is the stream's own.
     pub(crate) layer: Option<Channel>,
-    /// What the estimation should look for, in bits a second, if that has changed.
-    pub(crate) desired: Option<u64>,
 }
 
 /// Whether a picture passes.
@@ -114,7 +115,6 @@ impl Narrow {
             nearest: None,
             judged: None,
             looked: None,
-            desired: 0,
             chosen: None,
         }
     }
@@ -124,12 +124,7 @@ impl Narrow {
         self.connected = Some(now);
     }
 
-    /// The network carries so many bits a second.
-    pub(crate) fn estimated(&mut self, bits_per_second: u64) {
-        self.estimate = Some(bits_per_second);
-    }
-
-    /// A player whose network nothing better is known of says what it has and how far away it is. What it lost, or what
+    /// A player says what it has and how far away it is. What it lost, or what
     /// waits on the way to it all the time, says that the network carries less than was written; as long as neither does, more
     /// is tried.
     pub(crate) fn reported(&mut self, reported: Reported, now: Instant) {
@@ -217,7 +212,7 @@ impl Narrow {
     pub(crate) fn passes(&mut self, keyframe: bool, now: Instant) -> Gate {
         let late = self.late(now);
         if self.closed {
-            let has_room = late < LATE_MAX / 2;
+            let has_room = late < ROOM;
             self.closed = !(keyframe && has_room);
             return match (self.closed, has_room) {
                 (false, _) => Gate::Open,
@@ -233,6 +228,11 @@ impl Narrow {
         }
     }
 
+    /// Whether no picture passes before the next keyframe that finds room.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// Which layer is to be given. `None` while that is as it was.
     pub(crate) fn wanted(&mut self, channel: &Channel, now: Instant) -> Option<Wanted> {
         let is_soon = |at| now.saturating_duration_since(at) < LOOK_EVERY;
@@ -241,17 +241,9 @@ impl Narrow {
         }
         self.looked = Some(now);
         let layers = channel.layers();
-        let best = layers.iter().map(|layer| layer.bits_per_second).max();
-        let best = best.unwrap_or_default().max(self.meter.bits_per_second());
         let layer = self.choose(&layers, now).filter(|layer| !layer.is_main);
-        let desired = (best + best / 2 + RESERVE).next_multiple_of(250_000);
-        let is_new = desired.abs_diff(self.desired) > self.desired / 5;
-        if is_new {
-            self.desired = desired;
-        }
         Some(Wanted {
             layer: layer.map(|layer| layer.channel.clone()),
-            desired: is_new.then_some(desired),
         })
     }
 
@@ -279,20 +271,37 @@ impl Narrow {
         let is_less = chosen.bits_per_second < last - last / 4;
         let since = if is_less { now } else { since };
         self.chosen = Some((chosen.bits_per_second, since));
+        if is_less && !chosen.is_main {
+            self.drain(now);
+        }
         Some(chosen)
+    }
+
+    /// Lets go out what waits on the way, before there is room for a keyframe. What is lost of it has been judged.
+    fn drain(&mut self, now: Instant) {
+        self.late(now);
+        let waits = (ROOM + DRAINS).as_secs_f64();
+        self.allowance = self.allowance.min(-self.pace() * waits);
+        self.closed = true;
+        self.judged = None;
     }
 
     /// How long it takes until what was written has gone out.
     fn late(&mut self, now: Instant) -> Duration {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "rates have fewer digits than a double"
-        )]
-        let pace = self.estimate.unwrap_or(UNESTIMATED).max(50_000) as f64 * 1.1 / 8.0;
+        let pace = self.pace();
         let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
         self.refilled = now;
         self.allowance = (self.allowance + passed * pace).min(BURST_BYTES);
         Duration::from_secs_f64((-self.allowance / pace).max(0.0))
+    }
+
+    /// How many bytes go out in a second.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "rates have fewer digits than a double"
+    )]
+    fn pace(&self) -> f64 {
+        self.estimate.unwrap_or(UNESTIMATED).max(50_000) as f64 * 1.1 / 8.0
     }
 }
 
@@ -328,14 +337,14 @@ mod tests {
         let channel = simulcast();
         let mut narrow = Narrow::new(begun);
         let mut at = |millis, estimate| {
-            narrow.estimated(estimate);
+            narrow.estimate = Some(estimate);
             let wanted = narrow.wanted(&channel, begun + ms(millis)).unwrap();
             let epoch = wanted.layer.map(|layer| layer.epoch().to_owned());
             channel.layers().iter().rev().position(|layer| {
                 Some(layer.channel.epoch()) == epoch.as_deref() || epoch.is_none() && layer.is_main
             })
         };
-        assert_eq!(at(0, ASSUMED), Some(0), "the best");
+        assert_eq!(at(0, 10_000_000), Some(0), "the best");
         assert_eq!(at(1000, 900_000), Some(1));
         assert_eq!(
             at(2000, 100_000),
@@ -349,11 +358,32 @@ mod tests {
     }
 
     #[test]
+    fn a_lesser_layer_begins_when_what_was_too_much_has_gone_out() {
+        let begun = Instant::now();
+        let channel = simulcast();
+        let mut narrow = Narrow::new(begun);
+        narrow.estimate = Some(10_000_000);
+        narrow.wanted(&channel, begun);
+        assert_eq!(narrow.passes(false, begun), Gate::Open, "the best");
+        let turned = begun + ms(1000);
+        narrow.estimate = Some(900_000);
+        narrow.wanted(&channel, turned);
+        assert!(narrow.is_closed());
+        assert_eq!(narrow.passes(true, turned), Gate::Closed);
+        assert_eq!(narrow.passes(true, turned + ms(240)), Gate::Closed);
+        assert_eq!(narrow.passes(false, turned + ms(260)), Gate::Waits);
+        assert_eq!(narrow.passes(true, turned + ms(300)), Gate::Open);
+        narrow.estimate = Some(10_000_000);
+        narrow.wanted(&channel, turned + ms(5000));
+        assert!(!narrow.is_closed(), "a better one begins at once");
+    }
+
+    #[test]
     fn pictures_that_would_be_late_are_left_out_up_to_a_keyframe() {
         let begun = Instant::now();
         let mut narrow = Narrow::new(begun);
         narrow.connected(begun);
-        narrow.estimated(800_000);
+        narrow.estimate = Some(800_000);
         // 110 kB a second: the burst has room for three of these, a quarter of a second for one more.
         let mut given = Vec::new();
         for n in 0..60_u64 {
@@ -384,7 +414,7 @@ mod tests {
         let begun = Instant::now();
         let mut narrow = Narrow::new(begun);
         narrow.connected(begun);
-        narrow.estimated(800_000);
+        narrow.estimate = Some(800_000);
         assert_eq!(narrow.waits(false, begun), None);
         narrow.wrote(64_000 + 11_000, begun);
         let until = narrow.waits(false, begun).unwrap();

@@ -65,10 +65,6 @@ pub(crate) struct Offer {
     pub(crate) remote_fragment: String,
     /// The lines of media that go the right way.
     pub(crate) lines: Lines,
-    /// Whether the peer reports when each packet reached it.
-    pub(crate) reports: bool,
-    /// Whether its picture comes in layers.
-    pub(crate) layered: bool,
 }
 
 /// One line of media while it is read.
@@ -158,16 +154,10 @@ pub(crate) fn read(text: &str, side: Side) -> Result<Offer, Refused> {
     if lines.picture.is_none() && lines.sound.is_none() {
         return Err(Refused::Direction { wanted });
     }
-    let has = |text: &str| kept.iter().any(|line| line.contains(text));
-    let reports = has("transport-wide-cc-extensions-01") && has("transport-cc");
-    let is_layered = |line: &&str| line.starts_with("a=simulcast:send ") && line.contains(';');
-    let layered = kept.iter().any(is_layered);
     Ok(Offer {
         sdp,
         remote_fragment,
         lines,
-        reports,
-        layered,
     })
 }
 

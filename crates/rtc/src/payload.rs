@@ -6,7 +6,7 @@
 
 use abanico_live::Packet;
 use abanico_media::frame::Codec;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// A payload has no more bytes. With all that comes around it, it passes any network.
 const PAYLOAD_BYTES_MAX: usize = 1_120;
@@ -20,29 +20,12 @@ pub(crate) struct Payloads {
     pub(crate) numbered: bool,
 }
 
-/// What a door of WebRTC makes of a packet: for those whose packets str0m makes, and for those whose packets we make.
-#[derive(Default)]
-pub(crate) struct Shared {
-    whole: OnceLock<Arc<[u8]>>,
-    payloads: OnceLock<Arc<Payloads>>,
-}
-
-impl Shared {
-    pub(crate) fn whole(packet: &Packet) -> &Arc<[u8]> {
-        let shared: &Self = packet.framed(|_| Self::default());
-        shared.whole.get_or_init(|| Arc::from(&packet.payload[..]))
-    }
-
-    /// The payloads of a frame in that codec.
-    pub(crate) fn payloads<'a>(packet: &'a Packet, codec: &Codec) -> &'a Arc<Payloads> {
-        let shared: &Self = packet.framed(|_| Self::default());
-        shared
-            .payloads
-            .get_or_init(|| Arc::new(Payloads::of(&packet.payload, codec)))
-    }
-}
-
 impl Payloads {
+    /// Those of a packet's frame in that codec, made for the first viewer and shared by all.
+    pub(crate) fn shared<'a>(packet: &'a Packet, codec: &Codec) -> &'a Arc<Self> {
+        packet.framed(|packet| Arc::new(Self::of(&packet.payload, codec)))
+    }
+
     pub(crate) fn of(frame: &[u8], codec: &Codec) -> Self {
         let mut made = Self {
             bytes: Vec::with_capacity(frame.len() + frame.len() / 64 + 64),

@@ -32,8 +32,6 @@ pub(crate) struct Listed {
     pub(crate) etag: String,
     /// The peer's ICE user fragment: another one asks for a restart.
     pub(crate) remote_fragment: String,
-    /// Whether it publishes a picture in layers.
-    pub(crate) layered: bool,
 }
 
 /// A session's place in the registry. Dropping it takes the session off.
@@ -59,13 +57,6 @@ impl Registry {
         listed
             .filter(|listed| listed.side == side && listed.key == key)
             .ok_or(Unlisted)
-    }
-
-    /// Whether somebody publishes the picture of that stream in layers.
-    pub(crate) fn is_layered(&self, key: &str) -> bool {
-        let is =
-            |listed: &Listed| listed.layered && listed.side == Side::Publisher && listed.key == key;
-        self.0.lock().values().any(is)
     }
 
     /// The session of that name has these credentials of its peer from now on, and that ETag.
@@ -109,7 +100,6 @@ mod tests {
             key: "demo".to_owned(),
             etag: "tag".to_owned(),
             remote_fragment: "frag".to_owned(),
-            layered: false,
         };
         let listing = registry.list(listed.clone());
         let name = listing.name().to_owned();

@@ -1,14 +1,9 @@
 //! Where the frames of one track go: the line of media, and what its packets are called there.
 
-use crate::payload::Shared;
-use crate::sender::PLAYOUT_MAX;
-use abanico_live::Packet;
 use abanico_media::frame::Codec;
-use std::sync::Arc;
-use std::time::Instant;
 use str0m::Rtc;
 use str0m::format::PayloadParams;
-use str0m::media::{Frequency, MediaTime, Mid, Pt};
+use str0m::media::{Frequency, Mid, Pt};
 
 /// Where the frames of one track go.
 pub(crate) struct Route {
@@ -58,29 +53,6 @@ impl Route {
     /// The moment, in microseconds of the stream's time, in the track's own ticks.
     pub(crate) fn ticks(&self, timestamp: i64) -> u64 {
         u64::try_from(timestamp).unwrap_or(0) * u64::from(self.rate.get()) / 1_000_000
-    }
-
-    /// Has str0m make the packets of a frame that was taken at that moment. False if it has no place for it.
-    pub(crate) fn estimated(
-        &self,
-        rtc: &mut Rtc,
-        packet: &Packet,
-        ticks: u64,
-        shown: Instant,
-    ) -> bool {
-        let (Some(payload), Some(mut writer)) = (&self.payload, rtc.writer(self.mid)) else {
-            return false;
-        };
-        if self.rate == Frequency::NINETY_KHZ {
-            let most = u64::try_from(PLAYOUT_MAX.as_millis()).unwrap_or(0);
-            writer = writer.playout_delay(MediaTime::ZERO, MediaTime::from_millis(most));
-        }
-        let time = MediaTime::new(ticks, self.rate);
-        let written = writer.write(payload.kind, shown, time, Arc::clone(Shared::whole(packet)));
-        if let Err(error) = &written {
-            tracing::debug!(%error, "a frame was not put on RTP");
-        }
-        written.is_ok()
     }
 }
 

@@ -40,7 +40,7 @@ const REPEATED_TWICE_ABOVE: usize = REPEATED_BYTES_MAX / 4;
 const REPORT_EVERY: Duration = Duration::from_millis(900);
 
 /// A player that is told so shows each picture as soon as it has it.
-pub(crate) const PLAYOUT_MAX: Duration = Duration::from_millis(400);
+const PLAYOUT_MAX: Duration = Duration::from_millis(400);
 
 /// What a viewer's offer and our answer agreed on, as far as sending needs it.
 pub(crate) struct Agreed {

@@ -196,7 +196,7 @@ impl Session {
         Some(now)
     }
 
-    /// Sends what the state machine says. RTCP of a viewer whose packets are ours is ours too.
+    /// Sends what the state machine says. A viewer's RTCP is ours, as its packets are.
     fn transmit(&mut self, transmit: &Transmit, socket: &mut Socket, now: Instant) {
         let target = Target {
             proto: transmit.proto,
@@ -209,7 +209,6 @@ impl Session {
         }
         if kind >= RTP_FIRST
             && let Role::Watching(egress) = &mut self.role
-            && egress.is_ours()
         {
             // None of it leaves, not even before we can send: the same nonces are used for ours.
             if let Some(sender) = egress.sender() {
@@ -275,9 +274,6 @@ impl Session {
                 if let RawPacket::RtcpRx(report) = &*packet {
                     egress.heard(report, socket, now);
                 }
-            }
-            (Event::EgressBitrateEstimate(estimate), Role::Watching(egress)) => {
-                egress.estimated(&estimate);
             }
             (Event::MediaData(data), Role::Publishing(ingress)) => {
                 if let Err(error) = ingress.take(&data) {

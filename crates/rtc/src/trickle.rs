@@ -111,7 +111,6 @@ mod tests {
             key: "demo".to_owned(),
             etag: "tag".to_owned(),
             remote_fragment: "frag".to_owned(),
-            layered: false,
         };
         let of = |tag, fragment: &str| judge(&listed, tag, fragment);
         let late =

@@ -43,7 +43,7 @@ impl House {
     /// A viewer whose offer was answered, and who finds the endpoint at that address.
     pub(crate) fn watch(&self, address: SocketAddr) -> Peer {
         let (mut peer, offer) = Peer::new(Direction::RecvOnly, &[]);
-        let negotiated = self.endpoint.answer(&offer, Side::Viewer, "demo").unwrap();
+        let negotiated = self.endpoint.answer(&offer, Side::Viewer).unwrap();
         let watching = self.channel.watch(Format::Rtp).unwrap();
         let accepted = self.endpoint.watch(negotiated, "demo", watching, ());
         peer.answered_by_way_of(&accepted.answer, address);
@@ -72,10 +72,7 @@ impl House {
     /// A publisher whose offer was answered.
     pub(crate) fn publish(&self, layers: &[&str]) -> (Peer, Publishing) {
         let (mut peer, offer) = Peer::new(Direction::SendOnly, layers);
-        let negotiated = self
-            .endpoint
-            .answer(&offer, Side::Publisher, "demo")
-            .unwrap();
+        let negotiated = self.endpoint.answer(&offer, Side::Publisher).unwrap();
         let (accepted, publishing) = self.endpoint.publish(negotiated, "demo", &self.channel);
         peer.answered_by_way_of(&accepted.answer, self.address);
         (peer, publishing)

@@ -135,9 +135,7 @@ async fn publish(
         ..claim.map_err(refuse_key)?
     };
     // What cannot be answered takes nobody's seat.
-    let mut negotiated = rtc
-        .answer(offer, Side::Publisher, key)
-        .map_err(refuse_offer)?;
+    let mut negotiated = rtc.answer(offer, Side::Publisher).map_err(refuse_offer)?;
     negotiated.keep_until_connected(connecting);
     let publisher = doors.streamhub.publish(key, &claim).await;
     let publisher = publisher.map_err(refuse)?;
@@ -185,7 +183,7 @@ async fn view(
     let shown = shown.map_err(unauthorized)?;
     let visit = doors.keeper.visit(asker, key, shown.as_deref()).await;
     let grant = visit.map_err(refuse_key)?;
-    let mut negotiated = rtc.answer(offer, Side::Viewer, key).map_err(refuse_offer)?;
+    let mut negotiated = rtc.answer(offer, Side::Viewer).map_err(refuse_offer)?;
     negotiated.keep_until_connected(connecting);
     let (viewer, watching) = watch::join(&doors.streamhub, key, &grant, Format::Rtp).await?;
     let tracks = viewer.channel().tracks();
