@@ -3,18 +3,16 @@
 use crate::driver::{Command, Driver, new_credentials};
 use crate::egress::Egress;
 use crate::ingress::{Ingress, Publishing};
-use crate::keys::{self, Escrow};
+use crate::negotiation::{Negotiated, Terms};
 use crate::offer::{self, Refused};
 use crate::registry::{Listed, Listing, Registry, Side, Unlisted, random_name};
-use crate::route::payload_params;
 use crate::sender::Agreed;
-use crate::session::{HalfOpen, Lines, Role, Session, Way};
+use crate::session::{HalfOpen, Role, Session, Way};
 use crate::socket::Socket;
 use crate::streams::{self, ARRIVALS_MAX, Arrival};
 use crate::trickle::{self, Asked, Patched, TrickleRefused};
 use crate::wakeups::Wakeups;
 use abanico_live::{Channel, Watching};
-use abanico_media::frame::Codec;
 use std::any::Any;
 use std::fmt;
 use std::io;
@@ -23,13 +21,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use str0m::change::SdpOffer;
-use str0m::config::{CryptoProvider, DtlsCert};
-use str0m::net::{Protocol, TcpType};
-use str0m::rtp::{Extension, ExtensionMap};
-use str0m::{Candidate, IceCreds, Output, Rtc, RtcConfig};
+use str0m::net::Protocol;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Sessions that are not connected yet; they have seconds to be.
 const HALF_OPEN_MAX: usize = 512;
@@ -39,12 +33,6 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// When to come again if there are as many sessions as may be.
 const LATER: Duration = Duration::from_secs(5);
-
-/// The number under which the name of a line of media travels, unless the peer has another.
-const MEDIA_LINE: u8 = 4;
-
-/// The number under which the playout delay travels, unless the peer has another.
-const PLAYOUT_DELAY: u8 = 12;
 
 /// How an [`Endpoint`] is made.
 #[derive(Debug, Clone)]
@@ -64,27 +52,12 @@ pub struct Endpoint(Arc<Shared>);
 struct Shared {
     commands: mpsc::UnboundedSender<Command>,
     arrivals: mpsc::Sender<Arrival>,
-    candidates: Vec<Way>,
-    crypto: Arc<CryptoProvider>,
-    certificate: DtlsCert,
+    terms: Terms,
     registry: Registry,
     places: Arc<Semaphore>,
     half_open: Arc<Semaphore>,
     wakeups: Arc<Wakeups>,
     next: AtomicU64,
-}
-
-/// An offer that was answered, and whose session has not begun.
-pub struct Negotiated {
-    rtc: Rtc,
-    answer: String,
-    lines: Lines,
-    fragment: String,
-    remote_fragment: String,
-    /// A viewer's packets are ours: what they are encrypted with.
-    escrow: Escrow,
-    place: OwnedSemaphorePermit,
-    half_open: HalfOpen,
 }
 
 /// A session that began.
@@ -114,11 +87,6 @@ impl Endpoint {
 
     /// The door, and what has to be driven behind it.
     pub(crate) fn make(socket: std::net::UdpSocket, config: Config) -> io::Result<(Self, Driver)> {
-        let crypto = Arc::new(keys::provider());
-        let certificate = crypto
-            .dtls_provider
-            .generate_certificate()
-            .ok_or_else(|| io::Error::other("no certificate can be made"))?;
         let (commands, told) = mpsc::unbounded_channel();
         let wakeups = Arc::new(Wakeups::default());
         let (arrivals, arrived) = mpsc::channel(ARRIVALS_MAX);
@@ -131,20 +99,20 @@ impl Endpoint {
             .into_iter()
             .map(|address| (Protocol::Tcp, address));
         let candidates: Vec<Way> = udp.chain(tcp).collect();
+        let terms = Terms::new(candidates.clone())
+            .ok_or_else(|| io::Error::other("no certificate can be made"))?;
         let driver = Driver::new(
             Socket::new(socket)?,
             told,
             arrived,
-            candidates.clone(),
+            candidates,
             Arc::clone(&wakeups),
         );
         let places = config.sessions_max.min(Semaphore::MAX_PERMITS);
         let endpoint = Self(Arc::new(Shared {
             commands,
             arrivals,
-            candidates,
-            crypto,
-            certificate,
+            terms,
             registry: Registry::default(),
             places: Arc::new(Semaphore::new(places)),
             half_open: Arc::new(Semaphore::new(HALF_OPEN_MAX)),
@@ -169,7 +137,7 @@ impl Endpoint {
             .unwrap_or_else(|_| Err(Refused::Unreadable("it is malformed".to_owned())))?;
         let credentials = new_credentials();
         let fragment = credentials.ufrag.clone();
-        let negotiate = || self.negotiate(offer.sdp, credentials, side);
+        let negotiate = || self.0.terms.negotiate(offer.sdp, credentials, side);
         let negotiated = catch_unwind(AssertUnwindSafe(negotiate))
             .unwrap_or_else(|_| Err("it is malformed".to_owned()));
         let (rtc, answer, escrow) =
@@ -191,50 +159,6 @@ impl Endpoint {
             return Err(Refused::NoCodec);
         }
         Ok(negotiated)
-    }
-
-    fn negotiate(
-        &self,
-        offer: SdpOffer,
-        credentials: IceCreds,
-        side: Side,
-    ) -> Result<(Rtc, String, Escrow), String> {
-        let ours = side == Side::Viewer;
-        let mut config = RtcConfig::new();
-        if ours {
-            // Nobody looks at reports of each packet, so that none are asked for.
-            let mut extensions = ExtensionMap::empty();
-            extensions.set(MEDIA_LINE, Extension::RtpMid);
-            config = config.set_extension_map(extensions);
-        }
-        let mut rtc = config
-            .set_crypto_provider(Arc::clone(&self.0.crypto))
-            .set_dtls_cert(self.0.certificate.clone())
-            .set_local_ice_credentials(credentials)
-            .set_ice_lite(true)
-            .enable_raw_packets(ours)
-            .clear_codecs()
-            .enable_opus(true, false)
-            .enable_vp8(true)
-            .enable_vp9(true)
-            .enable_h264(true)
-            .enable_av1(true)
-            .set_extension(PLAYOUT_DELAY, Extension::PlayoutDelay)
-            .build(Instant::now());
-        let escrow = keys::taken();
-        for candidate in self.candidates() {
-            rtc.add_local_candidate(candidate);
-        }
-        let answer = rtc
-            .sdp_api()
-            .accept_offer(offer)
-            .map_err(|error| error.to_string())?;
-        // Nothing may be done to it next before it has said all.
-        while !matches!(
-            rtc.poll_output().map_err(|error| error.to_string())?,
-            Output::Timeout(_)
-        ) {}
-        Ok((rtc, answer.to_sdp_string(), escrow))
     }
 
     /// Begins the session of a publisher of the stream `key`, who publishes into `channel`.
@@ -269,23 +193,12 @@ impl Endpoint {
         guest: impl Any + Send,
     ) -> Accepted {
         let lines = negotiated.lines;
-        let escrow = Escrow::clone(&negotiated.escrow);
+        let escrow = Arc::clone(&negotiated.escrow);
         let agreed = Agreed::new(&mut negotiated.rtc, lines, escrow);
         let guest = Box::new(guest);
         let egress = Egress::new(watching, guest, lines, agreed, Instant::now());
         let role = Role::Watching(Box::new(egress));
         self.begin(self.next(), negotiated, Side::Viewer, key, role)
-    }
-
-    /// Where peers are told that we are. An address that ICE has no use for is none.
-    fn candidates(&self) -> impl Iterator<Item = Candidate> {
-        self.0.candidates.iter().filter_map(|(proto, address)| {
-            if *proto == Protocol::Udp {
-                return Candidate::host(*address, Protocol::Udp).ok();
-            }
-            let tcp = Candidate::builder().tcp().host(*address);
-            tcp.tcptype(TcpType::Passive).build().ok()
-        })
     }
 
     /// Serves a connection that begins with a framed datagram, RFC 4571, until it is over.
@@ -327,7 +240,7 @@ impl Endpoint {
         for line in fragment.lines().map(str::trim_end).filter(line).take(2) {
             answer.extend([line, "\r\n"]);
         }
-        for candidate in self.candidates() {
+        for candidate in self.0.terms.candidates() {
             answer.extend(["a=", &candidate.to_sdp_string(), "\r\n"]);
         }
         answer.push_str("a=end-of-candidates\r\n");
@@ -401,57 +314,9 @@ impl Endpoint {
     }
 }
 
-impl Negotiated {
-    /// Keeps `guest` until the session is connected, or over.
-    pub fn keep_until_connected(&mut self, guest: impl Any + Send) {
-        self.half_open.guest = Some(Box::new(guest));
-    }
-
-    /// Whether a viewer's offer has the codec of the stream's picture.
-    ///
-    /// # Errors
-    /// With the codec that it does not have.
-    pub fn suits(&self, picture: &Codec) -> Result<(), Refused> {
-        let has = |mid| payload_params(&self.rtc, mid, picture, None).is_some();
-        let name = match picture {
-            Codec::Vp8 => "VP8",
-            Codec::Vp9 => "VP9",
-            Codec::Av1 => "AV1",
-            Codec::H264 => "H.264",
-            // What has no place in WebRTC does not get here.
-            _ => return Ok(()),
-        };
-        if self.lines.picture.is_some_and(|mid| !has(mid)) {
-            return Err(Refused::OtherCodec { codec: name });
-        }
-        Ok(())
-    }
-
-    fn has_no_codec(&self) -> bool {
-        [self.lines.picture, self.lines.sound]
-            .into_iter()
-            .flatten()
-            .all(|mid| {
-                self.rtc
-                    .media(mid)
-                    .is_none_or(|media| media.remote_pts().is_empty())
-            })
-    }
-}
-
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint")
-            .field("candidates", &self.0.candidates)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Negotiated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Negotiated")
-            .field("lines", &self.lines)
-            .finish_non_exhaustive()
+        f.debug_struct("Endpoint").finish_non_exhaustive()
     }
 }
 
@@ -460,6 +325,7 @@ mod tests {
     use super::*;
     use crate::offer::example as offer;
     use abanico_live::{Bounds, Pool};
+    use abanico_media::frame::Codec;
     use std::net::{Ipv4Addr, UdpSocket};
 
     fn endpoint(sessions_max: usize) -> Endpoint {

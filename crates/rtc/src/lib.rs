@@ -16,6 +16,7 @@ mod ingress;
 mod keys;
 mod meter;
 mod narrow;
+mod negotiation;
 mod offer;
 mod payload;
 mod pictures;
@@ -30,8 +31,9 @@ mod streams;
 mod trickle;
 mod wakeups;
 
-pub use endpoint::{Accepted, Config, Endpoint, Negotiated};
+pub use endpoint::{Accepted, Config, Endpoint};
 pub use ingress::{Ended, Publishing};
+pub use negotiation::Negotiated;
 pub use offer::{OFFER_BYTES_MAX, Refused};
 pub use registry::{Side, Unlisted};
 pub use trickle::{Patched, TrickleRefused};
