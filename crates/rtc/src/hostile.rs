@@ -8,10 +8,12 @@
 
 use crate::driver::Driver;
 use crate::endpoint::{Config, Endpoint};
+use crate::payload::{PAYLOAD_BYTES_MAX, Payloads};
 use crate::registry::{Listed, Side};
 use crate::socket::Datagram;
 use crate::trickle;
-use abanico_live::{Bounds, Channel, Pool};
+use abanico_live::{Bounds, Channel, Format, Pool};
+use abanico_media::frame::Codec;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use str0m::net::Protocol;
 use tokio::runtime::Runtime;
@@ -81,13 +83,31 @@ impl Hostile {
         let _ = trickle::judge(&listed, if_match, text);
     }
 
-    /// Datagrams for a publisher's session that waits for its peer.
-    pub fn datagrams<'a>(&mut self, datagrams: impl IntoIterator<Item = (From, &'a [u8])>) {
+    /// Datagrams for a session on that side that waits for its peer.
+    pub fn datagrams<'a>(
+        &mut self,
+        side: Side,
+        datagrams: impl IntoIterator<Item = (From, &'a [u8])>,
+    ) {
         let _inside = self.runtime.enter();
-        let offer = crate::offer::example("a=sendonly\r\n");
-        let negotiated = self.endpoint.answer(&offer, Side::Publisher).unwrap();
         let channel = Channel::new(&Pool::new(Bounds::default()));
-        let (_, publishing) = self.endpoint.publish(negotiated, "demo", &channel);
+        let direction = match side {
+            Side::Publisher => "a=sendonly\r\n",
+            Side::Viewer => "a=recvonly\r\n",
+        };
+        let offer = crate::offer::example(direction);
+        let negotiated = self.endpoint.answer(&offer, side).unwrap();
+        let (name, publishing) = match side {
+            Side::Publisher => {
+                let (accepted, publishing) = self.endpoint.publish(negotiated, "demo", &channel);
+                (accepted.name, Some(publishing))
+            }
+            Side::Viewer => {
+                let watching = channel.watch(Format::Rtp).unwrap();
+                let accepted = self.endpoint.watch(negotiated, "demo", watching, ());
+                (accepted.name, None)
+            }
+        };
         self.driver.obey_all();
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 4));
         self.driver.believe(peer);
@@ -109,9 +129,32 @@ impl Hostile {
             );
         }
         drop(publishing);
+        // It may have ended by itself.
+        let _ = self.endpoint.end(side, "demo", &name);
         self.driver.obey_all();
         assert!(self.driver.is_empty(), "nothing is left behind");
+        assert_eq!(channel.watching(), 0, "nobody watches any more");
     }
+}
+
+/// A frame of somebody's, cut for the viewers.
+pub fn frame(codec: &Codec, frame: &[u8]) {
+    let payloads = Payloads::of(frame, codec);
+    assert!(
+        payloads.iter().all(|payload| !payload.is_empty()),
+        "a packet carries something"
+    );
+    // Opus travels in one piece: who takes it in bounds it.
+    let is_cut = *codec != Codec::Opus;
+    let most = payloads.iter().map(<[u8]>::len).max();
+    assert!(!is_cut || most <= Some(PAYLOAD_BYTES_MAX), "{most:?}");
+    let bytes: usize = payloads.iter().map(<[u8]>::len).sum();
+    assert_eq!(bytes, payloads.bytes());
+    assert!(
+        bytes <= 2 * frame.len() + 8,
+        "{bytes} bytes of {}",
+        frame.len()
+    );
 }
 
 #[cfg(test)]
@@ -201,7 +244,36 @@ mod tests {
         #[test]
         fn no_datagram_panics_or_leaves_anything_behind(datagrams in prop::collection::vec(datagram(), 0..12)) {
             let mut hostile = Hostile::new();
-            hostile.datagrams(datagrams.iter().map(|(from, bytes)| (*from, &bytes[..])));
+            for side in [Side::Publisher, Side::Viewer] {
+                hostile.datagrams(side, datagrams.iter().map(|(from, bytes)| (*from, &bytes[..])));
+            }
+        }
+    }
+
+    /// Bytes that mean something to a codec, among others: start codes, lengths, heads of units.
+    fn frames() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            2 => prop::collection::vec(any::<u8>(), 0..1_500),
+            1 => Just(vec![0, 0, 0, 1]),
+            1 => Just(vec![0, 0, 1, 0x67]),
+            1 => Just(vec![0, 0, 1, 0x68]),
+            1 => Just(vec![0x0a, 0x0b]),
+            1 => Just(vec![0x32, 0xff, 0xff, 0xff, 0x7f]),
+            1 => Just(vec![0x12, 0]),
+            1 => (any::<u8>(), 0_usize..3_000).prop_map(|(byte, count)| vec![byte; count]),
+        ];
+        prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn any_frame_is_cut_into_packets_that_fit(
+            bytes in frames(),
+            codec in prop::sample::select(vec![Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1, Codec::Opus]),
+        ) {
+            frame(&codec, &bytes);
         }
     }
 }

@@ -9,7 +9,7 @@ use abanico_media::frame::Codec;
 use std::sync::Arc;
 
 /// A payload has no more bytes. With all that comes around it, it passes any network.
-const PAYLOAD_BYTES_MAX: usize = 1_120;
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 1_120;
 
 /// What one frame is on the wire: one payload after the other, without what each viewer's packets have of their own.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,8 @@ impl Payloads {
             Codec::Vp9 => made.vp9(frame),
             Codec::H264 => made.h264(frame),
             Codec::Av1 => made.av1(frame),
-            // One packet of sound is one frame. Anything else has no place in WebRTC and does not get here.
+            // One packet of sound is one frame, if there is any. Anything else has no place in WebRTC and does not get here.
+            _ if frame.is_empty() => {}
             _ => made.add(&[], frame),
         }
         made
