@@ -6,7 +6,9 @@ import { goLive, LIVE, openPage, startBrowser, startServer, TEST_MAX } from './h
 
 /** So far apart they are seen to be apart (ITU-R BT.1359: 45 ms early, 125 ms late). */
 const APART_MAX_MS = 100;
-const PAIRS = 5;
+const PAIRS = 8;
+/** So many of them count: before, the publisher learns how its clocks stand. */
+const COUNTED = 5;
 
 test('a flash and its beep are published with the same time', TEST_MAX, async (t) => {
   const server = await startServer(t);
@@ -19,14 +21,24 @@ test('a flash and its beep are published with the same time', TEST_MAX, async (t
   const url = `${server.origin.replace('http', 'ws')}/live/${new URL(link).pathname.split('/').at(-1)}`;
   const apart = await viewer.evaluate(measure, { url, pairs: PAIRS });
   t.diagnostic(`the beep comes ${apart.map(Math.round)} ms after the flash`);
-  const middle = apart.sort((a, b) => a - b)[Math.floor(apart.length / 2)];
+  const middle = apart.slice(-COUNTED).sort((a, b) => a - b)[Math.floor(COUNTED / 2)];
   assert.ok(Math.abs(middle) < APART_MAX_MS, `${middle} ms apart`);
   assert.deepEqual(publisher.complaints, []);
 });
 
-/** Runs in the publisher's page: camera and microphone that flash and beep for 200 ms of each second. */
+/**
+ * Runs in the publisher's page: camera and microphone that flash and beep for 200 ms of each second. Of the sound's own seconds:
+ * a machine that is busy holds that clock up.
+ */
 function flashAndBeep() {
-  const isOn = () => performance.now() % 1_000 < 200;
+  let sound;
+  let wasOn = false;
+  // A flash that a busy machine would paint late is left out.
+  const isOn = () => {
+    const into = sound === undefined ? 1 : sound.currentTime % 1;
+    wasOn = into < (wasOn ? 0.2 : 0.05);
+    return wasOn;
+  };
   navigator.mediaDevices.getUserMedia = async ({ video }) => {
     if (video) {
       const canvas = Object.assign(document.createElement('canvas'), { width: 160, height: 120 });
@@ -43,22 +55,15 @@ function flashAndBeep() {
       paint();
       return stream;
     }
-    const context = new AudioContext();
-    const tone = new OscillatorNode(context, { frequency: 1_000 });
-    const gain = new GainNode(context, { gain: 0 });
-    const out = new MediaStreamAudioDestinationNode(context);
+    sound = new AudioContext();
+    const tone = new OscillatorNode(sound, { frequency: 1_000 });
+    const gain = new GainNode(sound, { gain: 0 });
+    const out = new MediaStreamAudioDestinationNode(sound);
     tone.connect(gain).connect(out);
     tone.start();
-    // How its clock stands to the page's: it counts in lots, and is never ahead.
-    let zero = Number.NEGATIVE_INFINITY;
-    for (let i = 0; i < 50; i++) {
-      await new Promise((resolve) => requestAnimationFrame(resolve));
-      if (context.currentTime > 0) zero = Math.max(zero, context.currentTime - performance.now() / 1_000);
-    }
-    const first = Math.ceil(performance.now() / 1_000) + 1;
-    for (let second = first; second < first + 300; second++) {
-      gain.gain.setValueAtTime(1, second + zero);
-      gain.gain.setValueAtTime(0, second + zero + 0.2);
+    for (let second = 0; second < 300; second++) {
+      gain.gain.setValueAtTime(1, second);
+      gain.gain.setValueAtTime(0, second + 0.2);
     }
     return out.stream;
   };
@@ -100,13 +105,16 @@ async function measure({ url, pairs }) {
     return { decoder, Chunk: EncodedVideoChunk };
   };
   const makeAudio = ({ codec, sampleRate, channels, description }) => {
+    // Chromium's decoder counts times in samples from the first packet's and sees no gap.
+    const times = [];
     const decoder = new AudioDecoder({
       error,
       output(data) {
+        const timestamp = times.shift();
         const samples = new Float32Array(data.numberOfFrames);
         data.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
         const at = samples.findIndex((sample) => Math.abs(sample) > 0.2);
-        heardBeep(at >= 0, (data.timestamp + (Math.max(0, at) / data.sampleRate) * 1_000_000) / 1_000);
+        heardBeep(at >= 0, (timestamp + (Math.max(0, at) / data.sampleRate) * 1_000_000) / 1_000);
         data.close();
       },
     });
@@ -116,7 +124,7 @@ async function measure({ url, pairs }) {
       numberOfChannels: channels,
       ...(description && { description: bytes(description) }),
     });
-    return { decoder, Chunk: EncodedAudioChunk };
+    return { decoder, Chunk: EncodedAudioChunk, times };
   };
   return new Promise((resolve) => {
     socket.onopen = () => socket.send(JSON.stringify({ type: 'watch' }));
@@ -136,11 +144,13 @@ async function measure({ url, pairs }) {
       const isKeyframe = (view.getUint16(2) & 1) === 1;
       if (isKeyframe) starving.delete(number);
       if (starving.has(number)) return;
-      const { decoder, Chunk } = decoders.get(number);
+      const { decoder, Chunk, times } = decoders.get(number);
+      const timestamp = Number(view.getBigInt64(12));
+      times?.push(timestamp);
       decoder.decode(
         new Chunk({
           type: isKeyframe ? 'key' : 'delta',
-          timestamp: Number(view.getBigInt64(12)),
+          timestamp,
           duration: view.getUint32(8),
           data: new Uint8Array(data, 28),
         }),

@@ -1,4 +1,7 @@
 // Decodes the sound track while somebody listens, hands it to the ring that plays it, and tells what is heard now.
+//
+// Chromium's decoder counts times from the first packet's in samples and sees no gap after it: what follows one gets a decoder
+// of its own, or it would be played with the times of what is missing, which is never.
 
 import type { Frame } from '../../native/frame.ts';
 import { type AudioTrack, fromBase64 } from '../../native/messages.ts';
@@ -8,10 +11,14 @@ import type { FromSoundRing, SoundClock, ToSoundRing } from './messages.ts';
 /** A schedule that moved by less is not told. */
 const SCHEDULE_STEP_MS = 2;
 const INSIDE_MAX = 50;
+/** The times of packets jitter by less, in microseconds. */
+const GAP_US = 40_000;
 
 export class SoundDecoding {
   readonly #track: AudioTrack;
   #decoder: AudioDecoder | undefined;
+  /** Where the decoder's own count is when all that went in is out: microseconds. */
+  #counted = 0;
   #port: MessagePort | null = null;
   #clock: SoundClock | undefined;
   #scheduled: number | undefined;
@@ -47,17 +54,14 @@ export class SoundDecoding {
 
   take(frame: Frame): void {
     if (!this.#port) return;
-    this.#decoder ??= this.#begin();
+    if (this.#decoder && this.#decoder.decodeQueueSize > INSIDE_MAX) return;
+    if (Math.abs(frame.timestamp - this.#counted) > GAP_US) this.#finish();
+    this.#decoder ??= this.#begin(frame.timestamp);
     const decoder = this.#decoder;
-    if (decoder?.state !== 'configured' || decoder.decodeQueueSize > INSIDE_MAX) return;
-    decoder.decode(
-      new EncodedAudioChunk({
-        type: 'key',
-        timestamp: frame.timestamp,
-        duration: frame.duration || 20_000,
-        data: frame.payload,
-      }),
-    );
+    if (decoder?.state !== 'configured') return;
+    const duration = frame.duration || 20_000;
+    decoder.decode(new EncodedAudioChunk({ type: 'key', timestamp: frame.timestamp, duration, data: frame.payload }));
+    this.#counted += duration;
   }
 
   /** Sound of time T is due at the local time T + `dueOffset`. */
@@ -85,12 +89,24 @@ export class SoundDecoding {
     this.#decoder = undefined;
   }
 
-  #begin(): AudioDecoder | undefined {
+  /** Lets the decoder give what is inside, and the next packet begin another. */
+  #finish(): void {
+    const decoder = this.#decoder;
+    this.#decoder = undefined;
+    if (decoder?.state !== 'configured') return;
+    const close = () => decoder.state !== 'closed' && decoder.close();
+    decoder.flush().then(close, close);
+  }
+
+  #begin(timestamp: number): AudioDecoder | undefined {
     if (typeof AudioDecoder === 'undefined') return undefined;
+    this.#counted = timestamp;
     const { codec, sampleRate, channels, description } = this.#track;
     const decoder = new AudioDecoder({
       output: (data) => this.#decoded(data),
-      error: () => this.close(),
+      error: () => {
+        if (decoder === this.#decoder) this.close();
+      },
     });
     decoder.configure({
       codec,

@@ -101,7 +101,8 @@ function take(source: FramesSource): void {
     stills.look(frame, now);
     if (!video.take(frame, now)) dropped += 1;
   });
-  const audio = takeAudio();
+  const audioTimeline = new Timeline();
+  const audio = takeAudio(audioTimeline);
   if (source.audio) {
     void read<AudioData>(source.audio, 'MediaStreamTrackProcessor', 10, stop.signal, (data) => {
       if (!mayGo()) {
@@ -125,20 +126,16 @@ function take(source: FramesSource): void {
         setTrack({ ...track, track: VIDEO });
         tell({ type: 'codec', codec: track.codec });
       },
-      chunk: (chunk) => send(VIDEO, chunk, videoTimeline),
+      chunk: (chunk) => send(VIDEO, chunk, videoTimeline.place(chunk.timestamp)),
       unable: (message) => tell({ type: 'unable', message }),
     });
   }
 }
 
-let audioTimeline = new Timeline();
-
-function takeAudio(): AudioEncoding {
-  const timeline = new Timeline();
-  audioTimeline = timeline;
+function takeAudio(timeline: Timeline): AudioEncoding {
   return new AudioEncoding({
     track: (track) => setTrack({ ...track, track: AUDIO }),
-    chunk: (chunk) => send(AUDIO, chunk, timeline),
+    chunk: (chunk, time) => send(AUDIO, chunk, timeline.place(time)),
     unable: (message) => tell({ type: 'warning', code: 'no-sound', message }),
   });
 }
@@ -178,9 +175,9 @@ function setTrack(track: Track): void {
   door?.sendTracks([...tracks.values()]);
 }
 
-function send(track: number, chunk: EncodedVideoChunk | EncodedAudioChunk, timeline: Timeline): void {
+/** `timestamp`: when it happened, in microseconds of this worker's clock. */
+function send(track: number, chunk: EncodedVideoChunk | EncodedAudioChunk, timestamp: number): void {
   if (!door || !tracks.has(track)) return;
-  const timestamp = timeline.place(chunk.timestamp);
   const message = frameMessage(
     {
       track,

@@ -27,6 +27,16 @@ test('a source that slept goes on where the local clock is', () => {
   expect(timeline.place(33_333)).toBe(9_000_000);
 });
 
+test('a clock that stood still for a moment is followed within ten seconds, late arrivals are not', () => {
+  const timeline = new Timeline();
+  for (let time = 0; time < 13_000_000; time += 20_000) {
+    timeline.observe(time, time + (time % 1_500_000 === 0 && time > 0 ? 300_000 : 0));
+    expect(Math.abs(timeline.place(time) - time)).toBeLessThan(1_000);
+  }
+  for (let time = 13_000_000; time < 23_000_000; time += 20_000) timeline.observe(time, time + 200_000);
+  expect(timeline.place(23_000_000)).toBe(23_200_000);
+});
+
 test('a sound card that is slow by a ten-thousandth is followed', () => {
   const timeline = new Timeline();
   let placed = 0;
