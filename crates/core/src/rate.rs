@@ -56,7 +56,13 @@ impl Bucket {
 
     /// Gives one back that was taken and not used.
     pub fn give_back(&mut self) {
-        self.level = (self.level + 1.0).min(f64::from(self.rate.burst));
+        self.give_back_many(1);
+    }
+
+    /// Gives back what something cost that was taken and not used.
+    pub fn give_back_many(&mut self, cost: u32) {
+        let burst = f64::from(self.rate.burst);
+        self.level = (self.level + f64::from(cost)).min(burst);
     }
 }
 
@@ -115,5 +121,7 @@ mod tests {
         assert!(bucket.take_many(now, 3) && !bucket.take_many(now, 3));
         bucket.give_back();
         assert!(bucket.take_many(now, 3) && !bucket.take(now));
+        bucket.give_back_many(100);
+        assert!(bucket.take_many(now, 5) && !bucket.take(now));
     }
 }

@@ -9,6 +9,7 @@ use crate::doors::say_later;
 use crate::rights::{Asker, Keeper, Networks};
 use abanico_core::rate::{Bucket, Rate};
 use abanico_socketio::retry::FULL_RETRY;
+use abanico_streamhub::by_address::ByAddress;
 use abanico_streamhub::grant::neighbourhood;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -21,9 +22,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
-
-/// Buckets of addresses that are remembered. Of more, the one that was used longest ago is forgotten.
-const REMEMBERED_MAX: usize = 10_000;
 
 /// The connections and sessions of each address. Clones are the same.
 #[derive(Clone)]
@@ -158,7 +156,7 @@ impl Drop for Place {
 }
 
 /// Whether this address is not one client's.
-fn speaks_for_many(address: IpAddr, proxies: &Networks) -> bool {
+pub(crate) fn speaks_for_many(address: IpAddr, proxies: &Networks) -> bool {
     proxies.contain(address) || (proxies.are_none() && address.to_canonical().is_loopback())
 }
 
@@ -166,7 +164,7 @@ fn speaks_for_many(address: IpAddr, proxies: &Networks) -> bool {
 #[derive(Debug)]
 pub(crate) struct PerAddress {
     rate: Rate,
-    of: HashMap<(IpAddr, Option<Uuid>), (Bucket, Instant)>,
+    of: ByAddress<Bucket>,
 }
 
 impl PerAddress {
@@ -174,7 +172,7 @@ impl PerAddress {
     pub(crate) fn new(rate: Rate) -> Self {
         Self {
             rate,
-            of: HashMap::new(),
+            of: ByAddress::default(),
         }
     }
 
@@ -189,22 +187,8 @@ impl PerAddress {
     }
 
     /// The bucket of an address, or the one that it has for some thing.
-    pub(crate) fn bucket(
-        &mut self,
-        (from, thing): (IpAddr, Option<Uuid>),
-        now: Instant,
-    ) -> &mut Bucket {
-        let from = (neighbourhood(from), thing);
-        if self.of.len() >= REMEMBERED_MAX && !self.of.contains_key(&from) {
-            let oldest = self.of.iter().min_by_key(|(_, (_, at))| *at);
-            if let Some(oldest) = oldest.map(|(from, _)| *from) {
-                self.of.remove(&oldest);
-            }
-        }
-        let new = || (Bucket::new(self.rate), now);
-        let (bucket, at) = self.of.entry(from).or_insert_with(new);
-        *at = now;
-        bucket
+    pub(crate) fn bucket(&mut self, from: (IpAddr, Option<Uuid>), now: Instant) -> &mut Bucket {
+        self.of.of(from, now, || Bucket::new(self.rate))
     }
 }
 
@@ -221,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn each_address_has_a_bucket_and_what_is_remembered_has_a_bound() {
+    fn each_address_has_a_bucket() {
         let mut buckets = PerAddress::new(Rate {
             burst: 1,
             per_second: 0.0,
@@ -237,10 +221,6 @@ mod tests {
             let taken = buckets.take(address.parse().unwrap(), now);
             assert_eq!(taken, is_given, "{address}");
         }
-        for number in 0..2 * u32::try_from(REMEMBERED_MAX).unwrap() {
-            buckets.take(std::net::Ipv4Addr::from_bits(number).into(), now);
-        }
-        assert_eq!(buckets.of.len(), REMEMBERED_MAX);
     }
 
     #[test]

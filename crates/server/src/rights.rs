@@ -19,6 +19,7 @@ pub(crate) use pairing::CODE_FOR;
 pub(crate) use secret::Secret;
 pub(crate) use tokens::{Pattern, Right, Token, TokenFile, Wanted};
 
+use crate::addresses::speaks_for_many;
 use crate::config;
 use crate::login::Login;
 use crate::login::callback::Reports;
@@ -262,6 +263,10 @@ impl Gate for Keeper {
 
     fn guess(&self, from: IpAddr, apart: Option<Uuid>, is_right: bool) -> Result<(), Refused> {
         self.0.keys.guess(from, apart, is_right)
+    }
+
+    fn speaks_for_many(&self, from: IpAddr) -> bool {
+        speaks_for_many(from, &self.0.proxies)
     }
 
     fn address(&self, handshake: &Handshake) -> IpAddr {

@@ -114,6 +114,10 @@ pub struct Rates {
     pub room_chat: Rate,
     /// The bytes of these, as they go to each member.
     pub room_chat_bytes: Rate,
+    /// Chat messages and reactions of all connections of one address together, in all streams, but of streamers in their own.
+    pub address_chat: Rate,
+    /// The bytes of these.
+    pub address_chat_bytes: Rate,
     /// Reactions.
     pub reactions: Rate,
     /// `stream:data:send`.
@@ -138,6 +142,15 @@ impl Default for Rates {
             room_chat_bytes: Rate {
                 burst: 256 << 10,
                 per_second: f64::from(64 << 10),
+            },
+            // Half of what a stream takes: no address fills one alone.
+            address_chat: Rate {
+                burst: 100,
+                per_second: 50.0,
+            },
+            address_chat_bytes: Rate {
+                burst: 128 << 10,
+                per_second: f64::from(32 << 10),
             },
             reactions: Rate {
                 burst: 30,

@@ -23,6 +23,9 @@ pub trait Gate: Send + Sync + 'static {
     /// When too many wrong ones came from there, whether this one is right or not.
     fn guess(&self, from: IpAddr, apart: Option<Uuid>, is_right: bool) -> Result<(), Refused>;
 
+    /// Whether an address is not one client's: a proxy's, as may be.
+    fn speaks_for_many(&self, from: IpAddr) -> bool;
+
     /// The address of the client with this opening request, as far as it can be known.
     fn address(&self, handshake: &Handshake) -> IpAddr;
 }

@@ -126,6 +126,10 @@ mod tests {
             Ok(())
         }
 
+        fn speaks_for_many(&self, _: IpAddr) -> bool {
+            false
+        }
+
         fn address(&self, _: &Handshake) -> IpAddr {
             unreachable!("nobody asks here")
         }

@@ -9,6 +9,7 @@
 //! a name gives no right at all; no event of one client is answered before the one before it.
 
 mod bridge;
+pub mod by_address;
 mod config;
 mod dialect;
 mod directory;
@@ -42,6 +43,7 @@ pub use privacy::LinkRefusal;
 pub use watchers::{Watcher, Watchers};
 pub use wire::{Distribution, Health, ListedStream, StreamDetail, UserCounts};
 
+use crate::by_address::ByAddress;
 use crate::dialect::Dialect;
 use crate::directory::Directory;
 use crate::gate::Gate;
@@ -50,6 +52,7 @@ use crate::relay::Packet;
 use crate::room::{Ended, EndedStream, SharedRoom};
 use crate::stage::{Peer, Stage};
 use crate::store::{Record, Snapshot};
+use crate::talk::Talk;
 use crate::time::Timestamp;
 use abanico_core::key::{SessionId, StreamKey};
 use abanico_hub::Distributor;
@@ -90,6 +93,8 @@ pub(crate) struct Shared {
     /// The sessions of publishers at other doors.
     at_doors: Mutex<HashSet<SessionId>>,
     gate: Arc<dyn Gate>,
+    /// What may still be said from each address, in all streams together.
+    talkers: Mutex<ByAddress<Talk>>,
 }
 
 /// Who is connected, by session and by socket.
@@ -116,6 +121,7 @@ impl StreamHub {
             pool: Pool::new(config.live),
             at_doors: Mutex::default(),
             gate,
+            talkers: Mutex::default(),
             distributor: Distributor::new(config.distributor),
             peers: RwLock::default(),
             namespace: OnceLock::new(),

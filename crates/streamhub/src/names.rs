@@ -80,6 +80,8 @@ pub(crate) mod limit {
     pub(crate) const CHAT_RATE: &str = "chat-rate";
     pub(crate) const ROOM_CHAT_RATE: &str = "room-chat-rate";
     pub(crate) const ROOM_CHAT_BYTES_RATE: &str = "room-chat-bytes-rate";
+    pub(crate) const ADDRESS_CHAT_RATE: &str = "address-chat-rate";
+    pub(crate) const ADDRESS_CHAT_BYTES_RATE: &str = "address-chat-bytes-rate";
     pub(crate) const REACTION_RATE: &str = "reaction-rate";
     pub(crate) const DATA_RATE: &str = "data-rate";
     pub(crate) const REQUEST_RATE: &str = "request-rate";

@@ -90,7 +90,7 @@ impl Room {
             private,
             links: Links::default(),
             order: Arc::default(),
-            talk: Mutex::new(Talk::new(rates)),
+            talk: Mutex::new(Talk::of_room(rates)),
             hosting: Mutex::default(),
             held: Mutex::default(),
             guessable: None,

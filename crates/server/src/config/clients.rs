@@ -133,6 +133,24 @@ pub struct Clients {
     )]
     pub room_chat_bytes_rate: Throughput,
 
+    /// Chat messages and reactions of all connections of one address together, in all streams; more are refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "50/s burst 100",
+        hide_short_help = true
+    )]
+    pub address_chat_rate: Often,
+
+    /// Bytes of these, as they go to each member; more are refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "32KiB/s burst 128KiB",
+        hide_short_help = true
+    )]
+    pub address_chat_bytes_rate: Throughput,
+
     /// Reactions of one connection; more are refused
     #[arg(
         long,

@@ -72,6 +72,8 @@ impl Config {
                 chat: rate(clients.chat_rate),
                 room_chat: rate(clients.room_chat_rate),
                 room_chat_bytes: bytes(clients.room_chat_bytes_rate),
+                address_chat: rate(clients.address_chat_rate),
+                address_chat_bytes: bytes(clients.address_chat_bytes_rate),
                 reactions: rate(clients.reaction_rate),
                 data: rate(clients.data_rate),
                 signals: rate(clients.signal_rate),

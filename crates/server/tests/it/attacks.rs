@@ -567,3 +567,49 @@ fn however_many_flood_a_chat_who_reads_slowly_stays_and_the_streamer_is_heard() 
         }
     }
 }
+
+#[test]
+fn whoever_floods_a_chat_over_many_connections_of_one_address_others_are_heard() {
+    let flags = [
+        "--address-chat-rate",
+        "0.01/s burst 40",
+        "--trusted-proxies",
+        "127.0.0.1",
+        "--publishing",
+        "open",
+    ];
+    let node = Node::start_with(&flags);
+    let (mut ada, key) = Client::live(&node, "Ada");
+    let (_other, elsewhere) = Client::live(&node, "Bea");
+    let viewer = |name: &str| json!({"username": name, "role": "VIEWER"});
+    let flooder = ["X-Forwarded-For: 203.0.113.1"];
+    let said = |key: &str, content: &str| json!({"streamKey": key, "content": content});
+    let mut limits = Vec::new();
+    for number in 0..3 {
+        let user = viewer(&format!("Eve {number}"));
+        let (mut eve, _) = Client::register_with(&node, &flooder, &user);
+        // As many as one connection may say, the last of them in another stream.
+        let keys = std::iter::repeat_n(&key, 29).chain([&elsewhere]);
+        let flood: Vec<_> = keys
+            .map(|key| format!("42{}", json!(["chat:message:send", said(key, "spam")])))
+            .collect();
+        eve.post(&flood.join("\x1e"));
+        eve.emit("clock:get", &json!({}));
+        limits.push(loop {
+            let heard = eve.heard_any();
+            if heard[0] == "clock:now" || heard[0] == "stream:error" {
+                break heard[1]["limit"].as_str().map(str::to_owned);
+            }
+        });
+    }
+    let full = Some("address-chat-rate".to_owned());
+    assert_eq!(limits, [None, full.clone(), full]);
+    let from = ["X-Forwarded-For: 198.51.100.1"];
+    let (mut bob, _) = Client::register_with(&node, &from, &viewer("Bob"));
+    bob.emit("chat:message:send", &said(&key, "hello"));
+    let mut spam = 0;
+    while ada.heard("chat:message:broadcast")["message"]["content"] != "hello" {
+        spam += 1;
+    }
+    assert_eq!(spam, 39, "with the one that was said elsewhere forty");
+}

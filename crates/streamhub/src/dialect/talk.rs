@@ -1,14 +1,14 @@
 //! Chat and reactions, and keeping order in them.
 //!
 //! Who is no member of a public stream may talk there, as in StreamHub. So all in one stream together have a bound besides
-//! each one's own, and what they say is left out for who is too slow for it.
+//! each one's own, each address has one for all its connections, and what they say is left out for who is too slow for it.
 
 use super::Turn;
 use crate::moderation::{Measure, ModerateRefusal};
 use crate::names::{code, from_server, limit, text};
 use crate::room::SharedRoom;
 use crate::stage::event;
-use crate::talk::Excess;
+use crate::talk::{Excess, Talk};
 use crate::time::Timestamp;
 use crate::wire::{ChatMessage, ChatSend, ErrorObject, Reaction, ReactionSend};
 use abanico_core::rights::{Deed, Question};
@@ -90,17 +90,36 @@ impl Turn<'_> {
         self.say(&room, user.row.id, message);
     }
 
-    /// Says something in a stream, unless all there say too much. Its streamer can always be heard.
+    /// Says something in a stream, unless all there, or all from the same address, say too much. Its streamer can always be
+    /// heard.
     fn say(&self, room: &SharedRoom, user: Uuid, message: Message) {
-        let now = Instant::now();
         let refused = match user == room.streamer {
             true => None,
-            false => room.talk.lock().take(message.len(), now),
+            false => self.excess(room, message.len()),
         };
         if let Some(Excess { limit, rate }) = refused {
             return self.refuse_rate(limit, rate);
         }
         self.shared.to_room(room, &message.skippable());
+    }
+
+    /// Takes so many bytes of what may be said there and from here, or says of what there is not enough left.
+    fn excess(&self, room: &SharedRoom, bytes: usize) -> Option<Excess> {
+        let (shared, now) = (self.shared, Instant::now());
+        let from = shared.gate.address(self.socket.handshake());
+        if shared.gate.speaks_for_many(from) {
+            return room.talk.lock().take(bytes, now);
+        }
+        let mut talkers = shared.talkers.lock();
+        let talk = talkers.of((from, None), now, || Talk::of_address(&shared.rates));
+        if let Some(excess) = talk.take(bytes, now) {
+            return Some(excess);
+        }
+        let excess = room.talk.lock().take(bytes, now);
+        if excess.is_some() {
+            talk.give_back(bytes);
+        }
+        excess
     }
 
     /// Whether nothing is taken of this user there: it was silenced, or put out.
