@@ -8,6 +8,7 @@ mod account;
 pub(crate) mod challenges;
 mod error;
 mod order;
+mod renewal;
 
 use super::files::{self, Pair};
 use super::shown::Shown;
@@ -28,11 +29,17 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 /// How often is looked whether the certificate is to be renewed.
 const EVERY: Duration = Duration::from_secs(3600);
 
+/// How long it is not asked when a certificate should be renewed, after it said nothing of that, or gave a new one.
+const ADVICE_EVERY: Duration = Duration::from_secs(6 * 3600);
+
 /// The longest wait between two failures.
 const WAIT_MAX: Duration = Duration::from_secs(12 * 3600);
 
 /// How long an authority may take in all. Then it is asked again another time.
 const ORDER_TIME_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// How long it may take to say when a certificate should be renewed.
+const ADVICE_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Where certificates come from, and what there is.
 pub(crate) struct Acme {
@@ -44,7 +51,10 @@ pub(crate) struct Acme {
     challenges: Challenges,
     /// When to ask for the next one.
     due: SystemTime,
-    is_shown: bool,
+    /// When to ask whether it should be sooner.
+    ask_at: SystemTime,
+    /// What is shown by us, if anything is.
+    ours: Option<CertificateDer<'static>>,
 }
 
 impl Acme {
@@ -77,7 +87,8 @@ impl Acme {
             folder,
             shown,
             due: SystemTime::now(),
-            is_shown: false,
+            ask_at: SystemTime::now(),
+            ours: None,
         };
         if acme.file().exists()
             && let Err(error) = acme.take()
@@ -99,7 +110,7 @@ impl Acme {
 
     /// Whether there is one.
     pub(crate) fn is_shown(&self) -> bool {
-        self.is_shown
+        self.ours.is_some()
     }
 
     /// Why there was none when last asked for, if that has not changed since.
@@ -111,11 +122,21 @@ impl Acme {
     pub(crate) async fn keep(mut self, stop: CancellationToken) {
         let mut failures = 0;
         loop {
-            let left = self.due.duration_since(SystemTime::now());
+            let next = match failures {
+                0 if self.is_shown() => self.due.min(self.ask_at),
+                _ => self.due,
+            };
+            let left = next.duration_since(SystemTime::now());
             let wait = left.unwrap_or_default().min(EVERY);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
+            }
+            if failures == 0 && SystemTime::now() >= self.ask_at {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.heed() => {}
+                }
             }
             // The system's clock may have been put right meanwhile.
             if SystemTime::now() < self.due {
@@ -146,9 +167,37 @@ impl Acme {
         private::write(&self.file(), &(issued.key + &issued.chain))
             .with_context(|| format!("{} cannot be written", self.file().display()))?;
         self.take()?;
+        // An authority that takes everything back is not asked for the next one at once.
+        self.ask_at = SystemTime::now() + ADVICE_EVERY;
         // It may never have been there.
         let _ = std::fs::remove_file(self.failure());
         Ok(())
+    }
+
+    /// Renews sooner if the authority would like that.
+    async fn heed(&mut self) {
+        let Some(ours) = &self.ours else { return };
+        let asked = async {
+            let account = self.account.account(&self.settings).await?;
+            renewal::ask(&account, ours, random()).await
+        };
+        let wish = timeout(ADVICE_TIME_MAX, asked).await;
+        let now = SystemTime::now();
+        match wish.unwrap_or_else(|_| Err(OrderError::Silent.into())) {
+            Ok(wish) => {
+                self.ask_at = now + wish.again_after;
+                if wish.due < self.due {
+                    let renewed_at = humantime::format_rfc3339_seconds(wish.due);
+                    tracing::info!(names = ?self.names, %renewed_at, why = wish.why, "the authority would like the certificate to be renewed sooner");
+                    self.due = wish.due;
+                }
+            }
+            Err(error) => {
+                // Few authorities must say it, and nothing hangs on it.
+                tracing::debug!(names = ?self.names, "the authority does not say when to renew: {error:#}");
+                self.ask_at = now + ADVICE_EVERY;
+            }
+        }
     }
 
     async fn ordered(&self) -> anyhow::Result<order::Issued> {
@@ -187,8 +236,8 @@ impl Acme {
         self.due = due(begins, ends, random());
         let until = humantime::format_rfc3339_seconds(ends);
         let renewed_at = humantime::format_rfc3339_seconds(self.due);
+        self.ours = Some(first.clone().into_owned());
         self.shown.show(certificate);
-        self.is_shown = true;
         tracing::info!(names = ?self.names, %until, %renewed_at, "a certificate by ACME is shown");
         Ok(())
     }
@@ -196,7 +245,7 @@ impl Acme {
     /// Writes down why there is no certificate: to the log, and for the next greeting.
     fn complain(&self, error: &anyhow::Error, wait: Duration) {
         let again = humantime::format_duration(Duration::from_secs(wait.as_secs()));
-        let now = if self.is_shown {
+        let now = if self.is_shown() {
             "the old one stays"
         } else {
             "HTTPS answers nobody until there is one"

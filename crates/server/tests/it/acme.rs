@@ -98,6 +98,25 @@ fn a_certificate_is_got_in_a_handshake_and_renewed_in_place_before_it_ends() {
 }
 
 #[test]
+fn a_certificate_that_the_authority_takes_back_is_renewed_at_once_and_a_new_one_is_let_be() {
+    let server = AcmeServer::start(MONTHS);
+    let flags = flags(&server, &[]);
+    let mut node = Node::start_with_log(&strs(&flags));
+    server.aim(&node);
+    node.log_until(SHOWN);
+    let first = shown(&connected(&server, &node));
+    // It would like every certificate to be renewed: who asked for the next one at once would never stop.
+    server.recall();
+    let node = Node::start_in(node.killed(), &strs(&flags));
+    server.aim(&node);
+    let begun = Instant::now();
+    while shown(&connected(&server, &node)) == first {
+        assert!(begun.elapsed() < PATIENCE, "it is not renewed");
+    }
+    assert_eq!((server.given(), server.advised()), ((1, 2), 1));
+}
+
+#[test]
 fn what_the_authority_found_wrong_is_told_and_it_is_asked_again() {
     let server = AcmeServer::start(MONTHS);
     let flags = flags(&server, &["--acme-retry-wait", "200ms"]);

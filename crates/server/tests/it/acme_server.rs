@@ -119,6 +119,16 @@ impl AcmeServer {
         listener.local_addr().unwrap()
     }
 
+    /// Would like every certificate to be renewed as soon as it is asked.
+    pub(crate) fn recall(&self) {
+        self.shared.state.lock().unwrap().recalls = true;
+    }
+
+    /// How often it was asked when to renew one.
+    pub(crate) fn advised(&self) -> usize {
+        self.shared.state.lock().unwrap().advised
+    }
+
     /// Knows nobody any more.
     pub(crate) fn forget(&self) {
         self.shared.state.lock().unwrap().accounts.clear();

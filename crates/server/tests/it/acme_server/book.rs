@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateSigningRequestDer;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::SystemTime;
+use x509_parser::extensions::ParsedExtension;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -20,6 +21,10 @@ pub(super) struct State {
     pub(super) accounts: HashMap<String, Jwk>,
     pub(super) orders: Vec<Order>,
     pub(super) questions: Vec<Question>,
+    /// Certificates must be renewed before their time.
+    pub(super) recalls: bool,
+    /// How often it was asked when to renew one.
+    pub(super) advised: usize,
     /// What was asked wrongly.
     pub(super) faults: Vec<String>,
 }
@@ -29,6 +34,8 @@ pub(super) struct Order {
     pub(super) names: Vec<String>,
     pub(super) questions: Vec<usize>,
     pub(super) chain: Option<String>,
+    /// How its certificate is called when somebody asks whether it should be renewed.
+    pub(super) id: String,
 }
 
 pub(super) struct Question {
@@ -42,6 +49,9 @@ pub(super) struct Question {
 impl Shared {
     pub(super) fn route(&self, request: &Request) -> Result<Answer, Refusal> {
         let at = |path: &str| format!("{}/{path}", self.base);
+        if let Some(id) = request.path.strip_prefix("/renewal/") {
+            return self.renewal(id);
+        }
         let (what, number) = match request.path[1..].split_once('/') {
             Some((what, number)) => (what, number.parse::<usize>().unwrap()),
             None => (&request.path[1..], 0),
@@ -49,7 +59,7 @@ impl Shared {
         match (request.method.as_str(), what) {
             ("GET", "directory") => Ok(found(&json!({
                 "newNonce": at("nonce"), "newAccount": at("account"), "newOrder": at("order"),
-                "revokeCert": at("revoke"), "keyChange": at("key"), "meta": {},
+                "revokeCert": at("revoke"), "keyChange": at("key"), "renewalInfo": at("renewal"), "meta": {},
             }))),
             ("HEAD", "nonce") => Ok((200, Vec::new(), String::new())),
             ("POST", "account") => {
@@ -95,6 +105,7 @@ impl Shared {
                     names,
                     questions,
                     chain: None,
+                    id: String::new(),
                 });
                 let number = state.orders.len() - 1;
                 let (_, mut headers, body) = found(&self.order(&state, number));
@@ -135,8 +146,9 @@ impl Shared {
                 }
                 let der = decoded(&payload["csr"])?;
                 let names = &state.orders[number].names;
-                let chain = self.certify(&der, names)?;
+                let (chain, id) = self.certify(&der, names)?;
                 state.orders[number].chain = Some(chain);
+                state.orders[number].id = id;
                 Ok(found(&self.order(&state, number)))
             }
             ("POST", "certificate") => {
@@ -201,8 +213,26 @@ impl Shared {
         })
     }
 
-    /// Certifies what is asked for, if that is what was ordered.
-    fn certify(&self, der: &[u8], names: &[String]) -> Result<String, Refusal> {
+    /// When a certificate should be renewed (RFC 9773).
+    fn renewal(&self, id: &str) -> Result<Answer, Refusal> {
+        let mut state = self.state.lock().unwrap();
+        state.advised += 1;
+        let mut given = state.orders.iter().filter(|order| order.chain.is_some());
+        if !given.any(|order| order.id == id) {
+            return Err(malformed("there is no such certificate"));
+        }
+        let window = match state.recalls {
+            true => ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"],
+            false => ["2999-01-01T00:00:00Z", "2999-01-02T00:00:00Z"],
+        };
+        let window = json!({"start": window[0], "end": window[1]});
+        let (status, mut headers, body) = found(&json!({"suggestedWindow": window}));
+        headers.push(("Retry-After", "21600".to_owned()));
+        Ok((status, headers, body))
+    }
+
+    /// Certifies what is asked for, if that is what was ordered. Its chain, and how it is called.
+    fn certify(&self, der: &[u8], names: &[String]) -> Result<(String, String), Refusal> {
         let der = CertificateSigningRequestDer::from(der);
         let mut request = CertificateSigningRequestParams::from_der(&der)
             .map_err(|error| ("badCSR", error.to_string()))?;
@@ -226,9 +256,23 @@ impl Shared {
         request.params.not_after = (now + self.certificates_for).into();
         let serial = uuid::Uuid::new_v4().as_bytes().to_vec();
         request.params.serial_number = Some(serial.into());
+        request.params.use_authority_key_identifier_extension = true;
         let certificate = request.signed_by(self.authority.issuer()).unwrap();
-        Ok(certificate.pem())
+        Ok((certificate.pem(), id(certificate.der())))
     }
+}
+
+/// Who signed a certificate, and its number.
+fn id(certificate: &[u8]) -> String {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).unwrap();
+    let mut extensions = parsed.iter_extensions();
+    let signer = extensions.find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(signer) => signer.key_identifier.as_ref(),
+        _ => None,
+    });
+    let text = |bytes: &[u8]| base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes);
+    let number = parsed.tbs_certificate.raw_serial();
+    format!("{}.{}", text(signer.unwrap().0), text(number))
 }
 
 /// What is fetched is asked for with an empty payload, by whose it is.
