@@ -204,15 +204,20 @@ struct Talk {
     media: Option<Media>,
 }
 
-/// The feed that a viewer's socket pulls from, and what tells of its end.
-type Media = (u64, oneshot::Receiver<()>);
+/// The feed that a viewer's socket pulls from, and what tells of its end until it has.
+type Media = (u64, Option<oneshot::Receiver<()>>);
 
 /// Waits until the feed has told the viewer that the stream is over.
 async fn ended(media: &mut Option<Media>) {
-    if let Some((_, ended)) = media
-        && ended.await.is_ok()
+    if let Some((_, end)) = media
+        && let Some(told) = end
     {
-        return;
+        let told = told.await;
+        // Who asks it again panics.
+        *end = None;
+        if told.is_ok() {
+            return;
+        }
     }
     // A feed that is gone without a word went with its session.
     pending().await
@@ -221,7 +226,7 @@ async fn ended(media: &mut Option<Media>) {
 impl Talk {
     fn play(&mut self, watching: Watching) {
         let (feed, ended) = NativeFeed::new(watching);
-        self.media = Some((self.session.attach(feed), ended));
+        self.media = Some((self.session.attach(feed), Some(ended)));
     }
 
     fn hold(&mut self) {
@@ -257,5 +262,24 @@ impl Talk {
         }
         self.count.set(now.viewers);
         self.told = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_feed_that_went_without_a_word_can_be_waited_for_again() {
+        let (feed, end) = oneshot::channel();
+        drop(feed);
+        let mut media = Some((1, Some(end)));
+        for _ in 0..2 {
+            tokio::select! {
+                biased;
+                () = ended(&mut media) => panic!("nothing told of an end"),
+                () = std::future::ready(()) => {}
+            }
+        }
     }
 }
