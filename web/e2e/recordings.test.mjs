@@ -1,9 +1,12 @@
 // What ffmpeg sends with PUT, which cannot be asked for a keyframe and is started anew by hand.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { isMoving, moreFrames, openPage, startBrowser, startServer, TEST_MAX, untilState } from './house.mjs';
 
@@ -88,4 +91,39 @@ for (const [where, address] of [
     assert.ok(await isMoving(viewer), 'the picture stands still');
     assert.deepEqual(viewer.complaints, []);
   });
+}
+
+const FILM = ['-f', 'lavfi', '-i', 'testsrc2=size=320x240:rate=30', '-f', 'lavfi', '-i', 'sine=sample_rate=48000'];
+const H264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-g', '60'];
+const FRAGMENTS = ['-f', 'mp4', '-movflags', 'empty_moov+frag_every_frame+default_base_moof'];
+
+for (const [what, encoding, container] of [
+  ['pictures in another order than they are shown in', ['-bf', '3', '-b_strategy', '0', '-an'], ['-f', 'matroska']],
+  ['AAC that ffmpeg stamps in pairs', ['-c:a', 'aac', '-bf', '0'], FRAGMENTS],
+]) {
+  test(`MediaSource has every picture of a film that is copied: ${what}`, TEST_MAX, async (t) => {
+    const server = await startServer(t);
+    const folder = await mkdtemp(join(tmpdir(), 'abanico-film-'));
+    t.after(() => rm(folder, { recursive: true }));
+    const film = join(folder, 'film.mp4');
+    execFileSync('ffmpeg', ['-loglevel', 'error', ...FILM, ...H264, ...encoding, '-t', '20', film]);
+    const copy = ['-loglevel', 'error', '-re', '-stream_loop', '-1', '-i', film, '-c', 'copy'];
+    const url = `${server.origin}/live/film`;
+    const child = spawn('ffmpeg', [...copy, ...container, '-method', 'PUT', url], { stdio: 'ignore' });
+    t.after(() => child.kill('SIGKILL'));
+    await untilLive(server.origin, 'film');
+    const viewer = await openPage(await startBrowser(t));
+    await viewer.goto(`${server.origin}/watch/film?transport=mse`);
+    await untilState(viewer, 'playing');
+    const rate = await viewer.evaluate(picturesPerMediaSecond);
+    assert.ok(rate > 20, `${rate} pictures in a second of the film`);
+  });
+}
+
+/** Runs in the viewer's page: of three seconds of the film, however long they take. */
+async function picturesPerMediaSecond() {
+  const video = document.querySelector('abanico-player').shadowRoot.querySelector('video');
+  const [time, pictures] = [video.currentTime, video.getVideoPlaybackQuality().totalVideoFrames];
+  while (video.currentTime < time + 3) await new Promise((seen) => video.requestVideoFrameCallback(seen));
+  return (video.getVideoPlaybackQuality().totalVideoFrames - pictures) / (video.currentTime - time);
 }

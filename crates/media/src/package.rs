@@ -69,6 +69,8 @@ pub enum PackageError {
 pub(crate) struct Pace {
     audio: bool,
     opus: bool,
+    /// How long each packet of AAC lasts.
+    aac: Option<Duration>,
     frame_duration: Option<Duration>,
     /// When the frame before was decoded, and how long it lasts.
     before: Option<(Duration, Duration)>,
@@ -87,11 +89,10 @@ impl Pace {
         Self {
             audio: track.is_audio(),
             opus: track.codec == Codec::Opus,
-            frame_duration: track.frame_duration.or_else(|| {
-                (track.codec == Codec::Aac)
-                    .then(|| aac::frame_duration(&track.config))
-                    .flatten()
-            }),
+            aac: (track.codec == Codec::Aac)
+                .then(|| aac::frame_duration(&track.config))
+                .flatten(),
+            frame_duration: track.frame_duration,
             before: None,
             guess: if track.is_audio() {
                 GUESS_AUDIO
@@ -114,16 +115,15 @@ impl Pace {
                 self.guess = decode.saturating_sub(before);
             }
         }
-        let told = || {
-            self.opus
-                .then(|| opus::packet_duration(&frame.payload))
-                .flatten()
+        // A container may be wrong about sound, the packet is not.
+        let own = match self.opus {
+            true => opus::packet_duration(&frame.payload),
+            false => self.aac,
         };
-        let known = frame
-            .duration
-            .filter(|duration| !duration.is_zero())
-            .or(self.frame_duration);
-        let mut duration = known.or_else(told).unwrap_or(self.guess);
+        let mut duration = own
+            .or(frame.duration.filter(|duration| !duration.is_zero()))
+            .or(self.frame_duration)
+            .unwrap_or(self.guess);
         if !self.audio {
             // What is told is mostly what the track's pictures last by default, and none that is left out changes it.
             duration = duration.max(PICTURE_LASTS_MIN);
@@ -144,8 +144,9 @@ const GUESS_AUDIO: Duration = Duration::from_millis(20);
 const GUESS_MIN: Duration = Duration::from_millis(1);
 const GUESS_MAX: Duration = Duration::from_millis(500);
 
-/// Sound is taken as continuous while its time is off by less than this part of a packet.
-const AUDIO_SLACK: f32 = 0.75;
+/// Sound is taken as continuous while its time is off by less than this many packets: ffmpeg stamps AAC in pairs where it
+/// writes a fragment a frame, one packet too late and then right.
+const AUDIO_SLACK: f32 = 1.5;
 const AUDIO_SLACK_MAX: Duration = Duration::from_millis(40);
 
 #[cfg(test)]
@@ -229,5 +230,18 @@ mod tests {
             ],
         );
         assert_eq!(got, [(0, 60), (60, 60), (120, 60), (400, 60), (460, 60)]);
+    }
+    #[test]
+    fn aac_that_is_stamped_in_pairs_is_even_again() {
+        let mut audio = track(TrackKind::Audio {
+            sample_rate: 48_000,
+            channels: 2,
+        });
+        audio.codec = Codec::Aac;
+        audio.config = Bytes::from_static(&[0x11, 0x90]);
+        let (pair, none) = (Some(43), Some(0));
+        let stamps = [(0, pair), (43, none), (43, pair), (85, none), (85, pair)];
+        let got = places(&audio, &stamps);
+        assert_eq!(got, [(0, 21), (21, 21), (42, 21), (63, 21), (85, 21)]);
     }
 }

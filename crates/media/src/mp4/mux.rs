@@ -100,7 +100,7 @@ impl Muxer {
         let placed = ticks(place.decode, lane.timescale);
         let end = ticks(place.decode.saturating_add(place.duration), lane.timescale);
         // Sound that was put in its place is heard there.
-        let moved = frame.decode_timestamp.is_none() && place.decode != frame.timestamp;
+        let moved = place.decode != frame.decode_timestamp.unwrap_or(frame.timestamp);
         let shown = if moved { placed } else { stamped };
         let (decode, duration) = match frame.decode_timestamp {
             Some(_) => lane.order.given(placed, end),

@@ -51,7 +51,7 @@ impl Order {
             .min(self.newest)
             .max(before + apart.div_ceil(8));
         self.before = Some(decode);
-        (decode, apart)
+        (decode, end.saturating_sub(shown).max(apart))
     }
 }
 
@@ -98,6 +98,15 @@ mod tests {
                 .zip(shown)
                 .all(|(decode, shown)| decode.abs_diff(shown) <= 120)
         );
+    }
+
+    #[test]
+    fn reordered_frames_last_as_long_as_is_said() {
+        let mut order = Order::default();
+        let lasts: Vec<u64> = [0, 90, 30, 60, 180]
+            .map(|shown| order.guess(shown, shown + 200).1)
+            .into();
+        assert_eq!(lasts, [200; 5]);
     }
 
     #[test]
