@@ -23,7 +23,7 @@ export const RECIPES = {
     ...tone, '-c:v', 'libvpx-vp9', '-deadline', 'realtime', '-cpu-used', '8', '-b:v', '400k', ...opus,
     '-f', 'webm', '-live', '1',
   ],
-  'WebM AV1': [...tone, '-c:v', 'libsvtav1', '-preset', '12', ...opus, '-f', 'webm', '-live', '1'],
+  'WebM AV1': [...tone, '-c:v', 'libsvtav1', '-preset', '12', '-crf', '20', ...opus, '-f', 'webm', '-live', '1'],
   'Matroska H.264': [...tone, ...x264, ...opus, '-f', 'matroska', '-live', '1'],
   'fMP4 H.264': [...tone, ...x264, '-c:a', 'aac', ...fragments, '-f', 'mp4'],
   'fMP4 HEVC': [...tone, ...x265, '-c:a', 'aac', ...fragments, '-f', 'mp4'],
@@ -157,12 +157,12 @@ export class Get {
 
   /**
    * Waits until what a publisher has sent last has come: one of the pieces of its end, which is cut where frames are not, and
-   * frames travel as they are. They are so many bytes `apart`.
+   * frames travel as they are. They are so many bytes `apart`, and are looked for from `since` on.
    */
-  async caughtUp(sent, apart = 1_000) {
+  async caughtUp(sent, apart = 500, since = 0) {
     const ends = [];
     for (let at = sent.length - 500; at > 0 && ends.length < 30; at -= apart) ends.push(sent.subarray(at, at + 32));
-    const has = () => ends.length === 0 || ends.some((end) => this.soFar().includes(end));
+    const has = () => ends.length === 0 || ends.some((end) => this.soFar().includes(end, since));
     while (!has()) await this.received(this.#received + 1);
   }
 
