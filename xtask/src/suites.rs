@@ -109,17 +109,7 @@ pub(crate) fn fuzz(run: &mut Run) -> anyhow::Result<()> {
         println!(
             "   cargo-fuzz is not here (`cargo install --locked cargo-fuzz`): our own driver does it"
         );
-        return run.step("fuzz", || {
-            let driver = [
-                "run",
-                "--locked",
-                "--release",
-                "--package",
-                "abanico-fuzz",
-                "--",
-            ];
-            go(cargo(&driver).args([chosen.unwrap_or("all"), &minutes.to_string()]))
-        });
+        return own_driver(run, chosen, minutes);
     }
     let seconds = format!("-max_total_time={:.0}", minutes * 60.0);
     let mut found = false;
@@ -163,6 +153,40 @@ pub(crate) fn fuzz(run: &mut Run) -> anyhow::Result<()> {
         "there is no fuzz target {}",
         chosen.unwrap_or("at all")
     );
+    Ok(())
+}
+
+/// What our own driver tries of WebRTC, where it is a test: a session is more than a function of bytes.
+const CONNECTED: [(&str, &str); 2] = [
+    ("feedback", "no_feedback_of_a_viewer_breaks_anything"),
+    ("packets", "no_packets_of_a_publisher_break_anything"),
+];
+
+fn own_driver(run: &mut Run, chosen: Option<&str>, minutes: f64) -> anyhow::Result<()> {
+    let is_connected = |name| CONNECTED.iter().any(|(target, _)| *target == name);
+    if !chosen.is_some_and(is_connected) {
+        run.step("fuzz", || {
+            let driver = [
+                "run",
+                "--locked",
+                "--release",
+                "--package",
+                "abanico-fuzz",
+                "--",
+            ];
+            go(cargo(&driver).args([chosen.unwrap_or("all"), &minutes.to_string()]))
+        })?;
+    }
+    for (target, test) in CONNECTED {
+        if chosen.is_none_or(|chosen| chosen == target) {
+            run.step(&format!("fuzz rtc {target}"), || {
+                let tests = ["test", "--locked", "--release", "--package", "abanico-rtc"];
+                go(cargo(&tests)
+                    .args(["--lib", test])
+                    .env("ABANICO_FUZZ_MINUTES", minutes.to_string()))
+            })?;
+        }
+    }
     Ok(())
 }
 

@@ -50,6 +50,9 @@ pub(crate) struct Driver {
     by_fragment: HashMap<String, u64>,
     by_address: HashMap<Way, u64>,
     deadlines: BTreeSet<(Instant, u64)>,
+    /// Sessions that panicked.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) panicked: usize,
 }
 
 /// Why the task wakes.
@@ -79,6 +82,8 @@ impl Driver {
             by_fragment: HashMap::new(),
             by_address: HashMap::new(),
             deadlines: BTreeSet::new(),
+            #[cfg(any(test, fuzzing))]
+            panicked: 0,
         }
     }
 
@@ -92,24 +97,8 @@ impl Driver {
                 Woken::Told(Some(Command::Stop) | None) => break,
                 Woken::Told(Some(command)) => self.obey(command),
                 Woken::Arrived(arrival) => self.arrive(arrival),
-                Woken::Sessions => {
-                    let _bringing = Stretch::begin();
-                    for id in self.wakeups.take() {
-                        self.turn(id, Session::feed);
-                    }
-                    self.socket.flush();
-                }
-                Woken::Time => {
-                    let now = Instant::now();
-                    let due: Vec<u64> = self
-                        .deadlines
-                        .range(..=(now, u64::MAX))
-                        .map(|(_, id)| *id)
-                        .collect();
-                    for id in due {
-                        self.drive(id);
-                    }
-                }
+                Woken::Sessions => self.bring(),
+                Woken::Time => self.pass(Instant::now()),
             }
             self.socket.flush();
         }
@@ -135,6 +124,27 @@ impl Driver {
             () = self.wakeups.any() => Woken::Sessions,
             () = time => Woken::Time,
         }
+    }
+
+    /// It is that late: drives the sessions that are due.
+    pub(crate) fn pass(&mut self, now: Instant) {
+        let due: Vec<u64> = self
+            .deadlines
+            .range(..=(now, u64::MAX))
+            .map(|(_, id)| *id)
+            .collect();
+        for id in due {
+            self.turn(id, now, Session::drive);
+        }
+    }
+
+    /// Sends viewers what their streams have for them.
+    pub(crate) fn bring(&mut self) {
+        let _bringing = Stretch::begin();
+        for id in self.wakeups.take() {
+            self.turn(id, Instant::now(), Session::feed);
+        }
+        self.socket.flush();
     }
 
     fn obey(&mut self, command: Command) {
@@ -175,7 +185,7 @@ impl Driver {
 
     fn end(&mut self, id: u64, ended: &Ended) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.close(ended.clone());
+            session.close(ended.clone(), Instant::now());
             self.drive(id);
         }
     }
@@ -262,7 +272,7 @@ impl Driver {
                 }
             }
             Ok(Some(Err(error))) => session.fail(&error),
-            Err(_) => return self.remove(id),
+            Err(_) => return self.break_off(id),
         }
         self.drive(id);
     }
@@ -291,6 +301,21 @@ impl Driver {
         self.sessions.values().next().map(|session| session.heard)
     }
 
+    /// Whether the only session is there and connected.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn is_connected(&self) -> bool {
+        let mut sessions = self.sessions.values();
+        sessions
+            .next()
+            .is_some_and(|session| session.half_open.is_none())
+    }
+
+    /// Sends what is left to be sent.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn flush(&mut self) {
+        self.socket.flush();
+    }
+
     /// Whether nothing of any session is held.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn is_empty(&self) -> bool {
@@ -301,16 +326,21 @@ impl Driver {
     }
 
     fn drive(&mut self, id: u64) {
-        self.turn(id, Session::drive);
+        self.turn(id, Instant::now(), Session::drive);
     }
 
     /// It is a session's turn.
-    fn turn(&mut self, id: u64, act: fn(&mut Session, Instant, &mut Socket) -> Option<Instant>) {
+    fn turn(
+        &mut self,
+        id: u64,
+        now: Instant,
+        act: fn(&mut Session, Instant, &mut Socket) -> Option<Instant>,
+    ) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
         let socket = &mut self.socket;
-        let driven = catch_unwind(AssertUnwindSafe(|| act(session, Instant::now(), socket)));
+        let driven = catch_unwind(AssertUnwindSafe(|| act(session, now, socket)));
         match driven {
             Ok(Some(deadline)) => {
                 if deadline != session.deadline {
@@ -319,8 +349,18 @@ impl Driver {
                     session.deadline = deadline;
                 }
             }
-            Ok(None) | Err(_) => self.remove(id),
+            Ok(None) => self.remove(id),
+            Err(_) => self.break_off(id),
         }
+    }
+
+    /// A session panicked.
+    fn break_off(&mut self, id: u64) {
+        #[cfg(any(test, fuzzing))]
+        {
+            self.panicked += 1;
+        }
+        self.remove(id);
     }
 
     fn remove(&mut self, id: u64) {

@@ -298,6 +298,7 @@ impl Endpoint {
             half_open: Some(negotiated.half_open),
             born: now,
             heard: now,
+            closed: None,
             addresses: Vec::new(),
             local: None,
             target: None,

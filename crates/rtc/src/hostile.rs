@@ -1,20 +1,26 @@
-//! What anybody may send, tried without a network: offers, fragments and datagrams. The properties below and the fuzz
-//! targets use it, and nobody else.
+//! What anybody may send, tried without a network: offers, fragments and datagrams; what a peer may send once it is
+//! [`connected`]. The properties below and the fuzz targets use it, and nobody else.
 //!
 //! What is tried may be refused, and may end its session. It may not panic, and it may leave nothing behind.
 
 #![allow(missing_docs, reason = "it is there for tests alone")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
+pub mod connected;
+mod peer;
+
 use crate::driver::Driver;
-use crate::endpoint::{Config, Endpoint};
+use crate::endpoint::{Accepted, Config, Endpoint};
+use crate::ingress::Publishing;
 use crate::payload::{PAYLOAD_BYTES_MAX, Payloads};
 use crate::registry::{Listed, Side};
+use crate::session::LEAVES_WITHIN;
 use crate::socket::Datagram;
 use crate::trickle;
 use abanico_live::{Bounds, Channel, Format, Pool};
 use abanico_media::frame::Codec;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Instant;
 use str0m::net::Protocol;
 use tokio::runtime::Runtime;
 
@@ -96,19 +102,7 @@ impl Hostile {
             Side::Viewer => "a=recvonly\r\n",
         };
         let offer = crate::offer::example(direction);
-        let negotiated = self.endpoint.answer(&offer, side).unwrap();
-        let (name, publishing) = match side {
-            Side::Publisher => {
-                let (accepted, publishing) = self.endpoint.publish(negotiated, "demo", &channel);
-                (accepted.name, Some(publishing))
-            }
-            Side::Viewer => {
-                let watching = channel.watch(Format::Rtp).unwrap();
-                let accepted = self.endpoint.watch(negotiated, "demo", watching, ());
-                (accepted.name, None)
-            }
-        };
-        self.driver.obey_all();
+        let (accepted, publishing) = self.begin(side, &offer, &channel);
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 4));
         self.driver.believe(peer);
         for (from, bytes) in datagrams {
@@ -129,11 +123,40 @@ impl Hostile {
             );
         }
         drop(publishing);
-        // It may have ended by itself.
-        let _ = self.endpoint.end(side, "demo", &name);
-        self.driver.obey_all();
-        assert!(self.driver.is_empty(), "nothing is left behind");
+        self.end(side, &accepted.name);
         assert_eq!(channel.watching(), 0, "nobody watches any more");
+    }
+
+    /// Begins a session on that side of the channel's stream.
+    fn begin(
+        &mut self,
+        side: Side,
+        offer: &str,
+        channel: &Channel,
+    ) -> (Accepted, Option<Publishing>) {
+        let negotiated = self.endpoint.answer(offer, side).unwrap();
+        let begun = match side {
+            Side::Publisher => {
+                let (accepted, publishing) = self.endpoint.publish(negotiated, "demo", channel);
+                (accepted, Some(publishing))
+            }
+            Side::Viewer => {
+                let watching = channel.watch(Format::Rtp).unwrap();
+                let accepted = self.endpoint.watch(negotiated, "demo", watching, ());
+                (accepted, None)
+            }
+        };
+        self.driver.obey_all();
+        begun
+    }
+
+    /// Ends the only session, if it has not ended by itself.
+    fn end(&mut self, side: Side, name: &str) {
+        let _ = self.endpoint.end(side, "demo", name);
+        self.driver.obey_all();
+        self.driver.pass(Instant::now() + LEAVES_WITHIN);
+        assert!(self.driver.is_empty(), "nothing is left behind");
+        assert_eq!(self.driver.panicked, 0, "no session panics");
     }
 }
 

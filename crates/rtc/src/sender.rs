@@ -30,7 +30,7 @@ const KEPT_PACKETS_MAX: usize = 2_048;
 const REPEATED_ONE_IN: usize = 6;
 
 /// What may be repeated at once. What is asked for beyond it is not sent.
-const REPEATED_BYTES_MAX: usize = 128 << 10;
+pub(crate) const REPEATED_BYTES_MAX: usize = 128 << 10;
 
 /// With more than this left a packet is repeated twice. A repeat is lost as easily, and costs a way there and back once more: in
 /// Chromium, which does not know how far away we are, at least 100 ms.
@@ -360,13 +360,14 @@ impl Stream {
         else {
             return;
         };
+        let length = self.head.len() + 2 + payload.len() + seal.tag_bytes();
         let copies = if self.may_repeat > REPEATED_TWICE_ABOVE {
             2
         } else {
             1
         };
         for _ in 0..copies {
-            let Some(left) = self.may_repeat.checked_sub(payload.len()) else {
+            let Some(left) = self.may_repeat.checked_sub(length) else {
                 return;
             };
             self.may_repeat = left;

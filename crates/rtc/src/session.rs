@@ -21,6 +21,9 @@ pub(crate) const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 /// A session whose peer says nothing for so long is over. Browsers ask whether we are there every few seconds.
 const SILENT_MAX: Duration = Duration::from_secs(20);
 
+/// A session that was ended has so long to take leave of its peer. It is sent nothing else, whatever it says.
+pub(crate) const LEAVES_WITHIN: Duration = Duration::from_secs(1);
+
 /// Addresses from which a session may have been reached in its life.
 const ADDRESSES_MAX: usize = 8;
 
@@ -86,6 +89,8 @@ pub(crate) struct Session {
     pub(crate) half_open: Option<HalfOpen>,
     pub(crate) born: Instant,
     pub(crate) heard: Instant,
+    /// When it was ended, from here.
+    pub(crate) closed: Option<Instant>,
     pub(crate) addresses: Vec<Way>,
     /// The address of this machine that the peer reached.
     pub(crate) local: Option<IpAddr>,
@@ -114,7 +119,8 @@ impl Session {
     }
 
     /// Ends it, and tells the peer if there is one.
-    pub(crate) fn close(&mut self, ended: Ended) {
+    pub(crate) fn close(&mut self, ended: Ended, now: Instant) {
+        self.closed.get_or_insert(now);
         if let Role::Publishing(ingress) = &self.role {
             ingress.end(ended);
         }
@@ -133,14 +139,18 @@ impl Session {
         self.rtc.disconnect();
     }
 
+    /// When it is over if nothing more is heard of its peer.
+    fn over_at(&self) -> Instant {
+        match self.closed {
+            Some(closed) => closed + LEAVES_WITHIN,
+            None if self.half_open.is_some() => self.born + CONNECTED_WITHIN,
+            None => self.heard + SILENT_MAX,
+        }
+    }
+
     /// Does all that there is to do. Returns when it is to be driven again, `None` if it is over.
     pub(crate) fn drive(&mut self, mut now: Instant, socket: &mut Socket) -> Option<Instant> {
-        let end = if self.half_open.is_some() {
-            self.born + CONNECTED_WITHIN
-        } else {
-            self.heard + SILENT_MAX
-        };
-        if now >= end {
+        if now >= self.over_at() {
             if let Role::Publishing(ingress) = &self.role {
                 ingress.end(Ended::Lost);
             }
@@ -163,9 +173,9 @@ impl Session {
                 }
                 Ok(Output::Timeout(at)) => match self.act(socket, now) {
                     Fed::Wrote => self.pass(now),
-                    Fed::Idle => return Some(at.min(end)),
-                    Fed::At(soon) => return Some(at.min(end).min(soon)),
-                    Fed::Over => self.close(Ended::Asked),
+                    Fed::Idle => return Some(at.min(self.over_at())),
+                    Fed::At(soon) => return Some(at.min(self.over_at()).min(soon)),
+                    Fed::Over => self.close(Ended::Asked, now),
                 },
                 Err(error) => self.fail(&error),
             }
@@ -188,7 +198,7 @@ impl Session {
                 Fed::Idle => return Some(self.deadline),
                 Fed::At(soon) => return Some(self.deadline.min(soon)),
                 Fed::Over => {
-                    self.close(Ended::Asked);
+                    self.close(Ended::Asked, now);
                     return self.drive(now, socket);
                 }
             }
@@ -230,7 +240,7 @@ impl Session {
 
     /// Does the next thing of its own accord.
     fn act(&mut self, socket: &mut Socket, now: Instant) -> Fed {
-        if self.half_open.is_some() {
+        if self.half_open.is_some() || self.closed.is_some() {
             return Fed::Idle;
         }
         match &mut self.role {
@@ -263,6 +273,9 @@ impl Session {
     }
 
     fn hear(&mut self, event: Event, socket: &mut Socket, now: Instant) {
+        if self.closed.is_some() {
+            return;
+        }
         match (event, &mut self.role) {
             (Event::Connected, role) => {
                 self.half_open = None;
@@ -281,7 +294,7 @@ impl Session {
                         SourceError::Ended => Ended::Asked,
                         error => Ended::Refused(error),
                     };
-                    self.close(ended);
+                    self.close(ended, now);
                 }
             }
             (Event::KeyframeRequest(_), Role::Watching(egress)) => egress.want_keyframe(now),
