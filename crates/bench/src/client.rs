@@ -1,7 +1,10 @@
 //! What every client has in common: where it connects, what it may ask of its crowd, and what it can be.
 
 use crate::door::Door;
+use crate::habit::Habit;
 use crate::link::LinkError;
+use crate::material::Stamp;
+use crate::peer::Peer;
 use crate::poller::Poller;
 use crate::publisher::Publisher;
 use crate::tally::Tally;
@@ -38,8 +41,9 @@ pub(crate) struct Shared {
     pub(crate) streams: OnceLock<Vec<String>>,
     /// How many frames of each stream have been sent.
     pub(crate) sent: Vec<AtomicU64>,
-    /// Where numbers of pieces begin, if a recording is published.
-    pub(crate) recording: Option<Recording>,
+    /// What `capturedAt` is of the piece with number 0, in milliseconds, if a recording is published.
+    pub(crate) recording_since_ms: Option<u64>,
+    pub(crate) departures: Departures,
     /// What is measured, on the clock of [`crate::machine::now_us`].
     pub(crate) from_us: AtomicU64,
     pub(crate) to_us: AtomicU64,
@@ -48,30 +52,36 @@ pub(crate) struct Shared {
     pub(crate) total: Mutex<Tally>,
 }
 
-/// When the pieces of recordings were sent, by their number.
+/// When frames or pieces were sent, by their number, of material whose bytes on the wire do not say so.
 #[derive(Debug)]
-pub(crate) struct Recording {
-    /// What `capturedAt` is of the piece with number 0.
-    pub(crate) epoch_ms: u64,
-    sent_us: Vec<AtomicU64>,
-}
+pub(crate) struct Departures(Vec<AtomicU64>);
 
-/// Pieces on their way, at most, whose time is remembered.
-const PIECES_MAX: usize = 4096;
+/// Frames of a stream whose time is remembered. Older ones are forgotten.
+pub(crate) const DEPARTURES_MAX: u64 = 4096;
 
-impl Recording {
+impl Departures {
     /// For `streams` streams.
-    pub(crate) fn new(streams: usize, epoch_ms: u64) -> Self {
-        let sent_us = (0..streams * PIECES_MAX)
-            .map(|_| AtomicU64::new(0))
-            .collect();
-        Self { epoch_ms, sent_us }
+    pub(crate) fn of(streams: usize) -> Self {
+        let all = streams as u64 * DEPARTURES_MAX;
+        Self((0..all).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// When piece `number` of a stream was sent.
-    pub(crate) fn sent_us(&self, stream: usize, number: u64) -> &AtomicU64 {
-        let place = usize::try_from(number % PIECES_MAX as u64).unwrap_or_default();
-        &self.sent_us[stream * PIECES_MAX + place]
+    /// Something is sent now.
+    pub(crate) fn note(&self, stream: usize, stamp: Stamp) {
+        if let Some(place) = self.place(stream, stamp.number) {
+            place.store(stamp.sent_us, Ordering::Relaxed);
+        }
+    }
+
+    /// When it was sent; `None` if that is not known, or not yet.
+    pub(crate) fn sent_us(&self, stream: usize, number: u64) -> Option<u64> {
+        let sent_us = self.place(stream, number)?.load(Ordering::Relaxed);
+        (sent_us > 0).then_some(sent_us)
+    }
+
+    fn place(&self, stream: usize, number: u64) -> Option<&AtomicU64> {
+        let place = stream as u64 * DEPARTURES_MAX + number % DEPARTURES_MAX;
+        self.0.get(usize::try_from(place).ok()?)
     }
 }
 
@@ -116,6 +126,52 @@ impl Crowded<'_> {
         self.alarms.push(Reverse((at_us, self.number, wish)));
     }
 
+    /// Counts a viewer's connection that begins. Who storms is called with `again` when all of its kind are.
+    pub(crate) fn opened(&mut self, habit: Habit, again: u32) {
+        const STORM_EVERY_US: u64 = 1_000_000;
+        if let Some(place) = habit.place() {
+            self.tally.hostile[place].opened += 1;
+        }
+        if habit == Habit::Storm {
+            self.call_at((self.now_us / STORM_EVERY_US + 1) * STORM_EVERY_US, again);
+        }
+    }
+
+    /// Counts a viewer that is let in.
+    pub(crate) fn joined(&mut self, habit: Habit) {
+        match habit.place() {
+            None => self.tally.joined += 1,
+            Some(place) => self.tally.hostile[place].joined += 1,
+        }
+    }
+
+    /// Counts a viewer's connection that has ended. Who has a bad habit is called with `again` if it is to come again.
+    pub(crate) fn ended(
+        &mut self,
+        habit: Habit,
+        watched: bool,
+        error: &LinkError,
+        again: u32,
+    ) -> Ended {
+        const RETRY_US: u64 = 500_000;
+        let Some(place) = habit.place() else {
+            self.tally.reason.get_or_insert(error.to_string());
+            return if watched {
+                self.tally.broken += 1;
+                Ended::Over
+            } else {
+                self.tally.refused += 1;
+                Ended::Refused
+            };
+        };
+        self.tally.hostile[place].ended += 1;
+        if matches!(habit, Habit::Stalled | Habit::Slow) && watched {
+            return Ended::Over;
+        }
+        self.call_at(self.now_us + RETRY_US, again);
+        Ended::Again
+    }
+
     /// Begins to watch a socket for being writable, and readable too.
     pub(crate) fn watch(&self, socket: impl AsFd) -> Result<(), LinkError> {
         let data = EventData::new_u64(self.number as u64);
@@ -134,6 +190,17 @@ impl Crowded<'_> {
     }
 }
 
+/// What becomes of a viewer whose connection has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It comes again, when it is called with the wish that it gave.
+    Again,
+    /// It has lost its connection, and that was all.
+    Over,
+    /// It was not let in.
+    Refused,
+}
+
 /// One member of a crowd.
 #[derive(Debug)]
 pub(crate) enum Client {
@@ -141,6 +208,8 @@ pub(crate) enum Client {
     Viewer(Viewer),
     /// Watches over long polling.
     Poller(Poller),
+    /// Watches over WebRTC, well or badly.
+    Peer(Box<Peer>),
     /// Publishes.
     Publisher(Publisher),
 }
@@ -151,6 +220,7 @@ impl Client {
         match self {
             Self::Viewer(viewer) => viewer.alarm(crowd, wish),
             Self::Poller(poller) => poller.alarm(crowd),
+            Self::Peer(peer) => peer.alarm(crowd, wish),
             Self::Publisher(publisher) => publisher.alarm(crowd, wish),
         }
     }
@@ -160,6 +230,7 @@ impl Client {
         match self {
             Self::Viewer(viewer) => viewer.ready(crowd, flags),
             Self::Poller(poller) => poller.ready(crowd, flags),
+            Self::Peer(peer) => peer.ready(crowd, flags),
             Self::Publisher(publisher) => publisher.ready(crowd, flags),
         }
     }
@@ -169,6 +240,7 @@ impl Client {
         match self {
             Self::Viewer(viewer) => viewer.finish(shared, tally),
             Self::Poller(poller) => poller.finish(shared, tally),
+            Self::Peer(peer) => peer.finish(shared, tally),
             Self::Publisher(_) => {}
         }
     }

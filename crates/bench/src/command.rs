@@ -29,6 +29,7 @@ Examples:
   abanico bench --viewers 1000 --pid $(pidof abanico) --max-p99 100ms --max-lost 0
   abanico bench --viewers 80 --stalled 10 --slow 10 --duration 60s
   abanico bench --door webm --file film.webm --publish http
+  abanico bench --door whep --viewers 50 --rate 30 --size 10.4kB      video over WebRTC, 2.5 Mb/s for each viewer
   abanico bench --door native --key demo         watch a stream that is there already
   abanico bench --viewers 10000 --idle --pid $(pidof abanico)
   abanico bench --url https://localhost:3443 --insecure      the same under TLS
@@ -69,9 +70,9 @@ struct Load {
     /// How viewers watch
     #[arg(long, value_enum, default_value = "socketio")]
     door: Door,
-    /// How publishers send
-    #[arg(long, value_enum, value_name = "DOOR", default_value = "socketio")]
-    publish: Way,
+    /// How publishers send: over socketio, unless told otherwise, and over native what is watched over whep
+    #[arg(long, value_enum, value_name = "DOOR")]
+    publish: Option<Way>,
     /// Watch this stream, which somebody else publishes, instead of streams of our own
     #[arg(long, value_name = "KEY", conflicts_with_all = ["idle", "file", "publish"])]
     key: Option<Key>,
@@ -223,7 +224,7 @@ impl Load {
         let plan = Plan {
             target: target(&self.url, &self.trust)?,
             door: self.door,
-            way: self.publish,
+            way: self.way(),
             origin: match &self.key {
                 Some(key) => Origin::Theirs(key.0.clone()),
                 None if self.idle => Origin::Nowhere,
@@ -254,23 +255,41 @@ impl Load {
         self.output.tell(&title, &plan, &outcome, &self.limits)
     }
 
+    /// How publishers send.
+    fn way(&self) -> Way {
+        let made_up = self.file.is_none() && self.door == Door::Whep;
+        let usual = if made_up { Way::Native } else { Way::SocketIo };
+        self.publish.unwrap_or(usual)
+    }
+
     /// Refuses what a door cannot do.
     fn check_door(&self, hostile: [usize; Habit::HOSTILE.len()]) -> anyhow::Result<()> {
         ensure!(
-            self.door.body().is_none() || self.hostile.fragments == 0,
+            (self.door.body().is_none() && self.door != Door::Whep) || self.hostile.fragments == 0,
             "--fragments needs a door over which viewers speak more than once"
         );
         ensure!(
-            self.door.takes_pictures() || self.key.is_some() || self.file.is_some(),
+            self.door != Door::Whep || self.hostile.slow == 0,
+            "--slow needs a door whose bytes wait for who reads them, and those of whep do not"
+        );
+        ensure!(
+            self.door != Door::Whep || self.way() == Way::Native || self.file.is_some(),
+            "made-up video for whep is published over native: leave --publish away, or --file FILE"
+        );
+        ensure!(
+            self.door.takes_pictures()
+                || self.door == Door::Whep
+                || self.key.is_some()
+                || self.file.is_some(),
             "over {0} video is watched, and made-up pictures are none: --file FILE or --key KEY",
             self.door.name()
         );
         ensure!(
-            self.publish == Way::SocketIo || self.door != Door::Polling,
+            self.way() == Way::SocketIo || self.door != Door::Polling,
             "polling viewers look for pictures in text, which --publish socketio sends"
         );
         ensure!(
-            self.publish != Way::Native || self.file.is_none(),
+            self.way() != Way::Native || self.file.is_none(),
             "over native the frames of a recording are sent, not its bytes: --publish http"
         );
         ensure!(
@@ -290,7 +309,10 @@ impl Load {
 
     fn material(&self) -> anyhow::Result<Material> {
         let Some(path) = &self.file else {
-            return Ok(Material::Pictures(self.size.0));
+            return Ok(match self.door {
+                Door::Whep => Material::Video(self.size.0),
+                _ => Material::Pictures(self.size.0),
+            });
         };
         let read = || -> anyhow::Result<Vec<u8>> {
             let len = std::fs::metadata(path)?.len();
@@ -313,7 +335,7 @@ impl Load {
         let file = read().with_context(|| format!("{} cannot be published", path.display()))?;
         ensure!(
             !matches!(self.door, Door::Polling | Door::Http),
-            "--file is watched over socketio, socketio-binary, native, webm or mp4"
+            "--file is watched over socketio, socketio-binary, native, webm, mp4 or whep"
         );
         Ok(Material::Recording(Arc::from(file), self.size.0))
     }

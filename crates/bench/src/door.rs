@@ -24,13 +24,20 @@ pub(crate) enum Door {
     Webm,
     /// Video as fragmented MP4 in one HTTP answer: GET /live/KEY.mp4
     Mp4,
+    /// Video over WebRTC: an offer to /whep/KEY, and RTP; the delay is told of made-up frames, others do not say when they were sent
+    Whep,
 }
 
 impl Door {
     /// Whether pictures go as bytes rather than as text, from the publisher too.
     pub(crate) fn is_binary(self) -> bool {
         match self {
-            Self::SocketIoBinary | Self::Native | Self::Http | Self::Webm | Self::Mp4 => true,
+            Self::SocketIoBinary
+            | Self::Native
+            | Self::Http
+            | Self::Webm
+            | Self::Mp4
+            | Self::Whep => true,
             Self::SocketIo | Self::Polling => false,
         }
     }
@@ -45,13 +52,16 @@ impl Door {
             Self::Http => "http",
             Self::Webm => "webm",
             Self::Mp4 => "mp4",
+            Self::Whep => "whep",
         }
     }
 
     /// Whether a viewer watches the body of one HTTP answer, and of what kind. `None` if it does not.
     pub(crate) fn body(self) -> Option<Content> {
         match self {
-            Self::SocketIo | Self::SocketIoBinary | Self::Polling | Self::Native => None,
+            Self::SocketIo | Self::SocketIoBinary | Self::Polling | Self::Native | Self::Whep => {
+                None
+            }
             Self::Http => Some(Content::Pictures),
             Self::Webm => Some(Content::Clusters),
             Self::Mp4 => Some(Content::Fragments),
@@ -60,7 +70,7 @@ impl Door {
 
     /// Whether made-up pictures travel that way.
     pub(crate) fn takes_pictures(self) -> bool {
-        !matches!(self, Self::Webm | Self::Mp4)
+        !matches!(self, Self::Webm | Self::Mp4 | Self::Whep)
     }
 
     /// Whether the bare sender can frame bytes as for this door.

@@ -266,7 +266,7 @@ impl Greeting {
         match door {
             Door::SocketIo | Door::SocketIoBinary | Door::Polling => Self::Ping(b"\x81\x012", 7),
             Door::Native => Self::Ping(b"\x89\x00", 6),
-            Door::Http | Door::Webm | Door::Mp4 => Self::Answer,
+            Door::Http | Door::Webm | Door::Mp4 | Door::Whep => Self::Answer,
         }
     }
 

@@ -44,7 +44,8 @@ impl Stamp {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// Reads what begins with a stamp.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (magic, rest) = bytes.split_first_chunk::<8>()?;
         let (number, rest) = rest.split_first_chunk::<8>()?;
         let (sent_us, _) = rest.split_first_chunk::<8>()?;
@@ -79,7 +80,7 @@ fn picture(size: usize) -> Vec<u8> {
     picture.extend_from_slice(&BEGINNING);
     picture.extend_from_slice(&[0; STAMP_BYTES]);
     picture.extend_from_slice(&DIMENSIONS);
-    let mut noise = 0x2545_f491_4f6c_dd1du64;
+    let mut noise = noise();
     while picture.len() + 2 < size {
         // A comment is at least its marker and its length; what is too little for one more goes into this.
         let rest = size - 2 - picture.len();
@@ -95,15 +96,21 @@ fn picture(size: usize) -> Vec<u8> {
         let len = u16::try_from(part - 2).expect("a comment is shorter than 64 KiB");
         picture.extend_from_slice(&[0xff, 0xfe]);
         picture.extend_from_slice(&len.to_be_bytes());
-        for _ in 4..part {
-            noise ^= noise << 13;
-            noise ^= noise >> 7;
-            noise ^= noise << 17;
-            picture.push(noise.to_be_bytes()[0]);
-        }
+        picture.extend(noise.by_ref().take(part - 4));
     }
     picture.extend_from_slice(&[0xff, 0xd9]);
     picture
+}
+
+/// Bytes without end that nothing makes shorter, always the same.
+pub(crate) fn noise() -> impl Iterator<Item = u8> {
+    let mut noise = 0x2545_f491_4f6c_dd1du64;
+    std::iter::repeat_with(move || {
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        noise.to_be_bytes()[0]
+    })
 }
 
 /// One message in the bytes of the wire, with a place for the stamp.
@@ -128,9 +135,8 @@ impl Template {
                 Self::build(&head, "}]", size, binary, Some(MASK))
             }
             Way::Native => {
-                let mut template = Self::framed(size, Some(MASK));
-                template.timestamp_at = Some(template.payload_at + native::TIMESTAMP_AT);
-                template
+                let head = native::frame_head(true);
+                Self::framed_to_publish(&head, &picture(size), BEGINNING.len())
             }
             Way::Http => {
                 let picture = picture(size);
@@ -151,8 +157,11 @@ impl Template {
                 let tail = r#","timestamp":1767225600000}]"#;
                 Self::build(&head, tail, size, door.is_binary(), None)
             }
-            Door::Native => Self::framed(size, None),
-            Door::Http | Door::Webm | Door::Mp4 => {
+            Door::Native => {
+                let head = native::frame_head(true);
+                Self::framed(&head, &picture(size), BEGINNING.len(), None)
+            }
+            Door::Http | Door::Webm | Door::Mp4 | Door::Whep => {
                 let picture = picture(size);
                 let mut bytes = part_head(picture.len()).into_bytes();
                 let picture_at = bytes.len();
@@ -175,15 +184,24 @@ impl Template {
         }
     }
 
-    /// A picture as a frame of the native door.
-    fn framed(size: usize, mask: Option<[u8; 4]>) -> Self {
-        let payload = [&native::frame_head()[..], &picture(size)].concat();
+    /// What a publisher sends over the native door: a frame whose stamp stands at a place, and its header.
+    pub(crate) fn framed_to_publish(head: &[u8], frame: &[u8], stamp_at: usize) -> Self {
+        let mut template = Self::framed(head, frame, stamp_at, Some(MASK));
+        template.timestamp_at = Some(template.payload_at + native::TIMESTAMP_AT);
+        template
+    }
+
+    fn framed(head: &[u8], frame: &[u8], stamp_at: usize, mask: Option<[u8; 4]>) -> Self {
+        let payload = [head, frame].concat();
         let mut bytes = Vec::new();
         let payload_at = words::frame(&mut bytes, opcode::BINARY, &payload, mask);
         Self {
+            bytes,
+            stamp_at: payload_at + head.len() + stamp_at,
+            stamp_is_text: false,
+            timestamp_at: None,
             payload_at,
             mask: mask.unwrap_or_default(),
-            ..Self::plain(bytes, payload_at + native::FRAME_HEAD_BYTES)
         }
     }
 

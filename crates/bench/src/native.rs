@@ -24,7 +24,9 @@ pub(crate) const CLOCK: &str = r#"{"type":"clock","id":1}"#;
 /// A publisher's first words.
 pub(crate) const PUBLISH: &str = r#"{"type":"publish"}"#;
 /// What its frames are: the pictures of [`crate::material`].
-pub(crate) const TRACKS: &str = r#"{"type":"tracks","tracks":[{"track":1,"kind":"video","codec":"jpeg","width":640,"height":480}]}"#;
+pub(crate) const PICTURES: &str = r#"{"type":"tracks","tracks":[{"track":1,"kind":"video","codec":"jpeg","width":640,"height":480}]}"#;
+/// Or those of [`crate::video`].
+pub(crate) const VIDEO: &str = r#"{"type":"tracks","tracks":[{"track":1,"kind":"video","codec":"vp8","width":640,"height":480}]}"#;
 /// Where a frame's header has its timestamp.
 pub(crate) const TIMESTAMP_AT: usize = 12;
 
@@ -104,12 +106,12 @@ impl FrameHead {
     }
 }
 
-/// The header of a picture, of which only the length matters.
-pub(crate) fn frame_head() -> [u8; FRAME_HEAD_BYTES] {
+/// The header of a frame of which nothing is known but whether it is a keyframe.
+pub(crate) fn frame_head(is_keyframe: bool) -> [u8; FRAME_HEAD_BYTES] {
     let mut head = [0; FRAME_HEAD_BYTES];
     head[0] = FRAME;
     head[1] = 1;
-    head[3] = KEYFRAME;
+    head[3] = if is_keyframe { KEYFRAME } else { 0 };
     head
 }
 
@@ -130,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_frame_says_its_number_and_other_kinds_are_none() {
-        let mut message = frame_head().to_vec();
+        let mut message = frame_head(true).to_vec();
         message[7] = 9;
         message[27] = 5;
         message.push(b'x');

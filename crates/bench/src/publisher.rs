@@ -7,6 +7,8 @@ use crate::client::Crowded;
 use crate::link::{Keep, Link, LinkError};
 use crate::machine::now_us;
 use crate::material::{Stamp, Template, chunk, piece};
+use crate::native;
+use crate::video::Video;
 use crate::way::{Speaker, Way};
 use rustix::event::epoll::EventFlags;
 use std::sync::Arc;
@@ -18,8 +20,17 @@ use std::sync::mpsc::Sender;
 pub(crate) enum Material {
     /// Made-up pictures of this many bytes.
     Pictures(usize),
+    /// Made-up video, each frame of this many bytes.
+    Video(usize),
     /// A file in pieces of this many bytes, over and over.
     Recording(Arc<[u8]>, usize),
+}
+
+/// What is made up.
+#[derive(Debug)]
+enum MadeUp {
+    Picture(Template),
+    Video(Video),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +54,7 @@ pub(crate) struct Publisher {
     stage: Stage,
     link: Option<Link>,
     speaker: Speaker,
-    template: Option<Template>,
+    made_up: Option<MadeUp>,
     number: u64,
     due_us: u64,
     /// Where in the file the next piece begins.
@@ -67,6 +78,10 @@ impl Publisher {
         every_us: u64,
         told: Sender<Result<(usize, String), String>>,
     ) -> Self {
+        let tracks = match material {
+            Material::Video(_) => native::VIDEO,
+            Material::Pictures(_) | Material::Recording(..) => native::PICTURES,
+        };
         Self {
             stream,
             way,
@@ -75,8 +90,8 @@ impl Publisher {
             told,
             stage: Stage::Idle,
             link: None,
-            speaker: Speaker::new(way, stream),
-            template: None,
+            speaker: Speaker::new(way, stream, tracks),
+            made_up: None,
             number: 0,
             due_us: 0,
             offset: 0,
@@ -133,10 +148,18 @@ impl Publisher {
     fn begin(&mut self, crowd: &mut Crowded<'_>) {
         self.stage = Stage::Publishing;
         let key = &self.speaker.key;
-        if let Material::Pictures(size) = self.material {
-            let binary = crowd.shared.door.is_binary();
-            self.template = Some(Template::published(self.way, key, size, binary));
-        }
+        self.made_up = match self.material {
+            Material::Pictures(size) => {
+                let binary = crowd.shared.door.is_binary();
+                let template = Template::published(self.way, key, size, binary);
+                Some(MadeUp::Picture(template))
+            }
+            Material::Video(size) => {
+                let rate = 1e6 / self.every_us.max(1) as f64;
+                Some(MadeUp::Video(Video::published(size, rate)))
+            }
+            Material::Recording(..) => None,
+        };
         // The run waits for it; when it does not, it is over.
         let _ = self.told.send(Ok((self.stream, key.clone())));
         let streams = crowd.shared.sent.len() as u64;
@@ -158,16 +181,19 @@ impl Publisher {
             number: self.number,
             sent_us: now_us(),
         };
-        match (&mut self.template, &self.material, &crowd.shared.recording) {
-            (Some(template), ..) => link.send(template.stamped(stamp))?,
-            (None, Material::Recording(file, size), Some(recording)) => {
+        crowd.shared.departures.note(self.stream, stamp);
+        match (
+            &mut self.made_up,
+            &self.material,
+            crowd.shared.recording_since_ms,
+        ) {
+            (Some(MadeUp::Picture(template)), ..) => link.send(template.stamped(stamp))?,
+            (Some(MadeUp::Video(video)), ..) => link.send(video.stamped(stamp))?,
+            (None, Material::Recording(file, size), Some(since_ms)) => {
                 let end = file.len().min(self.offset + size);
                 let part = &file[self.offset..end];
                 self.offset = if end == file.len() { 0 } else { end };
-                recording
-                    .sent_us(self.stream, stamp.number)
-                    .store(stamp.sent_us, Ordering::Relaxed);
-                let captured_at = recording.epoch_ms + stamp.number;
+                let captured_at = since_ms + stamp.number;
                 let binary = crowd.shared.door.is_binary();
                 let mut bytes = Vec::new();
                 match self.way {

@@ -1,14 +1,16 @@
 //! One run from the first connection to the last frame: who is started when, and what is measured in between.
 
-use crate::client::{Client, Origin, Recording, Shared};
+use crate::client::{Client, Departures, Origin, Shared};
 use crate::crowd;
 use crate::door::Door;
 use crate::habit::Habit;
 use crate::interrupt::Interrupt;
 use crate::machine::{self, Usage, now_us};
+use crate::peer::Peer;
 use crate::poller::Poller;
 use crate::publisher::{Material, Publisher};
 use crate::quantity::Span;
+use crate::session;
 use crate::tally::{Tally, Times};
 use crate::tls::Target;
 use crate::viewer::Viewer;
@@ -107,7 +109,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
     let honest = plan.streams * plan.viewers;
     let hostile: usize = plan.hostile.iter().sum();
-    machine::allow_sockets(plan.streams + honest + hostile)?;
+    let sockets = match plan.door {
+        // One for the offer, one for what follows.
+        Door::Whep => 2 * (honest + hostile),
+        _ => honest + hostile,
+    };
+    machine::allow_sockets(plan.streams + sockets)?;
     // Asked before anything else, to end here if there is no such process.
     let mut server_alone = plan.pid.map(Usage::of).transpose()?;
     if let Some(core) = plan.receivers.core {
@@ -161,7 +168,7 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
     if let Some(pid) = plan.pid {
         server_alone = Some(Usage::of(pid)?);
     }
-    for (at, crowd) in crowds(plan).into_iter().enumerate() {
+    for (at, crowd) in crowds(plan)?.into_iter().enumerate() {
         threads.push(crowd::start(
             &format!("viewers {at}"),
             &shared,
@@ -208,19 +215,23 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
 }
 
 fn shared(plan: &Plan) -> anyhow::Result<Shared> {
-    let recording = match plan.material {
-        Material::Pictures(_) => None,
+    let recording_since_ms = match plan.material {
+        Material::Pictures(_) | Material::Video(_) => None,
         Material::Recording(..) => {
             let since_1970 = SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .context("the clock is wrong")?;
-            let epoch_ms = u64::try_from(since_1970.as_millis()).context("the clock is wrong")?;
-            Some(Recording::new(plan.streams, epoch_ms))
+            Some(u64::try_from(since_1970.as_millis()).context("the clock is wrong")?)
         }
     };
     let counted = match plan.origin {
         Origin::Ours => plan.streams,
         Origin::Theirs(_) | Origin::Floor | Origin::Nowhere => 0,
+    };
+    // Pictures say for themselves when they were sent.
+    let timed = match plan.material {
+        Material::Pictures(_) => 0,
+        Material::Video(_) | Material::Recording(..) => counted,
     };
     Ok(Shared {
         target: plan.target.clone(),
@@ -228,7 +239,8 @@ fn shared(plan: &Plan) -> anyhow::Result<Shared> {
         origin: plan.origin.clone(),
         streams: OnceLock::new(),
         sent: (0..counted).map(|_| AtomicU64::new(0)).collect(),
-        recording,
+        recording_since_ms,
+        departures: Departures::of(timed),
         from_us: AtomicU64::new(u64::MAX),
         to_us: AtomicU64::new(0),
         publishing_is_over: AtomicBool::new(false),
@@ -238,25 +250,36 @@ fn shared(plan: &Plan) -> anyhow::Result<Shared> {
 }
 
 /// The viewers of each thread, honest and hostile mixed, spread over the ramp.
-fn crowds(plan: &Plan) -> Vec<Vec<(u64, Client)>> {
-    let honest = (0..plan.streams * plan.viewers).map(|number| {
+fn crowds(plan: &Plan) -> anyhow::Result<Vec<Vec<(u64, Client)>>> {
+    let certificate = match plan.door {
+        Door::Whep => Some(Arc::new(
+            session::certificate().context("no certificate can be made")?,
+        )),
+        _ => None,
+    };
+    let client = |number: usize, habit| {
         let stream = number % plan.streams;
-        match plan.door {
-            Door::Polling => Client::Poller(Poller::new(stream)),
-            _ => Client::Viewer(Viewer::new(stream, Habit::Honest)),
+        match (plan.door, &certificate) {
+            (Door::Polling, _) if habit == Habit::Honest => Client::Poller(Poller::new(stream)),
+            (_, Some(certificate)) => {
+                let peer = Peer::new(stream, habit, Arc::clone(certificate));
+                Client::Peer(Box::new(peer))
+            }
+            _ => Client::Viewer(Viewer::new(stream, habit)),
         }
-    });
+    };
+    let honest_max = plan.streams * plan.viewers;
+    let hostile_max: usize = plan.hostile.iter().sum();
+    let honest = (0..honest_max).map(|number| client(number, Habit::Honest));
     let hostile = Habit::HOSTILE
         .into_iter()
         .zip(plan.hostile)
         .flat_map(|(habit, count)| std::iter::repeat_n(habit, count))
         .enumerate()
-        .map(|(number, habit)| Client::Viewer(Viewer::new(number % plan.streams, habit)));
+        .map(|(number, habit)| client(number, habit));
     let ramp_us = u64::try_from(plan.ramp.as_micros()).unwrap_or(u64::MAX / 2);
     let now = now_us();
     let spread = |number: usize, of: usize| now + ramp_us * number as u64 / of.max(1) as u64;
-    let honest_max = plan.streams * plan.viewers;
-    let hostile_max: usize = plan.hostile.iter().sum();
     let honest = honest
         .enumerate()
         .map(|(number, client)| (spread(number, honest_max), client));
@@ -267,7 +290,7 @@ fn crowds(plan: &Plan) -> Vec<Vec<(u64, Client)>> {
     for (number, client) in honest.chain(hostile).enumerate() {
         crowds[number % plan.receivers.threads].push(client);
     }
-    crowds
+    Ok(crowds)
 }
 
 fn await_streams(

@@ -5,7 +5,7 @@
 //! Invariant: an honest viewer answers every ping and reads all that there is; what it misses is the server's doing.
 
 use crate::body::Body;
-use crate::client::{Crowded, Origin, Shared};
+use crate::client::{Crowded, Ended, Origin, Shared};
 use crate::door::Door;
 use crate::habit::Habit;
 use crate::handshake::answered;
@@ -42,13 +42,11 @@ const TAIL_BYTES: usize = 80;
 const SLOW_EVERY_US: u64 = 100_000;
 const SLOW_BYTES: usize = 100;
 const FRAGMENTS_EVERY_US: u64 = 100_000;
-const STORM_EVERY_US: u64 = 1_000_000;
 const CHURN_US: u64 = 500_000;
-const RETRY_US: u64 = 500_000;
 
 /// Where a frame's keeping ends for viewers of this run.
 pub(crate) fn keep(shared: &Shared) -> Keep {
-    let tail = if shared.recording.is_some() && !shared.door.is_binary() {
+    let tail = if shared.recording_since_ms.is_some() && !shared.door.is_binary() {
         TAIL_BYTES
     } else {
         0
@@ -116,13 +114,7 @@ impl Viewer {
         self.life += 1;
         self.body = None;
         self.watch = Watch::new(self.stream, self.habit == Habit::Honest, crowd.now_us);
-        if let Some(place) = self.habit.place() {
-            crowd.tally.hostile[place].opened += 1;
-        }
-        if self.habit == Habit::Storm {
-            let next = (crowd.now_us / STORM_EVERY_US + 1) * STORM_EVERY_US;
-            crowd.call_at(next, self.life);
-        }
+        crowd.opened(self.habit, self.life);
         let link = Link::connect(&crowd.shared.target, crowd.number, keep(crowd.shared))?;
         if self.habit == Habit::Stalled {
             link.hold_little()?;
@@ -178,7 +170,10 @@ impl Viewer {
             return Ok(());
         };
         match door {
-            Door::SocketIo | Door::SocketIoBinary | Door::Polling => self.stage = Stage::Opening,
+            // Over long polling and WebRTC other clients watch.
+            Door::SocketIo | Door::SocketIoBinary | Door::Polling | Door::Whep => {
+                self.stage = Stage::Opening;
+            }
             Door::Native => {
                 say(link.out(), native::WATCH);
                 self.stage = Stage::Joining;
@@ -240,10 +235,7 @@ impl Viewer {
     /// It is let in.
     fn begin_watching(&mut self, crowd: &mut Crowded<'_>) -> Result<(), LinkError> {
         self.stage = Stage::Watching;
-        match self.habit.place() {
-            None => crowd.tally.joined += 1,
-            Some(place) => crowd.tally.hostile[place].joined += 1,
-        }
+        crowd.joined(self.habit);
         self.begin_habit(crowd)
     }
 
@@ -340,28 +332,13 @@ impl Viewer {
     fn settle(&mut self, crowd: &mut Crowded<'_>, result: Result<(), LinkError>) {
         let Err(error) = result else { return };
         self.link = None;
+        self.life += 1;
         let watched = self.stage == Stage::Watching;
-        match self.habit.place() {
-            None => {
-                if watched {
-                    self.stage = Stage::Over;
-                    crowd.tally.broken += 1;
-                } else {
-                    self.stage = Stage::Refused;
-                    crowd.tally.refused += 1;
-                }
-                crowd.tally.reason.get_or_insert(error.to_string());
-            }
-            Some(place) => {
-                crowd.tally.hostile[place].ended += 1;
-                let returns = !matches!(self.habit, Habit::Stalled | Habit::Slow) || !watched;
-                self.life += 1;
-                self.stage = if returns { Stage::Idle } else { Stage::Over };
-                if returns {
-                    crowd.call_at(crowd.now_us + RETRY_US, self.life);
-                }
-            }
-        }
+        self.stage = match crowd.ended(self.habit, watched, &error, self.life) {
+            Ended::Again => Stage::Idle,
+            Ended::Over => Stage::Over,
+            Ended::Refused => Stage::Refused,
+        };
     }
 }
 
@@ -373,7 +350,7 @@ fn request(shared: &Shared, stream: usize) -> String {
         format!("GET /live/{key}.{ending} HTTP/1.1\r\nHost: {host}\r\n\r\n")
     };
     match shared.door {
-        Door::SocketIo | Door::SocketIoBinary | Door::Polling => words::upgrade(&host),
+        Door::SocketIo | Door::SocketIoBinary | Door::Polling | Door::Whep => words::upgrade(&host),
         Door::Native => native::upgrade_to_watch(shared.key(stream), &host),
         Door::Http => get("mjpeg"),
         Door::Webm => get("webm"),

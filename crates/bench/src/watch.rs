@@ -23,6 +23,8 @@ pub(crate) struct Watch {
     awaited: Awaited,
     /// Whether frames are told apart by the door's numbers, since they carry none of ours.
     by_sequence: bool,
+    /// The first frame that must come. One that comes while older ones are given need not be given all of them.
+    owed_from: u64,
     /// The piece of a recording that was still to be sent when this viewer came.
     live_from: u64,
 }
@@ -34,6 +36,16 @@ enum Awaited {
     Data { head_len: usize },
     Backlog,
     Other,
+}
+
+/// A frame of RTP that is whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Video {
+    /// Which one it is, if that is known.
+    pub(crate) number: Option<u64>,
+    /// When it was sent, if that is known and the viewer was there.
+    pub(crate) sent_us: Option<u64>,
+    pub(crate) wire_bytes: usize,
 }
 
 impl Watch {
@@ -48,6 +60,7 @@ impl Watch {
             unknown: 0,
             awaited: Awaited::Nothing,
             by_sequence: false,
+            owed_from: 0,
             live_from: 0,
         }
     }
@@ -70,12 +83,10 @@ impl Watch {
         self.awaited = Awaited::Nothing;
         match packet {
             Packet::Data { binary } => {
-                let stamp = match &shared.recording {
-                    Some(recording) => captured_at(heard.payload).and_then(|captured| {
-                        let number = captured.checked_sub(recording.epoch_ms)?;
-                        let sent_us = recording
-                            .sent_us(self.stream, number)
-                            .load(Ordering::Relaxed);
+                let stamp = match shared.recording_since_ms {
+                    Some(since_ms) => captured_at(heard.payload).and_then(|captured| {
+                        let number = captured.checked_sub(since_ms)?;
+                        let sent_us = shared.departures.sent_us(self.stream, number)?;
                         Some(Stamp { number, sent_us })
                     }),
                     None if binary => None,
@@ -103,7 +114,7 @@ impl Watch {
             Packet::Skipped => {
                 let frames = words::skipped_frames(heard.payload).unwrap_or_default();
                 self.skipped(tally, frames);
-                if shared.recording.is_some() {
+                if shared.recording_since_ms.is_some() {
                     self.unknown = 2;
                 }
             }
@@ -178,14 +189,45 @@ impl Watch {
         if !self.honest {
             return;
         }
-        if let Some(recording) = &shared.recording
-            && let Some(piece) = (head.captured_us / 1_000).checked_sub(recording.epoch_ms)
+        if let Some(since_ms) = shared.recording_since_ms
+            && let Some(piece) = (head.captured_us / 1_000).checked_sub(since_ms)
             && piece >= self.live_from
+            && let Some(sent_us) = shared.departures.sent_us(self.stream, piece)
         {
-            let sent_us = recording.sent_us(self.stream, piece);
-            Self::late(tally, sent_us.load(Ordering::Relaxed), now_us, shared);
+            Self::late(tally, sent_us, now_us, shared);
         }
         self.numbered(tally, head.sequence.into());
+    }
+
+    /// A frame of RTP.
+    pub(crate) fn video(&mut self, shared: &Shared, tally: &mut Tally, frame: &Video, now_us: u64) {
+        Self::delivered(tally, frame.wire_bytes, now_us, shared);
+        self.pictured(tally, now_us);
+        if !self.honest {
+            return;
+        }
+        if let Some(sent_us) = frame.sent_us {
+            Self::late(tally, sent_us, now_us, shared);
+        }
+        if let Some(number) = frame.number {
+            self.numbered(tally, number);
+        }
+    }
+
+    /// Frames came whose number nobody knows, and not all of them.
+    pub(crate) fn missed(&self, tally: &mut Tally, frames: u64) {
+        tally.lost += if self.honest { frames } else { 0 };
+    }
+
+    /// The viewer is there now: what is sent before, it is given as far as the server likes.
+    pub(crate) fn begin(&mut self, shared: &Shared) {
+        let sent = shared.sent.get(self.stream);
+        self.owed_from = sent.map_or(0, |sent| sent.load(Ordering::Relaxed));
+    }
+
+    /// The number that must come next.
+    pub(crate) fn next(&self) -> Option<u64> {
+        self.next
     }
 
     /// The server has moved us past frames and says so.
@@ -199,7 +241,7 @@ impl Watch {
     /// What a joiner is shown first.
     fn shown(&mut self, shared: &Shared, tally: &mut Tally, stamp: Option<Stamp>, now_us: u64) {
         self.pictured(tally, now_us);
-        if shared.recording.is_none() {
+        if shared.recording_since_ms.is_none() {
             self.next = stamp.map(|stamp| stamp.number + 1).or(self.next);
         }
     }
@@ -252,7 +294,7 @@ impl Watch {
                 tally.reordered += 1;
                 return;
             }
-            Some(next) => tally.lost += number - next,
+            Some(next) => tally.lost += number.saturating_sub(next.max(self.owed_from)),
             None => {}
         }
         self.next = Some(number + 1);
@@ -266,6 +308,7 @@ impl Watch {
         if self.by_sequence {
             return;
         }
-        tally.lost += sent.load(Ordering::Relaxed).saturating_sub(next);
+        let owed = next.max(self.owed_from);
+        tally.lost += sent.load(Ordering::Relaxed).saturating_sub(owed);
     }
 }

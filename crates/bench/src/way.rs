@@ -38,17 +38,20 @@ pub(crate) enum Talk {
 pub(crate) struct Speaker {
     way: Way,
     name: String,
+    /// What is said of the frames to come, over the native door.
+    tracks: &'static str,
     talk: Talk,
     /// The key of the stream, as soon as it is known.
     pub(crate) key: String,
 }
 
 impl Speaker {
-    /// For the publisher with this number.
-    pub(crate) fn new(way: Way, number: usize) -> Self {
+    /// For the publisher with this number, of frames that over the native door are said to be `tracks`.
+    pub(crate) fn new(way: Way, number: usize, tracks: &'static str) -> Self {
         let name = format!("bench-{}-{number}", std::process::id());
         Self {
             way,
+            tracks,
             talk: Talk::Asked,
             key: match way {
                 Way::SocketIo => String::new(),
@@ -154,7 +157,7 @@ impl Speaker {
         match heard.opcode {
             opcode::TEXT => match Said::of(heard.payload) {
                 Said::Ready if self.talk == Talk::Creating => {
-                    say(out, native::TRACKS);
+                    say(out, self.tracks);
                     self.talk = Talk::Begun;
                 }
                 Said::Error(reason) => return Err(LinkError::Refused(reason)),

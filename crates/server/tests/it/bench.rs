@@ -1,7 +1,8 @@
 //! `abanico bench` before a server of this binary.
 
-use crate::node::{Node, abanico, ran};
-use serde_json::Value;
+use crate::node::{Client, Node, abanico, picture, ran};
+use base64_simd::STANDARD;
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
@@ -74,17 +75,21 @@ fn what_is_published_over_http_is_counted_over_every_door() {
 }
 
 #[test]
-fn frames_of_a_recording_are_counted_in_webm_and_mp4() {
+fn frames_of_a_recording_are_counted_in_webm_and_mp4_and_over_webrtc() {
     let folder = tempfile::tempdir().unwrap();
     let node = Node::start();
-    for (door, codec) in [("webm", "libvpx"), ("mp4", "libx264")] {
-        let film = folder.path().join(codec);
+    for (door, codec, ways) in [
+        ("webm", "libvpx", &["socketio", "http"][..]),
+        ("mp4", "libx264", &["socketio", "http"]),
+        ("whep", "libvpx", &["http"]),
+    ] {
+        let film = folder.path().join(door);
         let mut ffmpeg = Command::new("ffmpeg");
         ffmpeg.args(["-loglevel", "error", "-f", "lavfi"]);
         ffmpeg.args(["-i", "testsrc2=size=64x64:rate=30", "-t", "2", "-g", "15"]);
         ffmpeg.args(["-c:v", codec, "-f", "matroska"]);
         assert!(ffmpeg.arg(&film).status().unwrap().success());
-        for way in ["socketio", "http"] {
+        for way in ways {
             let flags = ["--publish", way, "--door", door, "--file"];
             let film = film.to_str().unwrap();
             let (code, figures) = load(&node, 5, &[&flags[..], &[film]].concat());
@@ -92,6 +97,40 @@ fn frames_of_a_recording_are_counted_in_webm_and_mp4() {
             assert_eq!(figures["joined"], 5, "{door}, {way}: {figures:#}");
         }
     }
+}
+
+#[test]
+fn video_over_webrtc_is_counted_and_timed_while_others_come_and_go() {
+    let node = Node::start();
+    let mut flags = vec!["--door", "whep", "--rate", "30", "--max-lost", "0"];
+    flags.extend(["--churn", "1", "--storm", "1", "--half-open", "1"]);
+    let (code, figures) = load(&node, 50, &flags);
+    assert_eq!(code, Some(0), "{figures:#}");
+    assert_eq!(figures["joined"], 5, "{figures:#}");
+    for nothing in ["lost", "reordered", "refused", "broken"] {
+        assert_eq!(figures[nothing], 0, "{nothing}: {figures:#}");
+    }
+    assert!(figures["latencyMs"]["count"].as_u64() > Some(0));
+    assert!(figures["latencyMs"]["max"].as_f64() < Some(60_000.0));
+    let joins = |habit: &str| figures["hostile"][habit]["joins"].as_u64();
+    assert!(joins("churn") > Some(0) && joins("storm") > Some(0));
+    assert_eq!(joins("half-open"), Some(0), "{figures:#}");
+}
+
+#[test]
+fn a_stream_that_cannot_travel_in_webrtc_is_told_in_the_servers_words() {
+    let node = Node::start();
+    let (mut ada, key) = Client::live(&node, "Ada");
+    let picture = STANDARD.encode_to_string(picture(100));
+    let data = format!("data:image/jpeg;base64,{picture}");
+    ada.emit("stream:data:send", &json!({"streamKey": key, "data": data}));
+    let url = format!("http://{}", node.address);
+    let output = ran(abanico()
+        .args(["bench", "--url", &url, "--door", "whep", "--key", &key])
+        .args(["--viewers", "2", "--ramp", "0s", "--duration", "100ms"]));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("this stream is JPEG pictures"), "{told}");
 }
 
 #[test]
@@ -143,6 +182,11 @@ fn ways_and_doors_that_do_not_go_together_are_refused_with_those_that_do() {
             "--publish socketio",
         ),
         (["--publish", "http", "--door", "mp4"], "--file FILE"),
+        (
+            ["--publish", "socketio", "--door", "whep"],
+            "leave --publish away",
+        ),
+        (["--slow", "1", "--door", "whep"], "--slow needs"),
     ] {
         let output = ran(abanico().arg("bench").args(flags));
         let told = String::from_utf8_lossy(&output.stderr);
@@ -248,6 +292,7 @@ fn what_is_published_and_watched_over_https_is_counted_over_every_door() {
         ("http", "native", &["--stalled", "1", "--half-open", "1"]),
         ("socketio", "http", &[]),
         ("socketio", "polling", &[]),
+        ("native", "whep", &[]),
     ] {
         let (code, figures) = delivering(20, |duration| {
             let output = ran(abanico()
