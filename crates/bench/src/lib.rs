@@ -13,6 +13,7 @@ mod command;
 mod compare;
 mod floor;
 mod interrupt;
+mod live;
 mod run;
 
 mod client;

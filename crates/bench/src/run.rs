@@ -5,19 +5,19 @@ use crate::crowd;
 use crate::door::Door;
 use crate::habit::Habit;
 use crate::interrupt::Interrupt;
+use crate::live::Live;
 use crate::machine::{self, Usage, now_us};
 use crate::peer::Peer;
 use crate::poller::Poller;
 use crate::publisher::{Material, Publisher};
 use crate::quantity::Span;
 use crate::session;
-use crate::tally::{Tally, Times};
+use crate::tally::Tally;
 use crate::tls::Target;
 use crate::viewer::Viewer;
 use crate::way::Way;
 use anyhow::{Context, bail};
 use parking_lot::Mutex;
-use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
@@ -387,80 +387,4 @@ fn usages(pid: Option<u32>) -> anyhow::Result<(Option<Usage>, Usage)> {
         pid.map(Usage::of).transpose()?,
         Usage::of(std::process::id())?,
     ))
-}
-
-/// The line that tells how it goes on.
-struct Live<'a> {
-    shared: &'a Shared,
-    is_told: bool,
-    is_terminal: bool,
-    next_us: u64,
-    began_us: u64,
-    before: (u64, u64, u64),
-}
-
-impl<'a> Live<'a> {
-    const EVERY_US: u64 = 1_000_000;
-
-    fn new(shared: &'a Shared, is_told: bool) -> Self {
-        let now = now_us();
-        Self {
-            shared,
-            is_told,
-            is_terminal: std::io::stderr().is_terminal(),
-            next_us: now + Self::EVERY_US,
-            began_us: now,
-            before: (now, 0, 0),
-        }
-    }
-
-    fn look(&mut self) {
-        let now = now_us();
-        if !self.is_told || now < self.next_us {
-            return;
-        }
-        self.next_us = now + Self::EVERY_US;
-        let mut total = self.shared.total.lock();
-        let (then, delivered, bytes) = std::mem::replace(
-            &mut self.before,
-            (now, total.delivered_ever, total.bytes_ever),
-        );
-        let seconds = (now - then).max(1) as f64 / 1e6;
-        let line = format!(
-            "{:>4} s  {} viewers  {:.0} messages/s  {:.2} Gbit/s  p50 {}  p95 {}  p99 {}  lost {}  skipped {}",
-            (now - self.began_us) / 1_000_000,
-            total.joined - total.broken.min(total.joined),
-            (total.delivered_ever - delivered) as f64 / seconds,
-            (total.bytes_ever - bytes) as f64 * 8.0 / 1e9 / seconds,
-            milliseconds(&total.recent, 50.0),
-            milliseconds(&total.recent, 95.0),
-            milliseconds(&total.recent, 99.0),
-            total.lost,
-            total.skipped,
-        );
-        total.recent.reset();
-        drop(total);
-        let end = if self.is_terminal { "" } else { "\n" };
-        let begin = if self.is_terminal { "\r\x1b[2K" } else { "" };
-        // Nobody may be listening.
-        let _ = write!(std::io::stderr(), "{begin}{line}{end}");
-    }
-
-    fn close(&self) {
-        if self.is_told && self.is_terminal {
-            // Nobody may be listening.
-            let _ = write!(std::io::stderr(), "\r\x1b[2K");
-        }
-    }
-}
-
-/// A percentile with its unit.
-pub(crate) fn milliseconds(times: &Times, percentile: f64) -> String {
-    if times.is_empty() {
-        return "-".to_owned();
-    }
-    format!(
-        "{:.1} ms",
-        times.value_at_percentile(percentile) as f64 / 1e3
-    )
 }
