@@ -47,6 +47,7 @@ mod tally;
 
 mod door;
 mod machine;
+mod place;
 mod quantity;
 
 pub use command::Bench;
