@@ -180,6 +180,11 @@ impl Doors {
         self.viewers.sessions() + self.publishers.sessions()
     }
 
+    /// Ends the sessions that hold most: `count` viewers and as many publishers at most, of those that hold more than `bytes`.
+    pub(crate) fn shed(&self, count: usize, bytes: usize) -> usize {
+        self.viewers.shed(count, bytes) + self.publishers.shed(count, bytes)
+    }
+
     /// Ends all sessions: WebSockets are closed with 1001.
     pub(crate) async fn shutdown(&self) {
         if let Some(rtc) = &self.rtc {

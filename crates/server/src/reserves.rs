@@ -1,8 +1,9 @@
 //! Watches what the machine has left, so that new viewers are refused before those who watch already suffer.
 //!
 //! When memory runs out, it is given back in this order: streams hold less of what is there for late and slow viewers;
-//! new viewers are refused; those are ended for whom most is waiting. Publishers, for whom nothing waits, and what is said
-//! about streams are left to the end ([`Shortage`]).
+//! new viewers are refused; those are ended for whom most is waiting, or who let most of what they say stand unfinished.
+//! Publishers, for whom nothing waits and who finish what they say, and what is said about streams are left to the end
+//! ([`Shortage`]).
 //!
 //! Two reserves run out before a limit by number does: memory, and the processor. What those who watch need of the
 //! processor is the time that sending to them takes; what else is done can wait, but not for ever. Descriptors are counted
@@ -12,6 +13,7 @@
 mod memory;
 
 use crate::config::{Share, Size};
+use crate::doors::Doors;
 use crate::reserves::memory::Memory;
 use abanico_streamhub::StreamHub;
 use std::time::{Duration, Instant};
@@ -61,7 +63,7 @@ enum Shortage {
     OfBacklogs,
     /// Less than what must be left: new viewers are refused, if it lasts.
     OfRoom,
-    /// Half of what must be left: sessions are ended for which most is waiting.
+    /// Half of what must be left: sessions are ended that hold most.
     OfPatience,
 }
 
@@ -91,7 +93,7 @@ impl Shortage {
 /// address may begin.
 const SHED_MAX: usize = 64;
 
-/// A session for which less is waiting is worth nothing to end.
+/// A session that holds less is worth nothing to end.
 const SHED_BYTES_MIN: usize = 64 << 10;
 
 /// What one look saw.
@@ -211,7 +213,11 @@ fn busy(metrics: &RuntimeMetrics) -> Duration {
 }
 
 /// Watches until `stop` is cancelled.
-pub(crate) async fn watch(streamhub: StreamHub, bounds: Bounds, stop: CancellationToken) {
+pub(crate) async fn watch(
+    (streamhub, doors): (StreamHub, Doors),
+    bounds: Bounds,
+    stop: CancellationToken,
+) {
     let mut judge = Judge::default();
     let mut shortage = Shortage::None;
     let mut threads = Threads::of_this_runtime();
@@ -245,12 +251,13 @@ pub(crate) async fn watch(streamhub: StreamHub, bounds: Bounds, stop: Cancellati
         }
         // Twice in a row: a hiccup ends nobody.
         if shortage.min(before) == Shortage::OfPatience {
-            let ended = streamhub.socketio().shed(SHED_MAX, SHED_BYTES_MIN);
+            let ended = streamhub.socketio().shed(SHED_MAX, SHED_BYTES_MIN)
+                + doors.shed(SHED_MAX, SHED_BYTES_MIN);
             if ended > 0 {
                 tracing::warn!(
                     ended,
                     ?look,
-                    "sessions ended for which most was waiting: memory runs out"
+                    "sessions ended that held most: memory runs out"
                 );
             }
         }

@@ -236,7 +236,8 @@ impl Running {
             memory_max: config.streams.memory_max,
         };
         let stop_watching = stop_connections.clone();
-        tokio::spawn(reserves::watch(streamhub.clone(), bounds, stop_watching));
+        let watched = (streamhub.clone(), doors.clone());
+        tokio::spawn(reserves::watch(watched, bounds, stop_watching));
         Self {
             streamhub,
             doors,

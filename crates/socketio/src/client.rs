@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 use tracing::Span;
 
 use crate::config::Config;
-use crate::engine::{Driver, Inbound, Malformed, Parcel, Session};
+use crate::engine::{Driver, Holds, Inbound, Malformed, Parcel, Session};
 use crate::event::Event;
 use crate::handler::{DisconnectReason, Refusal};
 use crate::member::{Member, Namespace, Outcome, Work};
@@ -309,6 +309,14 @@ impl Driver for Client {
         let config = self.session.config();
         self.queue.len() < config.inbound_messages_max
             && self.queue_bytes < config.inbound_bytes_max
+    }
+
+    fn holds(&self) -> Holds {
+        let unfinished = self.assembler.unfinished();
+        Holds {
+            bytes: self.queue_bytes + unfinished.map_or(0, |(bytes, _)| bytes),
+            unfinished: unfinished.map(|(_, number)| number),
+        }
     }
 
     fn message(&mut self, message: Inbound) -> Result<(), Malformed> {

@@ -21,6 +21,9 @@ pub struct Config {
     /// How long a WebSocket that means to take over a polling session may probe. After that the WebSocket is closed
     /// and the session goes on over polling.
     pub upgrade_timeout: Duration,
+    /// How long a message of a client may take to come whole over a WebSocket, from its first byte on, and an event with all
+    /// its attachments. After that the session is closed. It begins anew when the client was not read meanwhile.
+    pub message_timeout: Duration,
     /// How long the body of a POST may take to arrive. After that it is answered with 400 and the session is closed.
     pub body_timeout: Duration,
     /// How long a closing session may take to write what is queued for it and to say goodbye. After that the
@@ -78,6 +81,7 @@ impl Default for Config {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             upgrade_timeout: Duration::from_secs(10),
+            message_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(3),
             max_payload: 1_000_000,
@@ -101,11 +105,14 @@ impl Default for Config {
             cors: Cors::Any,
             connect_timeout: Duration::from_secs(45),
             attachments_max: 10,
-            event_bytes_max: 10_000_000,
+            event_bytes_max: 1_000_000 + EVENT_TEXT_BYTES,
             acks_pending_max: 1000,
         }
     }
 }
+
+/// What an event whose attachments are as large as a message may have besides: its text.
+pub const EVENT_TEXT_BYTES: usize = 64 << 10;
 
 /// So many at once, and so many a second after that.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -53,6 +53,7 @@ mod answer;
 mod ending;
 mod feeds;
 mod heartbeat;
+pub(crate) mod held;
 mod intake;
 mod link;
 mod outbox;
@@ -68,7 +69,7 @@ pub use outlet::Outlet;
 pub use parcel::Parcel;
 pub use plain::PlainSessions;
 pub use server::Server;
-pub use service::{Driver, Feed, Inbound, Malformed, Service};
+pub use service::{Driver, Feed, Holds, Inbound, Malformed, Service};
 pub use session::{SendError, Session};
 
 pub use crate::websocket::turn::Offered;

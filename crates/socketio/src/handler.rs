@@ -90,6 +90,8 @@ pub enum DisconnectReason {
     TransportError,
     /// The client did not answer a ping in time.
     PingTimeout,
+    /// A message or an event of the client did not come whole in time.
+    MessageTimeout,
     /// The application called [`Socket::disconnect`].
     ServerDisconnect,
     /// More was waiting for the client than [`Config`](crate::Config) allows.

@@ -24,7 +24,7 @@ mod sync;
 
 pub use ack::{Ack, AckArgs, AckError, AckSendError};
 pub use body::Body;
-pub use config::{Config, Cors, Flow};
+pub use config::{Config, Cors, EVENT_TEXT_BYTES, Flow};
 pub use engine::Offered;
 pub use event::{ArgError, Event};
 pub use feed::{Feed, FeedId, Outlet};

@@ -360,6 +360,8 @@ fn name(args: &Args) -> Result<ByteString, PacketError> {
 pub struct Assembler {
     limits: Limits,
     begun: Option<Box<Begun>>,
+    /// Packets with attachments that have begun.
+    count: u64,
 }
 
 #[derive(Debug)]
@@ -376,7 +378,14 @@ impl Assembler {
         Self {
             limits,
             begun: None,
+            count: 0,
         }
+    }
+
+    /// Bytes that are kept of a packet whose attachments have not all come, and how many with attachments had begun by then.
+    pub(crate) fn unfinished(&self) -> Option<(usize, u64)> {
+        let begun = self.begun.as_ref()?;
+        Some((begun.bytes, self.count))
     }
 
     /// Takes a text. `None` means that attachments are to follow.
@@ -393,6 +402,7 @@ impl Assembler {
             return Ok(Some(packet));
         }
         let attachments = Vec::with_capacity(due);
+        self.count += 1;
         self.begun = Some(Box::new(Begun {
             packet,
             due,

@@ -5,7 +5,7 @@ use abanico_core::pace::Pace;
 use abanico_core::rate::Rate;
 use abanico_core::{ladder, presence, ring, stream};
 use abanico_hub::distributor;
-use abanico_socketio::Flow;
+use abanico_socketio::{EVENT_TEXT_BYTES, Flow};
 use abanico_streamhub::{Limits, PeerToPeer, Rates};
 
 impl Config {
@@ -111,6 +111,11 @@ impl Config {
             ping_timeout: settings.ping_timeout.0,
             connect_timeout: settings.connect_timeout.0,
             max_payload: settings.message_bytes_max.0,
+            message_timeout: settings.message_timeout.0,
+            event_bytes_max: settings
+                .message_bytes_max
+                .0
+                .saturating_add(EVENT_TEXT_BYTES),
             attachments_max: settings.attachments_max.0,
             message_flow: Flow {
                 per_second: settings.message_rate.per_second,

@@ -7,7 +7,8 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Socket.IO")]
 pub struct SocketIo {
-    /// Largest message in bytes, as announced to clients. A larger one closes a WebSocket (1009) or is answered 413
+    /// Largest message in bytes, as announced to clients. A larger one closes a WebSocket (1009) or is answered 413. All
+    /// attachments of one event together are no larger, and 64 KiB are left for its text; a larger event closes the session
     #[arg(
         long,
         value_name = "SIZE",
@@ -15,6 +16,16 @@ pub struct SocketIo {
         hide_short_help = true
     )]
     pub message_bytes_max: Size,
+
+    /// How long a message of a client may take to come whole, at any door, and an event with all its attachments; then its
+    /// session is closed (1008)
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "20s",
+        hide_short_help = true
+    )]
+    pub message_timeout: Span,
 
     /// Messages of one client that are read, at any door; one that says more is read more slowly
     #[arg(

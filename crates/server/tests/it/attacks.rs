@@ -613,3 +613,27 @@ fn whoever_floods_a_chat_over_many_connections_of_one_address_others_are_heard()
     }
     assert_eq!(spam, 39, "with the one that was said elsewhere forty");
 }
+
+#[test]
+fn events_that_are_never_whole_hold_little_and_are_ended_in_time() {
+    let node = Node::start_with(&["--message-timeout", "1s"]);
+    let innocent = Innocent::new(&node);
+    let places: Vec<_> = (0..10)
+        .map(|num| json!({"_placeholder": true, "num": num}))
+        .collect();
+    let event = format!("4510-[\"stream:data:send\",{}]", json!(places));
+    let attachment = frame(0x82, &vec![0; 990_000]);
+    let mut held: Vec<_> = (0..20).map(|_| connected(&node)).collect();
+    for (number, stream) in held.iter_mut().enumerate() {
+        stream.write_all(&frame(0x81, event.as_bytes())).unwrap();
+        // Half of them send all that they may, the others nine of ten attachments.
+        for _ in 0..if number % 2 == 0 { 1 } else { 9 } {
+            let _ = stream.write_all(&attachment);
+        }
+    }
+    innocent.noticed_nothing(&node);
+    for (number, stream) in held.into_iter().enumerate() {
+        let code = if number % 2 == 0 { 1008 } else { 1002 };
+        assert_eq!(close_code(stream), code, "{number}");
+    }
+}

@@ -1,5 +1,6 @@
 //! A machine with nothing to spare: who comes is refused, who watches goes on.
 
+use crate::attacks::{connected, frame};
 use crate::matrix::{Socket, Stream};
 use crate::node::{Answer, Client, Node, PATIENCE, picture};
 use serde_json::json;
@@ -136,4 +137,25 @@ fn when_memory_has_run_out_who_lets_most_wait_is_ended_and_nobody_else() {
         other.emit("clock:get", &json!({}));
         other.heard("clock:now");
     }
+}
+
+#[test]
+fn when_memory_has_run_out_who_does_not_finish_what_it_says_is_ended_and_nobody_else() {
+    let node = Node::start_with(&["--memory-max", "1MiB", "--publishing", "open"]);
+    let mut publisher = Stream::open(&node).publisher;
+    let mut native = Socket::open(&node, "/live/other", "abanico.publish.v1", "");
+    native.say(r#"{"type":"publish"}"#);
+    native.hear();
+    let mut greedy = connected(&node);
+    greedy
+        .write_all(&frame(0x81, b"452-[\"stream:data:send\"]"))
+        .unwrap();
+    greedy.write_all(&frame(0x82, &[0; 500_000])).unwrap();
+    let mut heard = Vec::new();
+    greedy.read_to_end(&mut heard).unwrap();
+    assert!(heard.ends_with(b"message timeout"), "{heard:?}");
+    native.say(r#"{"type":"clock","id":1}"#);
+    while native.hear()["type"] != "clock" {}
+    publisher.emit("clock:get", &json!({}));
+    publisher.heard("clock:now");
 }

@@ -30,6 +30,7 @@ impl Ending {
                 Farewell::AtOnce(code::PROTOCOL_ERROR, "transport error")
             }
             DisconnectReason::PingTimeout => Farewell::AtOnce(code::POLICY, "ping timeout"),
+            DisconnectReason::MessageTimeout => Farewell::AtOnce(code::POLICY, "message timeout"),
             DisconnectReason::ServerDisconnect => Farewell::AfterQueue(code::NORMAL, ""),
             DisconnectReason::SlowConsumer => Farewell::AtOnce(code::POLICY, "slow consumer"),
             DisconnectReason::ParseError => Farewell::AtOnce(code::PROTOCOL_ERROR, "parse error"),

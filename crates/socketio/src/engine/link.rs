@@ -156,6 +156,13 @@ impl Link {
         result
     }
 
+    /// Bytes that are kept of what was read, and whether a message has begun that is not whole.
+    pub(crate) fn held(&self) -> (usize, bool) {
+        let unfinished = self.decoder.unfinished();
+        let bytes = self.unread.len() + unfinished.unwrap_or(0);
+        (bytes, unfinished.is_some())
+    }
+
     /// Reads what is left of a connection that cannot be written any more.
     pub(crate) fn receive_rest<E: From<LinkEnd>>(
         &mut self,

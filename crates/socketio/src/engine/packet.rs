@@ -84,6 +84,11 @@ impl Payload {
         Ok(Self { text, at: Some(0) })
     }
 
+    /// Bytes of its text.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     /// Whether all packets are well formed, and whether one of them is a goodbye.
     pub(crate) fn check(&self) -> Result<bool, PacketError> {
         let mut says_goodbye = false;
@@ -109,6 +114,10 @@ impl Iterator for Payload {
                 rest
             }
         };
+        // What is kept of it must not keep much more than itself.
+        if packet.len() < self.text.len() / 2 {
+            return Some(Packet::decode(&ByteString::from(packet)));
+        }
         Some(Packet::decode(&self.text.slice_ref(packet)))
     }
 }

@@ -105,6 +105,11 @@ impl PlainSessions {
         self.registry.open()
     }
 
+    /// Ends the sessions that hold most, as [`Server::shed`](crate::engine::Server::shed) does. Says how many.
+    pub fn shed(&self, count: usize, bytes: usize) -> usize {
+        self.registry.shed(count, bytes)
+    }
+
     /// Refuses new sessions and ends the open ones: what is queued is written within [`Config::close_timeout`], and they
     /// are closed with 1001. Returns when all have ended, or after twice that time.
     pub async fn shutdown(&self) {

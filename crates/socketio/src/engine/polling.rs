@@ -74,19 +74,19 @@ where
     {
         let mut state = session.state.lock();
         admit(session, &state)?;
-        if state.polling.is_posting {
+        if state.polling.posting.is_some() {
             drop(state);
             session.close(DisconnectReason::TransportError);
             return Err(Refused::BadRequest);
         }
-        state.polling.is_posting = true;
+        state.polling.posting = Some((0, Instant::now()));
     }
     let presence = Presence {
         session,
         is_done: false,
     };
     let result = take(session, body).await;
-    session.state.lock().polling.is_posting = false;
+    session.state.lock().polling.posting = None;
     presence.done();
     match result {
         Ok(()) => Ok(answer::text(Body::from(Bytes::from_static(b"ok")))),
@@ -104,7 +104,12 @@ where
     B: http_body::Body<Data = Bytes>,
 {
     let config = &session.config;
-    let body = timeout(config.body_timeout, read(body, config.max_payload))
+    let count = |bytes| {
+        if let Some((posting, _)) = &mut session.state.lock().polling.posting {
+            *posting = bytes;
+        }
+    };
+    let body = timeout(config.body_timeout, read(body, config.max_payload, count))
         .await
         .unwrap_or(Err(Refused::BadRequest))?;
     let payload = Payload::new(body).map_err(|_| Refused::BadRequest)?;
@@ -182,7 +187,8 @@ impl Drop for Presence<'_> {
     }
 }
 
-async fn read<B>(body: B, max: usize) -> Result<Bytes, Refused>
+/// Reads a body, and tells `count` how many bytes are kept of it.
+async fn read<B>(body: B, max: usize, count: impl Fn(usize)) -> Result<Bytes, Refused>
 where
     B: http_body::Body<Data = Bytes>,
 {
@@ -203,10 +209,12 @@ where
         is_too_large |= seen > max as u64;
         if !is_too_large {
             bytes.extend_from_slice(&data);
+            count(bytes.capacity());
         } else if seen > max as u64 + DISCARD_BYTES_MAX {
             return Err(Refused::TooLarge);
         } else {
             bytes = Vec::new();
+            count(0);
         }
     }
     if is_too_large {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::config::Config;
@@ -70,8 +71,8 @@ impl<S: Service> Server<S> {
         self.inner.registry.open()
     }
 
-    /// Ends the sessions for which most is waiting, as slow consumers: `count` at most, of those for which more than
-    /// `bytes` are. Says how many.
+    /// Ends the sessions for which most is waiting, or that let most of what they say stand unfinished for seconds: `count` at
+    /// most, of those for which more than `bytes` are held. Says how many.
     pub fn shed(&self, count: usize, bytes: usize) -> usize {
         self.inner.registry.shed(count, bytes)
     }
@@ -236,26 +237,34 @@ impl Registry {
         self.sessions.lock().open.len()
     }
 
-    /// Ends the sessions for which most is waiting, `count` at most, of those for which more than `bytes` are. Says how
-    /// many.
+    /// Ends the sessions that hold most, `count` at most, of those that hold more than `bytes`. Says how many.
     pub(crate) fn shed(&self, count: usize, bytes: usize) -> usize {
+        /// Who publishes says what it says in less time than this, and lets nothing stand.
+        const STANDS_AFTER: Duration = Duration::from_secs(2);
+        let then = Instant::now().checked_sub(STANDS_AFTER);
         let open: Vec<_> = self.sessions.lock().open.values().cloned().collect();
-        let mut slow: Vec<_> = open
+        let mut greedy: Vec<_> = open
             .into_iter()
             .filter_map(|session| {
                 let state = session.state.lock();
                 let waiting = state.queue_bytes;
-                let is_slow = state.phase == Phase::Open && waiting > bytes;
+                let standing = then.map_or(0, |then| state.standing_bytes(then));
+                let is_greedy = state.phase == Phase::Open && waiting + standing > bytes;
                 drop(state);
-                is_slow.then_some((waiting, session))
+                let reason = if standing > waiting {
+                    DisconnectReason::MessageTimeout
+                } else {
+                    DisconnectReason::SlowConsumer
+                };
+                is_greedy.then_some((waiting + standing, reason, session))
             })
             .collect();
-        slow.sort_by_key(|(waiting, _)| Reverse(*waiting));
-        slow.truncate(count);
-        for (_, session) in &slow {
-            session.close(DisconnectReason::SlowConsumer);
+        greedy.sort_by_key(|(held, _, _)| Reverse(*held));
+        greedy.truncate(count);
+        for (_, reason, session) in &greedy {
+            session.close(*reason);
         }
-        slow.len()
+        greedy.len()
     }
 
     /// Refuses new sessions, ends the open ones and waits for them.

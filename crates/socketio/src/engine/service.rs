@@ -31,8 +31,25 @@ pub trait Driver: Send + Unpin + 'static {
     /// Takes one message of the client, in order. It should be put aside for [`Driver::poll`], which is called next.
     fn message(&mut self, message: Inbound) -> Result<(), Malformed>;
 
+    /// What it keeps of the messages that it was given.
+    fn holds(&self) -> Holds {
+        Holds::default()
+    }
+
     /// The session is over: nothing more can be sent. Called until it is ready, then the driver is dropped.
     fn poll_close(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// What a driver keeps of its client's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holds {
+    /// Bytes of all that it keeps.
+    pub bytes: usize,
+    /// There is something that further messages must make whole, within [`Config::message_timeout`]; so many had begun
+    /// before it.
+    ///
+    /// [`Config::message_timeout`]: crate::Config::message_timeout
+    pub unfinished: Option<u64>,
 }
 
 /// A message of a client.

@@ -185,6 +185,8 @@ pub(crate) struct State {
     /// The moment after which a polling client is taken for dead, even if the task has not yet seen it.
     pub(crate) dead_at: Instant,
     pub(crate) polling: PollingState,
+    /// What the task keeps of what the client has said, and since when something stands there.
+    pub(crate) held: Option<(usize, Instant)>,
 }
 
 /// What HTTP requests of a polling session leave for its task.
@@ -192,8 +194,8 @@ pub(crate) struct State {
 pub(crate) struct PollingState {
     /// The open poll.
     pub(crate) poll: Option<oneshot::Sender<Body>>,
-    /// A POST is being read or waits for `post` to be taken.
-    pub(crate) is_posting: bool,
+    /// A POST is being read or waits for `post` to be taken: its bytes so far, and since when.
+    pub(crate) posting: Option<(usize, Instant)>,
     /// Packets that a POST brought.
     pub(crate) post: Option<Payload>,
     /// Told when `post` has been taken.
@@ -249,6 +251,15 @@ impl State {
         {
             self.waker = Some(waker.clone());
         }
+    }
+
+    /// Bytes of what the client has said that have stood there since `then`: what it does not go on with, or what nobody
+    /// handles.
+    pub(crate) fn standing_bytes(&self, then: Instant) -> usize {
+        let held = [self.held, self.polling.posting];
+        let standing = held.into_iter().flatten();
+        let standing = standing.filter(|(_, since)| *since <= then);
+        standing.map(|(bytes, _)| bytes).sum()
     }
 
     fn push(&mut self, parcel: Parcel) {
@@ -341,6 +352,7 @@ impl Shared {
                 feeds_attached: 0,
                 dead_at,
                 polling: PollingState::default(),
+                held: None,
             }),
         })
     }

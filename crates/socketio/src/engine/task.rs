@@ -20,6 +20,7 @@ use crate::engine::alarm::Alarm;
 use crate::engine::ending::Ending;
 use crate::engine::feeds::Feeds;
 use crate::engine::heartbeat::{Beat, Heartbeat};
+use crate::engine::held::{Held, Part};
 use crate::engine::intake::Intake;
 use crate::engine::link::{Link, LinkEnd};
 use crate::engine::outbox::Outbox;
@@ -46,6 +47,9 @@ pub(crate) struct Task<D> {
     payloads: VecDeque<Payload>,
     outbox: Outbox,
     feeds: Feeds,
+    held: Held,
+    /// Messages of the client that came whole.
+    messages: u64,
     pace: Pace,
     heartbeat: Heartbeat,
     ping_due: bool,
@@ -111,6 +115,8 @@ impl<D: Driver> Task<D> {
             payloads: VecDeque::new(),
             outbox: Outbox::default(),
             feeds: Feeds::default(),
+            held: Held::default(),
+            messages: 0,
             pace,
             heartbeat,
             ping_due: false,
@@ -193,6 +199,17 @@ impl<D: Driver> Task<D> {
                 self.alarm.not_after(deadline, now);
             }
         }
+        if let Some(due) = self.held.due(self.ticket.shared.config.message_timeout) {
+            if now < due {
+                self.alarm.not_after(due, now);
+            } else if self.listens() {
+                return Err(Ending::of(DisconnectReason::MessageTimeout));
+            } else {
+                self.held.excuse(now);
+                self.alarm
+                    .not_after(now + self.ticket.shared.config.message_timeout, now);
+            }
+        }
         self.publish_death();
         // A new time registers only when it is polled.
         if self.alarm.poll(cx).is_ready() {
@@ -212,8 +229,39 @@ impl<D: Driver> Task<D> {
 
     /// Reads and drives by turns until there is nothing to read or the driver takes no more.
     fn receive(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        // Most wakes are not for the driver: its memory is not even touched then.
+        let mut is_touched = self.is_driver_busy;
+        let received = self.take_turns(cx, &mut is_touched);
+        if is_touched {
+            self.note_held(cx);
+        }
+        received
+    }
+
+    /// Tells what is kept of what the client has said, and has the alarm ring when it should be whole.
+    fn note_held(&mut self, cx: &mut Context<'_>) {
+        let holds = self.driver.holds();
+        let (kept, is_amid_message) = match &self.carrier {
+            Carrier::WebSocket(link) => link.held(),
+            Carrier::Polling | Carrier::Opening(_) | Carrier::Ended => (0, false),
+        };
+        let payloads: usize = self.payloads.iter().map(Payload::len).sum();
+        let part = match holds.unfinished {
+            Some(number) => Some(Part::Event(number)),
+            None => is_amid_message.then_some(Part::Message(self.messages)),
+        };
+        let bytes = holds.bytes + kept + payloads;
+        if !self.held.note(bytes, part, Instant::now) {
+            return;
+        }
+        self.ticket.shared.state.lock().held = self.held.standing();
+        if let Some(due) = self.held.due(self.ticket.shared.config.message_timeout) {
+            self.ring_by(due, Instant::now(), cx);
+        }
+    }
+
+    fn take_turns(&mut self, cx: &mut Context<'_>, is_touched: &mut bool) -> Result<(), Ending> {
         for _ in 0..ROUNDS_MAX {
-            // Most wakes are not for the driver: its memory is not even touched then.
             if self.is_driver_busy {
                 self.is_driver_busy = self.driver.poll(cx).is_pending();
                 if self.is_driver_busy && !self.driver.accepts() {
@@ -223,6 +271,7 @@ impl<D: Driver> Task<D> {
             if self.rests(cx) || self.poll_receive(cx)?.is_pending() {
                 return Ok(());
             }
+            *is_touched = true;
         }
         cx.waker().wake_by_ref();
         Ok(())
@@ -286,6 +335,7 @@ impl<D: Driver> Task<D> {
         let mut has_pong = intake.has_pong;
         if messages > 0 {
             self.is_driver_busy = true;
+            self.messages += messages as u64;
             self.pace.take(messages, bytes, Instant::now());
         }
         if shared.wire == Wire::WebSocket

@@ -167,6 +167,12 @@ impl Decoder {
         }
     }
 
+    /// Bytes that are kept for a message that is not whole, if one has begun.
+    pub(crate) fn unfinished(&self) -> Option<usize> {
+        let message = self.message.as_ref()?;
+        Some(message.payload.capacity())
+    }
+
     fn take_header(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, FrameError> {
         loop {
             let have = usize::from(self.header_len);

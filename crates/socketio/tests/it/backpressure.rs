@@ -8,7 +8,7 @@ use std::time::Duration;
 use abanico_socketio::{Config, DisconnectReason, EmitError, Feed, Message};
 use tokio::io::AsyncWriteExt;
 
-use crate::world::{Frame, Node, frame, message, soon};
+use crate::world::{Frame, Node, frame, message, pass, soon};
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_closed_when_its_queue_is_full() {
@@ -141,6 +141,39 @@ async fn when_memory_is_short_those_are_ended_for_whom_most_is_waiting() {
         "nobody else is in the way"
     );
     assert_eq!(reads.text().await, "42[\"hello\",1]");
+}
+
+#[tokio::test]
+async fn when_memory_is_short_who_lets_most_of_what_it_says_stand_is_ended_first() {
+    let node = Node::start(Config::default()).await;
+    let (mut little, _) = node.member().await;
+    let (mut most, _) = node.member().await;
+    let (mut honest, _) = node.member().await;
+    honest.send("451-[\"whole\"]").await;
+    honest.send_bytes(&vec![0; 900_000]).await;
+    node.event().await;
+    most.send("459-[\"never\"]").await;
+    most.send_bytes(&vec![0; 900_000]).await;
+    // A part of a message that has no end.
+    little
+        .send_raw(&[0x02, 0x80 | 127, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0])
+        .await;
+    little.send_raw(&[0; 0x30000]).await;
+    assert_eq!(node.server.shed(1, 64 << 10), 0, "it may yet go on");
+    soon(async {
+        while node.server.shed(1, 800_000) == 0 {
+            pass(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    assert_eq!(most.close_code().await, 1008);
+    assert_eq!(node.gone().await.1, DisconnectReason::MessageTimeout);
+    assert_eq!(node.server.shed(8, 64 << 10), 1, "the other one is left");
+    assert_eq!(little.close_code().await, 1008);
+    node.gone().await;
+    assert_eq!(node.server.shed(8, 64 << 10), 0);
+    honest.send("42[\"echo\",1]").await;
+    assert_eq!(honest.text().await, "42[\"echo\",1]");
 }
 
 /// Gives pictures without end and counts them.

@@ -1,5 +1,7 @@
 //! Attachments: counted, gathered, and refused beyond their bounds.
 
+use std::time::Duration;
+
 use abanico_socketio::{Config, DisconnectReason};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -72,4 +74,48 @@ async fn more_bytes_than_allowed_end_the_session() {
     client.send_bytes(&[0; 60_000]).await;
     assert_eq!(client.close_code().await, 1002);
     assert_eq!(node.gone().await.1, DisconnectReason::ParseError);
+}
+
+#[tokio::test]
+async fn an_event_is_as_large_as_a_message_and_its_text_has_room_beside_it() {
+    let node = Node::start(Config::default()).await;
+    let (mut client, _) = node.member().await;
+    client.send("451-[\"large\"]").await;
+    client.send_bytes(&vec![0; 1_000_000]).await;
+    assert_eq!(node.event().await.attachments()[0].len(), 1_000_000);
+    client.send("452-[\"larger\"]").await;
+    client.send_bytes(&vec![0; 1_000_000]).await;
+    client.send_bytes(&[0; 70_000]).await;
+    assert_eq!(client.close_code().await, 1002);
+    assert_eq!(node.gone().await.1, DisconnectReason::ParseError);
+}
+
+#[tokio::test]
+async fn what_is_not_whole_in_time_ends_its_session() {
+    let node = Node::start(Config {
+        message_timeout: Duration::from_millis(100),
+        ..Config::default()
+    })
+    .await;
+    let fragment = [&[0x01, 0x80 | 3, 0, 0, 0, 0][..], b"42["].concat();
+    let beginning = [0x82, 0x80 | 100, 0, 0, 0, 0, 1, 2, 3];
+    for part in [&fragment[..], &beginning] {
+        let (mut client, _) = node.member().await;
+        client.send_raw(part).await;
+        assert_eq!(client.close_code().await, 1008);
+        assert_eq!(node.gone().await.1, DisconnectReason::MessageTimeout);
+    }
+    let (mut client, _) = node.member().await;
+    client.send("453-[\"never\"]").await;
+    for part in [&b"one"[..], b"two"] {
+        client.send_bytes(part).await;
+    }
+    assert_eq!(client.close_code().await, 1008);
+    assert_eq!(node.gone().await.1, DisconnectReason::MessageTimeout);
+
+    let poller = node.polling().await;
+    poller.enter().await;
+    node.connected().await;
+    assert_eq!(poller.post("452-[\"never\"]\u{1e}bAQID").await.text(), "ok");
+    assert_eq!(node.gone().await.1, DisconnectReason::MessageTimeout);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use abanico_socketio::{Config, DisconnectReason};
 
-use crate::world::{Frame, Node};
+use crate::world::{Frame, Node, pass};
 
 fn quick() -> Config {
     Config {
@@ -12,17 +12,6 @@ fn quick() -> Config {
         ping_timeout: Duration::from_millis(100),
         ..Config::default()
     }
-}
-
-/// Lets so much time pass, and everybody do what is due meanwhile.
-async fn pass(time: Duration) {
-    const STEP: Duration = Duration::from_millis(10);
-    tokio::time::pause();
-    for _ in 0..time.as_millis() / STEP.as_millis() {
-        tokio::time::advance(STEP).await;
-        tokio::task::yield_now().await;
-    }
-    tokio::time::resume();
 }
 
 #[tokio::test]

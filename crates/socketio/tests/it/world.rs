@@ -26,6 +26,17 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
         .expect("it comes in time")
 }
 
+/// Lets so much time pass, and everybody do what is due meanwhile.
+pub(crate) async fn pass(time: Duration) {
+    const STEP: Duration = Duration::from_millis(10);
+    tokio::time::pause();
+    for _ in 0..time.as_millis() / STEP.as_millis() {
+        tokio::time::advance(STEP).await;
+        tokio::task::yield_now().await;
+    }
+    tokio::time::resume();
+}
+
 /// What happened to the application.
 #[derive(Debug)]
 pub(crate) enum Seen {
