@@ -1,9 +1,11 @@
 //! A session as a future that reads messages one after the other.
 
 use abanico_socketio::DisconnectReason;
-use abanico_socketio::engine::{Driver, Inbound, Malformed, Parcel, Session};
+use abanico_socketio::engine::{Driver, Holds, Inbound, Malformed, Parcel, Session};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,11 +15,17 @@ use tokio::sync::mpsc;
 /// Messages that may wait for a conversation. When they are reached the client is read no further.
 const INBOX_MESSAGES: usize = 32;
 
+/// Bytes of messages that may wait for a conversation; one message may pass the bound. When they are reached the client is
+/// read no further.
+const INBOX_BYTES: usize = 1 << 20;
+
 /// The driver of one session: hands its messages to the conversation, and carries out how that ends.
 pub(super) struct Conversation {
     session: Session,
     /// Dropped when nothing more can come.
     inbox: Option<mpsc::Sender<Inbound>>,
+    /// Bytes that wait there.
+    waiting: Arc<AtomicUsize>,
     /// `None` when it is over.
     running: Option<Pin<Box<dyn Future<Output = Closing> + Send>>>,
 }
@@ -30,7 +38,10 @@ pub(super) struct Closing {
 }
 
 /// What the client says, in order. `None` when it has gone.
-pub(super) struct Inbox(mpsc::Receiver<Inbound>);
+pub(super) struct Inbox {
+    messages: mpsc::Receiver<Inbound>,
+    waiting: Arc<AtomicUsize>,
+}
 
 impl Conversation {
     pub(super) fn new<F>(session: Session, begin: impl FnOnce(Session, Inbox) -> F) -> Self
@@ -38,10 +49,16 @@ impl Conversation {
         F: Future<Output = Closing> + Send + 'static,
     {
         let (inbox, messages) = mpsc::channel(INBOX_MESSAGES);
-        let running = begin(session.clone(), Inbox(messages));
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let of_it = Inbox {
+            messages,
+            waiting: Arc::clone(&waiting),
+        };
+        let running = begin(session.clone(), of_it);
         Self {
             session,
             inbox: Some(inbox),
+            waiting,
             running: Some(Box::pin(running)),
         }
     }
@@ -62,7 +79,9 @@ impl Closing {
 impl Inbox {
     /// The next message. Cancelling it loses nothing.
     pub(super) async fn next(&mut self) -> Option<Inbound> {
-        self.0.recv().await
+        let message = self.messages.recv().await?;
+        self.waiting.fetch_sub(message.len(), Ordering::Relaxed);
+        Some(message)
     }
 
     /// The next message, if it comes in time; `Err` if it does not.
@@ -100,10 +119,24 @@ impl Driver for Conversation {
                 .inbox
                 .as_ref()
                 .is_some_and(|inbox| inbox.capacity() > 0)
+                && self.waiting.load(Ordering::Relaxed) < INBOX_BYTES
+    }
+
+    fn holds(&self) -> Holds {
+        let bytes = match self.running {
+            Some(_) => self.waiting.load(Ordering::Relaxed),
+            // They went with it.
+            None => 0,
+        };
+        Holds {
+            bytes,
+            unfinished: None,
+        }
     }
 
     fn message(&mut self, message: Inbound) -> Result<(), Malformed> {
         if let Some(inbox) = &self.inbox {
+            self.waiting.fetch_add(message.len(), Ordering::Relaxed);
             // There is room, or the conversation has ended.
             let _ = inbox.try_send(message);
         }

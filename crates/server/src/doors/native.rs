@@ -24,6 +24,9 @@ const PUBLISH: &str = "abanico.publish.v1";
 /// How long a client may take to say what it wants.
 const FIRST_WORD_WITHIN: Duration = Duration::from_secs(10);
 
+/// The largest message of who has not yet shown that it may publish. A larger one closes its WebSocket (1009).
+const FIRST_MESSAGE_BYTES_MAX: usize = 64 << 10;
+
 /// Answers a request for a WebSocket at the stream `key`.
 pub(super) fn open(doors: &Doors, key: &str, request: Request) -> Response<Body> {
     let (streamhub, key) = (doors.streamhub.clone(), key.to_owned());
@@ -46,6 +49,7 @@ pub(super) fn open(doors: &Doors, key: &str, request: Request) -> Response<Body>
             })
         }),
         Some(_) => doors.publishers.accept(request, Some(PUBLISH), |session| {
+            session.limit_messages(Some(FIRST_MESSAGE_BYTES_MAX));
             Conversation::new(session, |session, inbox| {
                 publish::converse(session, inbox, texts, streamhub, (keeper, asker), key)
             })

@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
-use crate::matrix::offer;
+use crate::matrix::{Socket, offer};
 use crate::node::{Answer, Client, Node, PATIENCE, picture};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
@@ -636,4 +636,30 @@ fn events_that_are_never_whole_hold_little_and_are_ended_in_time() {
         let code = if number % 2 == 0 { 1008 } else { 1002 };
         assert_eq!(close_code(stream), code, "{number}");
     }
+}
+
+#[test]
+fn who_may_not_publish_yet_is_let_say_little_and_who_may_sends_large_frames() {
+    let node = Node::start_with(&["--publishing", "open"]);
+    let innocent = Innocent::new(&node);
+    let protocol = "Sec-WebSocket-Protocol: abanico.publish.v1\r\n";
+    let strangers: Vec<_> = (0..40)
+        .map(|number| {
+            let (mut stream, _) = websocket(&node, &format!("/live/x{number}"), protocol);
+            // 2 MB of a message that goes on.
+            let _ = stream.write_all(&frame(0x02, &vec![0; 2_000_000]));
+            stream
+        })
+        .collect();
+    innocent.noticed_nothing(&node);
+    for stream in strangers {
+        assert_eq!(close_code(stream), 1009);
+    }
+    let mut native = Socket::open(&node, "/live/large", "abanico.publish.v1", "");
+    native.say(r#"{"type":"publish"}"#);
+    assert_eq!(native.hear()["type"], "ready");
+    // No frame, but as large as one may be.
+    let large = [&[9][..], &vec![0; 2_000_000]].concat();
+    native.0.write_all(&frame(0x82, &large)).unwrap();
+    while native.hear()["code"] != "unknown-kind" {}
 }

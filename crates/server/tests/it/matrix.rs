@@ -510,7 +510,7 @@ pub(crate) fn offer(direction: &str) -> String {
 }
 
 /// A WebSocket, no more than the native door's first words need.
-pub(crate) struct Socket(TcpStream);
+pub(crate) struct Socket(pub(crate) TcpStream);
 
 impl Socket {
     pub(crate) fn open(node: &Node, path: &str, protocol: &str, header: &str) -> Self {

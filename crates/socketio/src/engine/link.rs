@@ -156,6 +156,11 @@ impl Link {
         result
     }
 
+    /// Takes messages of at most so many bytes from the next frame on.
+    pub(crate) fn limit(&mut self, message_bytes_max: usize) {
+        self.decoder.limit(message_bytes_max);
+    }
+
     /// Bytes that are kept of what was read, and whether a message has begun that is not whole.
     pub(crate) fn held(&self) -> (usize, bool) {
         let unfinished = self.decoder.unfinished();

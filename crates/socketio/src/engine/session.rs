@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 
 use hyper::upgrade::OnUpgrade;
@@ -91,6 +91,14 @@ impl Session {
         self.0.close(DisconnectReason::ServerDisconnect);
     }
 
+    /// Takes messages of at most so many bytes from now on, or of as many as [`Config::max_payload`] says. A larger one ends a
+    /// WebSocket with 1009.
+    pub fn limit_messages(&self, bytes: Option<usize>) {
+        let max = self.0.config.max_payload;
+        let bytes = bytes.map_or(max, |bytes| bytes.min(max));
+        self.0.message_bytes_max.store(bytes, Ordering::Relaxed);
+    }
+
     /// Whether the session can still take messages.
     pub fn is_open(&self) -> bool {
         self.0.state.lock().phase == Phase::Open
@@ -151,6 +159,8 @@ pub(crate) struct Shared {
     pub(crate) handshake: Handshake,
     pub(crate) is_websocket: AtomicBool,
     pub(crate) wire: Wire,
+    /// Most bytes of one message, for now.
+    message_bytes_max: AtomicUsize,
     pub(crate) state: Mutex<State>,
 }
 
@@ -335,6 +345,7 @@ impl Shared {
             Instant::from_std(handshake.opened_at()) + config.ping_interval + config.ping_timeout;
         Arc::new(Self {
             id: Id::random(),
+            message_bytes_max: AtomicUsize::new(config.max_payload),
             config,
             handshake,
             is_websocket: AtomicBool::new(is_websocket),
@@ -396,6 +407,11 @@ impl Shared {
 }
 
 impl Shared {
+    /// Most bytes of one message, for now.
+    pub(crate) fn message_bytes_max(&self) -> usize {
+        self.message_bytes_max.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn is_websocket(&self) -> bool {
         self.is_websocket.load(Ordering::Acquire)
     }

@@ -324,10 +324,13 @@ impl<D: Driver> Task<D> {
                     }
                     None => Poll::Pending,
                 },
-                Carrier::WebSocket(link) => match link.poll_receive(cx, |data| intake.data(data)) {
-                    Poll::Ready(result) => Poll::Ready(result?),
-                    Poll::Pending => Poll::Pending,
-                },
+                Carrier::WebSocket(link) => {
+                    link.limit(shared.message_bytes_max());
+                    match link.poll_receive(cx, |data| intake.data(data)) {
+                        Poll::Ready(result) => Poll::Ready(result?),
+                        Poll::Pending => Poll::Pending,
+                    }
+                }
                 Carrier::Opening(_) | Carrier::Ended => Poll::Pending,
             }
         };
@@ -596,7 +599,7 @@ const QUEUE_KEPT: usize = 16;
 
 fn limits(shared: &Shared) -> Limits {
     Limits {
-        message_bytes_max: shared.config.max_payload,
+        message_bytes_max: shared.message_bytes_max(),
         fragments_max: shared.config.fragments_max,
     }
 }

@@ -146,6 +146,11 @@ impl Decoder {
         }
     }
 
+    /// Bounds messages otherwise from the next frame on.
+    pub(crate) fn limit(&mut self, message_bytes_max: usize) {
+        self.limits.message_bytes_max = message_bytes_max;
+    }
+
     /// Takes bytes off the front of `input` until something is whole. `None` means that all was taken and that more is
     /// needed. After an error the decoder must not be used again.
     pub fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Incoming>, FrameError> {
@@ -218,7 +223,7 @@ impl Decoder {
                 .expect("a continuation without a message is refused above"),
         };
         let max = self.limits.message_bytes_max;
-        if frame.remaining > (max - message.payload.len()) as u64 {
+        if frame.remaining > max.saturating_sub(message.payload.len()) as u64 {
             return Err(FrameError::TooLarge { max });
         }
         message.count += 1;

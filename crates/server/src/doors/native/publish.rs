@@ -52,6 +52,7 @@ pub(super) async fn converse(
         Ok(publisher) => publisher,
         Err(refusal) => return Closing::no_publishing(refusal),
     };
+    session.limit_messages(None);
     let mut news = publisher.news();
     let known = *news.borrow_and_update();
     let mut ready = json!({
