@@ -1,4 +1,4 @@
-//! What one address may take of the server: so many connections at a time, so many sessions a
+//! What one address may take of the server: so many connections and sessions at a time, so many sessions a
 //! second, so many WebRTC sessions that are not connected yet.
 //!
 //! An address that speaks for many is not counted: a trusted proxy, whose visitors are told apart by what it writes, and
@@ -8,6 +8,7 @@
 use crate::doors::say_later;
 use crate::rights::{Asker, Keeper, Networks};
 use abanico_core::rate::{Bucket, Rate};
+use abanico_socketio::Kept;
 use abanico_socketio::retry::FULL_RETRY;
 use abanico_streamhub::by_address::ByAddress;
 use abanico_streamhub::grant::neighbourhood;
@@ -31,6 +32,8 @@ pub(crate) struct Addresses(Arc<Inner>);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shares {
     pub(crate) connections_max: usize,
+    /// Whatever stays: sessions of Socket.IO, of viewers, of publishers and of WebRTC.
+    pub(crate) sessions_max: usize,
     /// WebRTC sessions that are not connected yet.
     pub(crate) connecting_max: usize,
 }
@@ -38,16 +41,18 @@ pub(crate) struct Shares {
 struct Inner {
     connections: Arc<Places>,
     connecting: Arc<Places>,
-    sessions: Mutex<PerAddress>,
+    sessions: Arc<Places>,
+    begun: Mutex<PerAddress>,
     keeper: Keeper,
 }
 
 impl Addresses {
-    pub(crate) fn new(shares: Shares, sessions: Rate, keeper: Keeper) -> Self {
+    pub(crate) fn new(shares: Shares, begun: Rate, keeper: Keeper) -> Self {
         Self(Arc::new(Inner {
             connections: Places::of(shares.connections_max),
             connecting: Places::of(shares.connecting_max),
-            sessions: Mutex::new(PerAddress::new(sessions)),
+            sessions: Places::of(shares.sessions_max),
+            begun: Mutex::new(PerAddress::new(begun)),
             keeper,
         }))
     }
@@ -69,25 +74,52 @@ impl Addresses {
         places.take(from)
     }
 
-    /// Whether who makes a request may begin another session now.
-    pub(crate) fn may_begin<B>(&self, request: &http::Request<B>) -> bool {
+    /// Has who makes a request begin another session, which has its place as long as what is kept of the request's
+    /// extensions, if it may.
+    pub(crate) fn begin<B>(&self, request: &mut http::Request<B>) -> Result<Kept, TooMany> {
         let Asker { address, .. } = self.0.keeper.asker(request);
-        speaks_for_many(address, self.0.keeper.proxies())
-            || self.0.sessions.lock().take(address, Instant::now())
+        let is_counted = !speaks_for_many(address, self.0.keeper.proxies());
+        if is_counted && !self.0.begun.lock().take(address, Instant::now()) {
+            return Err(TooMany::Begun);
+        }
+        let place = self.place(&self.0.sessions, address);
+        let kept = Kept::new(place.ok_or(TooMany::Open)?);
+        request.extensions_mut().insert(kept.clone());
+        Ok(kept)
+    }
+}
+
+/// Why an address may not begin another session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TooMany {
+    /// It begins them too fast.
+    Begun,
+    /// It has as many as one may.
+    Open,
+}
+
+impl TooMany {
+    fn response(self) -> Response<Body> {
+        let sentence = match self {
+            Self::Begun => "your address begins more sessions than one may (session-rate)",
+            Self::Open => "your address has as many sessions as one may (sessions-per-address-max)",
+        };
+        let mut refusal = say_later(sentence, FULL_RETRY);
+        *refusal.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        refusal
     }
 }
 
 /// Refuses a request that would begin one session too many.
 pub(crate) async fn guard(
     State(addresses): State<Addresses>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response<Body> {
-    if begins_session(&request) && !addresses.may_begin(&request) {
-        let sentence = "your address begins more sessions than one may (session-rate)";
-        let mut refusal = say_later(sentence, FULL_RETRY);
-        *refusal.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-        return refusal;
+    if begins_session(&request)
+        && let Err(too_many) = addresses.begin(&mut request)
+    {
+        return too_many.response();
     }
     next.run(request).await
 }

@@ -106,10 +106,10 @@ impl Doors {
 
     /// The request to watch over plain HTTP with which the connection begins, if it can be answered past hyper.
     pub(crate) async fn look(&self, stream: &Cable, peer: SocketAddr) -> Option<direct::Request> {
-        let request = direct::look(stream, peer).await?;
+        let mut request = direct::look(stream, peer).await?;
         // What is refused is refused beside all other requests.
         let is_for_us = self.any_origin || !request.is_from_a_page();
-        (is_for_us && self.addresses.may_begin(request.head())).then_some(request)
+        (is_for_us && self.addresses.begin(request.head()).is_ok()).then_some(request)
     }
 
     /// Answers a request to watch over plain HTTP, and carries the answer past hyper.

@@ -175,6 +175,7 @@ impl Running {
         let addresses = Addresses::new(
             Shares {
                 connections_max: config.connections.connections_per_address_max.0,
+                sessions_max: config.connections.sessions_per_address_max.0,
                 connecting_max: config.webrtc.rtc_connecting_per_address_max.0,
             },
             rate(config.connections.session_rate),

@@ -2,8 +2,11 @@
 //!
 //! Kept for the whole session, hence in as few bytes as it takes: hyper's header map would pin its read buffer.
 
+use std::any::Any;
 use std::borrow::Cow;
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -13,6 +16,28 @@ use http::HeaderMap;
 /// [`Server::call`](crate::Server::call).
 #[derive(Debug, Clone, Copy)]
 pub struct PeerAddr(pub SocketAddr);
+
+/// Something that is dropped when the session ends that a request opens: an extension of the request.
+#[derive(Clone)]
+pub struct Kept(Arc<dyn Any + Send + Sync>);
+
+impl Kept {
+    /// Keeps a thing.
+    pub fn new(thing: impl Any + Send + Sync) -> Self {
+        Self(Arc::new(thing))
+    }
+
+    /// What a request brings, if anything.
+    pub fn of<B>(request: &http::Request<B>) -> Option<Self> {
+        request.extensions().get().cloned()
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Kept").finish_non_exhaustive()
+    }
+}
 
 /// What carries a session at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

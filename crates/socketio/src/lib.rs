@@ -29,7 +29,7 @@ pub use engine::Offered;
 pub use event::{ArgError, Event};
 pub use feed::{Feed, FeedId, Outlet};
 pub use handler::{DisconnectReason, Handler, Refusal};
-pub use handshake::{Handshake, PeerAddr, Transport};
+pub use handshake::{Handshake, Kept, PeerAddr, Transport};
 pub use message::{EncodeError, Message};
 pub use namespace::{Broadcast, NamespaceHandle};
 pub use server::{Builder, Server};

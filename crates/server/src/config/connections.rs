@@ -35,6 +35,16 @@ pub struct Connections {
     )]
     pub session_rate: Often,
 
+    /// Sessions of one address at one time, of Socket.IO, of viewers, of publishers and of WebRTC; further ones are answered 429.
+    /// Behind trusted-proxies that is the visitor's address; who is not counted above is not counted here
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "1000",
+        hide_short_help = true
+    )]
+    pub sessions_per_address_max: Count,
+
     /// How long the body of a publisher over HTTP may stand still; then it has broken off
     #[arg(
         long,

@@ -44,8 +44,8 @@ pub(crate) struct Request {
 
 impl Request {
     /// The request itself.
-    pub(super) fn head(&self) -> &http::Request<()> {
-        &self.request
+    pub(super) fn head(&mut self) -> &mut http::Request<()> {
+        &mut self.request
     }
 
     /// Whether a page asks, which may not be one that is listed.

@@ -12,6 +12,7 @@ use abanico_core::key::shortened;
 use abanico_core::rights::Refused;
 use abanico_live::{Source, SourceError};
 use abanico_media::rest::Rest;
+use abanico_socketio::Kept;
 use abanico_socketio::retry::FULL_RETRY;
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::{Claim, PublishRefusal, Publisher};
@@ -76,6 +77,7 @@ pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Respo
         until_closed: head.extensions.get::<UntilClosed>().is_some(),
         body,
         body_timeout: doors.body_timeout,
+        _kept: head.extensions.get().cloned(),
         beginning: Beginning::new(&head.headers),
         proved: VecDeque::new(),
         source: None,
@@ -151,6 +153,8 @@ struct Pushing {
     body_timeout: Duration,
     /// Whether the end of the connection is the end of the body.
     until_closed: bool,
+    /// Its place among the sessions of its address.
+    _kept: Option<Kept>,
     beginning: Beginning,
     /// What was read before the seat was taken.
     proved: VecDeque<Bytes>,

@@ -348,6 +348,75 @@ fn one_address_begins_so_many_sessions_whatever_proxy_it_comes_through() {
 }
 
 #[test]
+fn one_address_holds_so_many_sessions_whatever_they_are_carried_by() {
+    let node = Node::start_with(&[
+        "--sessions-per-address-max",
+        "6",
+        "--publishing",
+        "open",
+        "--trusted-proxies",
+        "127.0.0.1",
+    ]);
+    let innocent = Innocent::new(&node);
+    let visitor = "X-Forwarded-For: 203.0.113.1";
+    let line = format!("{visitor}\r\n");
+    let open = "/socket.io/?EIO=4&transport=polling";
+    let ask = |method: &str, path: &str, from: &str| node.request(method, path, &[from], "");
+    let begun = |head: &str| {
+        let mut stream = node.connect();
+        stream
+            .write_all(format!("{head} HTTP/1.1\r\nHost: localhost\r\n{line}\r\n").as_bytes())
+            .unwrap();
+        stream.read_exact(&mut [0; 12]).unwrap();
+        stream
+    };
+    let polling: Vec<_> = (0..2).map(|_| ask("GET", open, visitor).text()).collect();
+    let held = [
+        websocket(&node, "/socket.io/?EIO=4&transport=websocket", &line).0,
+        websocket(
+            &node,
+            "/live/innocent",
+            &format!("{line}Sec-WebSocket-Protocol: abanico.watch.v1\r\n"),
+        )
+        .0,
+        begun("GET /live/innocent.mjpeg"),
+        begun("SOURCE /live/source"),
+    ];
+    for (method, path) in [
+        ("GET", open),
+        ("GET", "/live/innocent.webm"),
+        ("PUT", "/live/none"),
+        ("POST", "/whep/innocent"),
+    ] {
+        let refused = ask(method, path, visitor);
+        assert_eq!(refused.status, 429, "{method} {path} {}", refused.text());
+        let named = refused.text().contains("(sessions-per-address-max)");
+        assert!(named, "{}", refused.text());
+        assert!(refused.header("retry-after").is_some());
+    }
+    // What it has goes on, and so does everybody else.
+    let sid = polling[0].split('"').nth(3).unwrap();
+    let session = format!("{open}&sid={sid}");
+    let said = node.request("POST", &session, &[visitor], "40");
+    assert_eq!(said.text(), "ok");
+    assert_eq!(ask("GET", open, "X-Forwarded-For: 203.0.113.2").status, 200);
+    // Each that goes leaves its place.
+    let leave = |what: &str| {
+        let since = Instant::now();
+        while ask("GET", open, visitor).status != 200 {
+            assert!(since.elapsed() < PATIENCE, "{what} leaves no place");
+        }
+    };
+    node.request("POST", &session, &[visitor], "1");
+    leave("polling");
+    for (number, stream) in held.into_iter().enumerate() {
+        drop(stream);
+        leave(&format!("connection {number}"));
+    }
+    innocent.noticed_nothing(&node);
+}
+
+#[test]
 fn nothing_that_comes_is_unpacked() {
     let node = Node::start_with(&["--publishing", "open"]);
     let innocent = Innocent::new(&node);

@@ -17,7 +17,7 @@ use crate::engine::server::Registry;
 use crate::engine::service::Driver;
 use crate::engine::session::{Session, Shared, Wire};
 use crate::engine::task::Task;
-use crate::handshake::Handshake;
+use crate::handshake::{Handshake, Kept};
 use crate::websocket::accept;
 use crate::websocket::cable::Cable;
 
@@ -70,7 +70,8 @@ impl PlainSessions {
             Handshake::of(&request),
             Wire::WebSocket,
         );
-        let ticket = match self.registry.enter(&shared, self.config.sessions_max) {
+        let kept = Kept::of(&request);
+        let ticket = match self.registry.enter(&shared, self.config.sessions_max, kept) {
             Ok(ticket) => ticket,
             Err(refused) => return Refused::response(refused),
         };
@@ -91,7 +92,8 @@ impl PlainSessions {
     ) -> Result<(), Cable> {
         let handshake = Handshake::of(request);
         let shared = Shared::plain(Arc::clone(&self.config), handshake, Wire::Body);
-        let Ok(ticket) = self.registry.enter(&shared, self.config.sessions_max) else {
+        let kept = Kept::of(request);
+        let Ok(ticket) = self.registry.enter(&shared, self.config.sessions_max, kept) else {
             return Err(cable);
         };
         let driver = open(Session(shared));

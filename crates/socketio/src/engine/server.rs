@@ -21,7 +21,7 @@ use crate::engine::service::Service;
 use crate::engine::session::{Phase, Session, Shared, Upgrading};
 use crate::engine::task::{self, Task};
 use crate::handler::DisconnectReason;
-use crate::handshake::{self, Handshake};
+use crate::handshake::{self, Handshake, Kept};
 use crate::id::Id;
 use crate::websocket::accept;
 
@@ -138,10 +138,9 @@ impl<S: Service> Server<S> {
             .then(|| accept::accept(&request).ok_or(Refused::BadRequest))
             .transpose()?;
         let shared = Shared::new(Arc::clone(&self.inner.config), handshake, is_websocket);
-        let ticket = self
-            .inner
-            .registry
-            .enter(&shared, self.inner.config.sessions_max)?;
+        let sessions_max = self.inner.config.sessions_max;
+        let kept = Kept::of(&request);
+        let ticket = self.inner.registry.enter(&shared, sessions_max, kept)?;
         let driver = self.inner.service.open(Session(Arc::clone(&shared)));
         let open = open_packet(&shared, is_websocket);
         match accepted {
@@ -296,6 +295,7 @@ impl Registry {
         self: &Arc<Self>,
         shared: &Arc<Shared>,
         max: usize,
+        kept: Option<Kept>,
     ) -> Result<Ticket, Refused> {
         let mut sessions = self.sessions.lock();
         if sessions.is_closed || sessions.tasks >= max {
@@ -306,6 +306,7 @@ impl Registry {
         Ok(Ticket {
             shared: Arc::clone(shared),
             registry: Arc::clone(self),
+            _kept: kept,
         })
     }
 }
@@ -314,6 +315,7 @@ impl Registry {
 pub(crate) struct Ticket {
     pub(crate) shared: Arc<Shared>,
     registry: Arc<Registry>,
+    _kept: Option<Kept>,
 }
 
 impl Ticket {
