@@ -10,6 +10,7 @@ use abanico_live::Format;
 use abanico_rtc::{
     Accepted, Ended, Endpoint, OFFER_BYTES_MAX, Patched, Publishing, Refused, Side, TrickleRefused,
 };
+use abanico_socketio::Kept;
 use abanico_streamhub::IceServer;
 use abanico_streamhub::door::{Claim, Publisher};
 use axum::Extension;
@@ -98,6 +99,10 @@ async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Respon
         *refusal.status_mut() = StatusCode::TOO_MANY_REQUESTS;
         return refusal;
     };
+    let places = Places {
+        connecting,
+        kept: Kept::of(&request),
+    };
     let in_address = request.uri().query().and_then(in_address);
     let private = is_private(request.uri());
     let (head, body) = request.into_parts();
@@ -108,11 +113,11 @@ async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Respon
     let accepted = match side {
         Side::Publisher => {
             let asks = (asker, &head.headers, private);
-            publish(doors, rtc, key, asks, (&offer, connecting)).await
+            publish(doors, rtc, key, asks, (&offer, places)).await
         }
         Side::Viewer => {
             let shown = token(&head.headers).map(|token| token.or(in_address));
-            view(doors, rtc, key, (asker, shown), (&offer, connecting)).await
+            view(doors, rtc, key, (asker, shown), (&offer, places)).await
         }
     };
     match accepted {
@@ -121,12 +126,20 @@ async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Respon
     }
 }
 
+/// What an address has for one session.
+struct Places {
+    /// Until it is connected.
+    connecting: Place,
+    /// Until it ends.
+    kept: Option<Kept>,
+}
+
 async fn publish(
     doors: &Doors,
     rtc: &Endpoint,
     key: &str,
     (asker, headers, private): (Asker, &HeaderMap, bool),
-    (offer, connecting): (&str, Place),
+    (offer, places): (&str, Places),
 ) -> Result<Accepted, Response<Body>> {
     let token = token(headers).map_err(unauthorized)?;
     let claim = doors.keeper.claim(asker, key, token.as_deref(), None).await;
@@ -136,11 +149,15 @@ async fn publish(
     };
     // What cannot be answered takes nobody's seat.
     let mut negotiated = rtc.answer(offer, Side::Publisher).map_err(refuse_offer)?;
-    negotiated.keep_until_connected(connecting);
+    negotiated.keep_until_connected(places.connecting);
     let publisher = doors.streamhub.publish(key, &claim).await;
     let publisher = publisher.map_err(refuse)?;
     let (accepted, publishing) = rtc.publish(negotiated, key, publisher.channel());
-    tokio::spawn(accompany(publisher, publishing, claim.may_come_back()));
+    let accompanied = accompany(publisher, publishing, claim.may_come_back());
+    tokio::spawn(async move {
+        let _kept = places.kept;
+        accompanied.await;
+    });
     Ok(accepted)
 }
 
@@ -178,13 +195,13 @@ async fn view(
     rtc: &Endpoint,
     key: &str,
     (asker, shown): (Asker, Result<Option<String>, &'static str>),
-    (offer, connecting): (&str, Place),
+    (offer, places): (&str, Places),
 ) -> Result<Accepted, Response<Body>> {
     let shown = shown.map_err(unauthorized)?;
     let visit = doors.keeper.visit(asker, key, shown.as_deref()).await;
     let grant = visit.map_err(refuse_key)?;
     let mut negotiated = rtc.answer(offer, Side::Viewer).map_err(refuse_offer)?;
-    negotiated.keep_until_connected(connecting);
+    negotiated.keep_until_connected(places.connecting);
     let (viewer, watching) = watch::join(&doors.streamhub, key, &grant, Format::Rtp).await?;
     let tracks = viewer.channel().tracks();
     if let Some(picture) = tracks.iter().find(|track| track.is_video()) {
@@ -192,7 +209,8 @@ async fn view(
     }
     let lease = viewer.lease().clone();
     let (stays, gone) = oneshot::channel::<Infallible>();
-    let accepted = rtc.watch(negotiated, key, watching, (viewer, stays));
+    let guest = (viewer, stays, places.kept);
+    let accepted = rtc.watch(negotiated, key, watching, guest);
     if lease.may_end() {
         let (rtc, key, name) = (rtc.clone(), key.to_owned(), accepted.name.clone());
         tokio::spawn(async move {

@@ -271,21 +271,48 @@ fn one_address_has_its_share_of_connections_and_others_have_theirs() {
     innocent.noticed_nothing(&node);
 }
 
+/// The answer to an offer to publish that comes from this address.
+fn offered(node: &Node, address: &str, key: &str) -> Answer {
+    let offer = offer("sendonly");
+    let mut stream = connect_from(node, address);
+    let head = format!(
+        "POST /whip/{key} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
+        offer.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    Answer::read(&mut stream)
+}
+
+#[test]
+fn one_address_holds_so_many_sessions_of_webrtc_too() {
+    let share = ["--sessions-per-address-max", "2"];
+    let node = Node::start_with(&[&share[..], &COUNTED].concat());
+    let first = offered(&node, "127.0.0.1", "a");
+    assert_eq!(first.status, 201, "{}", first.text());
+    assert_eq!(offered(&node, "127.0.0.1", "b").status, 201);
+    let refused = offered(&node, "127.0.0.1", "c");
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    let named = refused.text().contains("(sessions-per-address-max)");
+    assert!(named, "{}", refused.text());
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(offered(&node, "127.0.0.2", "d").status, 201);
+    let mut gone = connect_from(&node, "127.0.0.1");
+    let session = first.header("location").unwrap();
+    let head = format!("DELETE {session} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    gone.write_all(head.as_bytes()).unwrap();
+    assert_eq!(Answer::read(&mut gone).status, 200);
+    let begun = Instant::now();
+    while offered(&node, "127.0.0.1", "e").status != 201 {
+        assert!(begun.elapsed() < PATIENCE, "who has gone leaves no place");
+    }
+}
+
 #[test]
 fn one_address_has_its_share_of_webrtc_that_is_not_connected_and_others_have_theirs() {
     let share = ["--rtc-connecting-per-address-max", "2"];
     let node = Node::start_with(&[&share[..], &COUNTED].concat());
-    let offered = |address: &str, key: &str| {
-        let offer = offer("sendonly");
-        let mut stream = connect_from(&node, address);
-        let head = format!(
-            "POST /whip/{key} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
-            offer.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        Answer::read(&mut stream)
-    };
+    let offered = |address: &str, key: &str| offered(&node, address, key);
     let first = offered("127.0.0.1", "a");
     assert_eq!(first.status, 201, "{}", first.text());
     assert_eq!(offered("127.0.0.1", "b").status, 201);
