@@ -17,6 +17,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use http::header::UPGRADE;
 use http::{Method, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -116,12 +118,25 @@ pub(crate) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response<Body> {
-    if begins_session(&request)
-        && let Err(too_many) = addresses.begin(&mut request)
-    {
-        return too_many.response();
+    if !begins_session(&request) {
+        return next.run(request).await;
     }
-    next.run(request).await
+    let kept = match addresses.begin(&mut request) {
+        Ok(kept) => kept,
+        Err(too_many) => return too_many.response(),
+    };
+    next.run(request).await.map(|body| lasting(body, kept))
+}
+
+/// A body that keeps a place while it lasts, if nobody knows how long that is. HTTP/2 has many on one connection.
+fn lasting(body: Body, kept: Kept) -> Body {
+    if body.size_hint().exact().is_some() {
+        return body;
+    }
+    Body::new(body.map_frame(move |frame| {
+        let _kept = &kept;
+        frame
+    }))
 }
 
 /// Whether a request asks for something that stays: a session of Socket.IO, a viewer's or a publisher's.

@@ -19,12 +19,16 @@ pub struct PeerAddr(pub SocketAddr);
 
 /// Something that is dropped when the session ends that a request opens: an extension of the request.
 #[derive(Clone)]
-pub struct Kept(Arc<dyn Any + Send + Sync>);
+pub struct Kept {
+    _thing: Arc<dyn Any + Send + Sync>,
+}
 
 impl Kept {
     /// Keeps a thing.
     pub fn new(thing: impl Any + Send + Sync) -> Self {
-        Self(Arc::new(thing))
+        Self {
+            _thing: Arc::new(thing),
+        }
     }
 
     /// What a request brings, if anything.

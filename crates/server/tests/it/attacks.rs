@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
-use crate::matrix::{Socket, offer};
+use crate::matrix::{self, offer};
 use crate::node::{Answer, Client, Node, PATIENCE, picture};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
@@ -12,10 +12,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// Counts connections of this machine, too: whoever names a proxy has told who speaks for others.
-const COUNTED: [&str; 2] = ["--trusted-proxies", "192.0.2.1"];
+pub(crate) const COUNTED: [&str; 2] = ["--trusted-proxies", "192.0.2.1"];
 
 /// A stream of pictures with a viewer, which must not notice anything.
-struct Innocent {
+pub(crate) struct Innocent {
     publisher: TcpStream,
     viewer: TcpStream,
     sent: u8,
@@ -23,7 +23,7 @@ struct Innocent {
 }
 
 impl Innocent {
-    fn new(node: &Node) -> Self {
+    pub(crate) fn new(node: &Node) -> Self {
         let mut publisher = node.connect();
         let head =
             "PUT /live/innocent HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -69,7 +69,7 @@ impl Innocent {
         }
     }
 
-    fn noticed_nothing(mut self, node: &Node) {
+    pub(crate) fn noticed_nothing(mut self, node: &Node) {
         self.goes_on();
         assert_eq!(node.get("/health").status, 200);
         let grown = node.rss_kb().saturating_sub(self.rss_before);
@@ -78,7 +78,7 @@ impl Innocent {
 }
 
 /// A WebSocket at this path, opened with further header lines.
-fn websocket(node: &Node, path: &str, lines: &str) -> (TcpStream, String) {
+pub(crate) fn websocket(node: &Node, path: &str, lines: &str) -> (TcpStream, String) {
     let mut stream = node.connect();
     let head = format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -210,7 +210,7 @@ fn a_publisher_that_closes_right_behind_its_body_has_ended_its_stream() {
 }
 
 /// Connects from another address of the loopback network.
-fn connect_from(node: &Node, address: &str) -> TcpStream {
+pub(crate) fn connect_from(node: &Node, address: &str) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let local: SocketAddr = format!("{address}:0").parse().unwrap();
     socket.bind(&local.into()).unwrap();
@@ -272,7 +272,7 @@ fn one_address_has_its_share_of_connections_and_others_have_theirs() {
 }
 
 /// The answer to an offer to publish that comes from this address.
-fn offered(node: &Node, address: &str, key: &str) -> Answer {
+pub(crate) fn offered(node: &Node, address: &str, key: &str) -> Answer {
     let offer = offer("sendonly");
     let mut stream = connect_from(node, address);
     let head = format!(
@@ -282,30 +282,6 @@ fn offered(node: &Node, address: &str, key: &str) -> Answer {
     );
     stream.write_all(head.as_bytes()).unwrap();
     Answer::read(&mut stream)
-}
-
-#[test]
-fn one_address_holds_so_many_sessions_of_webrtc_too() {
-    let share = ["--sessions-per-address-max", "2"];
-    let node = Node::start_with(&[&share[..], &COUNTED].concat());
-    let first = offered(&node, "127.0.0.1", "a");
-    assert_eq!(first.status, 201, "{}", first.text());
-    assert_eq!(offered(&node, "127.0.0.1", "b").status, 201);
-    let refused = offered(&node, "127.0.0.1", "c");
-    assert_eq!(refused.status, 429, "{}", refused.text());
-    let named = refused.text().contains("(sessions-per-address-max)");
-    assert!(named, "{}", refused.text());
-    assert!(refused.header("retry-after").is_some());
-    assert_eq!(offered(&node, "127.0.0.2", "d").status, 201);
-    let mut gone = connect_from(&node, "127.0.0.1");
-    let session = first.header("location").unwrap();
-    let head = format!("DELETE {session} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    gone.write_all(head.as_bytes()).unwrap();
-    assert_eq!(Answer::read(&mut gone).status, 200);
-    let begun = Instant::now();
-    while offered(&node, "127.0.0.1", "e").status != 201 {
-        assert!(begun.elapsed() < PATIENCE, "who has gone leaves no place");
-    }
 }
 
 #[test]
@@ -372,75 +348,6 @@ fn one_address_begins_so_many_sessions_whatever_proxy_it_comes_through() {
     assert_eq!(posted.text(), "ok");
     let neighbour = from("203.0.113.2");
     assert_eq!(node.request("GET", open, &[&neighbour], "").status, 200);
-}
-
-#[test]
-fn one_address_holds_so_many_sessions_whatever_they_are_carried_by() {
-    let node = Node::start_with(&[
-        "--sessions-per-address-max",
-        "6",
-        "--publishing",
-        "open",
-        "--trusted-proxies",
-        "127.0.0.1",
-    ]);
-    let innocent = Innocent::new(&node);
-    let visitor = "X-Forwarded-For: 203.0.113.1";
-    let line = format!("{visitor}\r\n");
-    let open = "/socket.io/?EIO=4&transport=polling";
-    let ask = |method: &str, path: &str, from: &str| node.request(method, path, &[from], "");
-    let begun = |head: &str| {
-        let mut stream = node.connect();
-        stream
-            .write_all(format!("{head} HTTP/1.1\r\nHost: localhost\r\n{line}\r\n").as_bytes())
-            .unwrap();
-        stream.read_exact(&mut [0; 12]).unwrap();
-        stream
-    };
-    let polling: Vec<_> = (0..2).map(|_| ask("GET", open, visitor).text()).collect();
-    let held = [
-        websocket(&node, "/socket.io/?EIO=4&transport=websocket", &line).0,
-        websocket(
-            &node,
-            "/live/innocent",
-            &format!("{line}Sec-WebSocket-Protocol: abanico.watch.v1\r\n"),
-        )
-        .0,
-        begun("GET /live/innocent.mjpeg"),
-        begun("SOURCE /live/source"),
-    ];
-    for (method, path) in [
-        ("GET", open),
-        ("GET", "/live/innocent.webm"),
-        ("PUT", "/live/none"),
-        ("POST", "/whep/innocent"),
-    ] {
-        let refused = ask(method, path, visitor);
-        assert_eq!(refused.status, 429, "{method} {path} {}", refused.text());
-        let named = refused.text().contains("(sessions-per-address-max)");
-        assert!(named, "{}", refused.text());
-        assert!(refused.header("retry-after").is_some());
-    }
-    // What it has goes on, and so does everybody else.
-    let sid = polling[0].split('"').nth(3).unwrap();
-    let session = format!("{open}&sid={sid}");
-    let said = node.request("POST", &session, &[visitor], "40");
-    assert_eq!(said.text(), "ok");
-    assert_eq!(ask("GET", open, "X-Forwarded-For: 203.0.113.2").status, 200);
-    // Each that goes leaves its place.
-    let leave = |what: &str| {
-        let since = Instant::now();
-        while ask("GET", open, visitor).status != 200 {
-            assert!(since.elapsed() < PATIENCE, "{what} leaves no place");
-        }
-    };
-    node.request("POST", &session, &[visitor], "1");
-    leave("polling");
-    for (number, stream) in held.into_iter().enumerate() {
-        drop(stream);
-        leave(&format!("connection {number}"));
-    }
-    innocent.noticed_nothing(&node);
 }
 
 #[test]
@@ -751,7 +658,7 @@ fn who_may_not_publish_yet_is_let_say_little_and_who_may_sends_large_frames() {
     for stream in strangers {
         assert_eq!(close_code(stream), 1009);
     }
-    let mut native = Socket::open(&node, "/live/large", "abanico.publish.v1", "");
+    let mut native = matrix::Socket::open(&node, "/live/large", "abanico.publish.v1", "");
     native.say(r#"{"type":"publish"}"#);
     assert_eq!(native.hear()["type"], "ready");
     // No frame, but as large as one may be.

@@ -25,6 +25,8 @@ mod restart;
 mod rights;
 mod routes;
 mod secure;
+#[cfg(target_os = "linux")]
+mod shares;
 mod shutdown;
 #[cfg(target_os = "linux")]
 mod stall;
