@@ -12,7 +12,13 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 10] = [
+const TOOLS: [Tool; 11] = [
+    Tool {
+        // The allocator is built with it.
+        program: "make",
+        asked: &["--version"],
+        package: "make",
+    },
     Tool {
         program: "node",
         asked: &["--version"],

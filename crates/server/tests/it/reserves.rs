@@ -159,3 +159,43 @@ fn when_memory_has_run_out_who_does_not_finish_what_it_says_is_ended_and_nobody_
     publisher.emit("clock:get", &json!({}));
     publisher.heard("clock:now");
 }
+
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn what_streams_held_goes_back_to_the_system_when_they_are_over() {
+    /// More than anything else that is given back meanwhile.
+    const MUCH_KB: usize = 30_000;
+    let node = Node::start();
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        let mut stream = Stream::open(&node);
+        let user = json!({"username": "Eva", "role": "VIEWER"});
+        let (mut viewer, _) = Client::register(&node, &user);
+        viewer.emit("stream:join", &json!({"streamKey": stream.key}));
+        viewer.heard("stream:joined");
+        // The viewer fetches nothing of this.
+        for _ in 0..40 {
+            let frame = base64_simd::STANDARD.encode_to_string(picture(75_000));
+            let frame = json!({"streamKey": stream.key, "data": frame});
+            stream.publisher.emit("stream:data:send", &frame);
+        }
+        held.push((stream, viewer));
+    }
+    let most = node.rss_kb();
+    for (mut stream, mut viewer) in held {
+        stream
+            .publisher
+            .emit("stream:end", &json!({"streamKey": stream.key}));
+        viewer.emit("stream:leave", &json!({"streamKey": stream.key}));
+        viewer.post("41");
+    }
+    let begun = Instant::now();
+    while node.rss_kb() + MUCH_KB > most {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{} kB of {most} kB are kept",
+            node.rss_kb()
+        );
+        std::thread::yield_now();
+    }
+}
