@@ -13,6 +13,7 @@ use crate::talk::Talk;
 use crate::time::Timestamp;
 use crate::wire::{ListedStream, StreamObject};
 use abanico_core::key::{SessionId, StreamKey};
+use abanico_core::rights::Deed;
 use abanico_core::stream::{Event, Phase};
 use abanico_hub::Stream;
 use abanico_live::{Channel, Format};
@@ -99,16 +100,22 @@ impl Room {
         }
     }
 
-    /// Whether it was opened for the same holder as has this grant.
+    /// Whether it was opened for the same holder as has this grant, who may publish it now, too: by what is shown, if it
+    /// was opened by what was shown. A name alone gives nothing.
     pub(crate) fn is_held_by(&self, grant: &Grant) -> bool {
         let held = self.held.lock();
-        grant.holder.is_some() && held.holder == grant.holder
+        let may_publish = match held.by_what_was_shown {
+            true => grant.shown.gives(|powers| powers.publish),
+            false => grant.may(Deed::Publish).is_ok(),
+        };
+        may_publish && grant.holder.is_some() && held.holder == grant.holder
     }
 
     /// Holds the stream to what it was opened with: it ends when that does.
     pub(crate) fn hold(&self, stream: &Stream<Packet>, grant: &Grant) {
         let mut held = self.held.lock();
         held.holder.clone_from(&grant.holder);
+        held.by_what_was_shown = grant.shown.gives(|powers| powers.publish);
         held.opened_by.get_or_insert(grant.connection);
         let before = held.waits.take();
         if let Some(before) = before {
@@ -264,6 +271,8 @@ impl Room {
 #[derive(Default)]
 struct Held {
     holder: Option<Arc<str>>,
+    /// Whether that gave the right, and not the place or the server's being open.
+    by_what_was_shown: bool,
     /// Over which connection, the first time.
     opened_by: Option<Uuid>,
     waits: Option<AbortHandle>,

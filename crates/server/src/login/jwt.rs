@@ -68,6 +68,10 @@ pub(crate) enum JwtError {
     NoKeys,
     #[error("the token's claims are not understood: {0}")]
     Claims(String),
+    #[error("the token's claim sub is empty: it must say who it is")]
+    Nobody,
+    #[error("the token's claim exp is beyond the year 9999: it is in seconds since 1970")]
+    Endless,
     #[error("the token has no claim {0}")]
     Missing(&'static str),
     #[error("the token expired {} ago", claims::roughly(*.0))]

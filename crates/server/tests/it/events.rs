@@ -35,9 +35,11 @@ enum Says {
     Signed,
     /// Elsewhere, with one whose time is over.
     Expired,
+    /// Elsewhere, with one of the same user as the stream was opened for, which does not give the right to publish.
+    Namesake,
 }
 
-const SAYS: [Says; 11] = [
+const SAYS: [Says; 12] = [
     Says::Local,
     Says::Stranger,
     Says::Viewer,
@@ -49,6 +51,7 @@ const SAYS: [Says; 11] = [
     Says::Revoked,
     Says::Signed,
     Says::Expired,
+    Says::Namesake,
 ];
 
 /// Nothing was answered, and nothing has changed.
@@ -60,11 +63,11 @@ const DONE: &str = "(changed)";
 
 /// An event as `names.rs` has it, its payload, and for each of [`SAYS`] what it is answered with first. `KEY` is the stream,
 /// `STREAMER` who publishes it, `BYSTANDER` another viewer; who shows a token has it in the payload too.
-pub(crate) const EVENTS: &[(&str, &str, [&str; 11])] = &[
+pub(crate) const EVENTS: &[(&str, &str, [&str; 12])] = &[
     (
         "user:register",
         r#"{"username": "Eve", "role": "STREAMER"}"#,
-        ["user:registered"; 11],
+        ["user:registered"; 12],
     ),
     (
         "user:subscribe",
@@ -81,15 +84,16 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 11])] = &[
             "user:subscribed",
             "user:subscribed",
             "user:subscribed",
+            "user:subscribed",
         ],
     ),
     (
         "user:unsubscribe",
         r#"{"targetUserId": "STREAMER"}"#,
-        [SILENT; 11],
+        [SILENT; 12],
     ),
-    ("users:get", "{}", ["users:list"; 11]),
-    ("subscriptions:get", "{}", ["subscriptions:list"; 11]),
+    ("users:get", "{}", ["users:list"; 12]),
+    ("subscriptions:get", "{}", ["subscriptions:list"; 12]),
     (
         "stream:create",
         "{}",
@@ -106,46 +110,48 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 11])] = &[
             NO,
             "stream:created",
             NO,
+            NO,
         ],
     ),
     (
         "stream:start",
         r#"{"streamKey": "KEY"}"#,
-        [NO, NO, NO, NO, "stream:started", NO, NO, NO, NO, NO, NO],
+        [NO, NO, NO, NO, "stream:started", NO, NO, NO, NO, NO, NO, NO],
     ),
     (
         "stream:end",
         r#"{"streamKey": "KEY"}"#,
-        [NO, NO, NO, NO, "stream:ended", NO, NO, NO, NO, NO, NO],
+        [NO, NO, NO, NO, "stream:ended", NO, NO, NO, NO, NO, NO, NO],
     ),
     (
         "stream:pause",
         r#"{"streamKey": "KEY", "paused": true}"#,
-        [NO, NO, NO, NO, "stream:paused", NO, NO, NO, NO, NO, NO],
+        [NO, NO, NO, NO, "stream:paused", NO, NO, NO, NO, NO, NO, NO],
     ),
     (
         "stream:data:send",
         r#"{"streamKey": "KEY", "data": "data:image/jpeg;base64,/9j/wAALCAAQABABAREA/9oACAEBAAA/AAcHBwcHBwcHBwcHBwf/2Q=="}"#,
         [
             SILENT, SILENT, SILENT, SILENT, DONE, SILENT, SILENT, SILENT, SILENT, SILENT, SILENT,
+            SILENT,
         ],
     ),
     (
         "stream:poster",
         r#"{"streamKey": "KEY", "data": "data:image/jpeg;base64,/9j/4AAQAAD/2Q=="}"#,
-        [NO, NO, NO, NO, DONE, NO, NO, NO, NO, NO, NO],
+        [NO, NO, NO, NO, DONE, NO, NO, NO, NO, NO, NO, NO],
     ),
     (
         "stream:join",
         r#"{"streamKey": "KEY"}"#,
-        ["stream:buffer"; 11],
+        ["stream:buffer"; 12],
     ),
     (
         "stream:peers",
         r#"{"streamKey": "KEY", "max": 3}"#,
-        [NO, NO, NO, NO, "stream:peers", NO, NO, NO, NO, NO, NO],
+        [NO, NO, NO, NO, "stream:peers", NO, NO, NO, NO, NO, NO, NO],
     ),
-    ("stream:leave", r#"{"streamKey": "KEY"}"#, [SILENT; 11]),
+    ("stream:leave", r#"{"streamKey": "KEY"}"#, [SILENT; 12]),
     (
         "chat:message:send",
         r#"{"streamKey": "KEY", "content": "hello"}"#,
@@ -155,6 +161,7 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 11])] = &[
             "chat:message:broadcast",
             SILENT,
             "chat:message:broadcast",
+            SILENT,
             SILENT,
             SILENT,
             SILENT,
@@ -179,6 +186,7 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 11])] = &[
             NO,
             SILENT,
             NO,
+            NO,
         ],
     ),
     (
@@ -195,6 +203,7 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 11])] = &[
             SILENT,
             NO,
             SILENT,
+            NO,
             NO,
         ],
     ),
@@ -213,6 +222,7 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 11])] = &[
             NO,
             SILENT,
             NO,
+            NO,
         ],
     ),
     (
@@ -230,33 +240,34 @@ pub(crate) const EVENTS: &[(&str, &str, [&str; 11])] = &[
             SILENT,
             SILENT,
             SILENT,
+            SILENT,
         ],
     ),
-    ("clock:get", "{}", ["clock:now"; 11]),
+    ("clock:get", "{}", ["clock:now"; 12]),
     (
         "webrtc:request",
         r#"{"streamKey": "KEY", "viewerId": "x", "socketId": "x"}"#,
-        [SILENT; 11],
+        [SILENT; 12],
     ),
     (
         "webrtc:offer",
         r#"{"streamKey": "KEY", "from": "x", "to": "x"}"#,
-        [SILENT; 11],
+        [SILENT; 12],
     ),
     (
         "webrtc:answer",
         r#"{"streamKey": "KEY", "from": "x", "to": "x"}"#,
-        [SILENT; 11],
+        [SILENT; 12],
     ),
     (
         "webrtc:ice-candidate",
         r#"{"streamKey": "KEY", "from": "x", "to": "x"}"#,
-        [SILENT; 11],
+        [SILENT; 12],
     ),
     (
         "webrtc:close",
         r#"{"streamKey": "KEY", "from": "x", "to": "x"}"#,
-        [SILENT; 11],
+        [SILENT; 12],
     ),
 ];
 
@@ -267,6 +278,7 @@ struct Tokens {
     revoked: String,
     signed: String,
     expired: String,
+    namesake: String,
 }
 
 impl Tokens {
@@ -280,6 +292,7 @@ impl Tokens {
             ),
             signed: jwt::signed(),
             expired: jwt::expired(),
+            namesake: jwt::namesake(),
         };
         revoke(node, "revoked");
         tokens
@@ -311,7 +324,7 @@ fn every_event_is_answered_to_each_who_says_it_as_the_table_says() {
     let mut wrong = Vec::new();
     for (event, payload, expected) in EVENTS {
         for (says, answer) in SAYS.iter().zip(expected) {
-            let stream = Stream::open(&node);
+            let stream = Stream::open_for_holder(&node);
             let streamer = stream.streamer.as_str().unwrap();
             let payload = payload.replace("KEY", &stream.key);
             let payload = payload.replace("STREAMER", streamer);
@@ -367,13 +380,15 @@ fn answered(
         | Says::Moderator
         | Says::Revoked
         | Says::Signed
-        | Says::Expired => {
+        | Says::Expired
+        | Says::Namesake => {
             payload["key"] = json!(match says {
                 Says::Licensed => &tokens.licensed,
                 Says::Moderator => &tokens.moderator,
                 Says::Revoked => &tokens.revoked,
                 Says::Signed => &tokens.signed,
                 Says::Expired => &tokens.expired,
+                Says::Namesake => &tokens.namesake,
                 _ => node.key(),
             });
             Some(Client::register_with(node, FROM, &streamer).0)

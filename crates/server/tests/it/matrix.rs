@@ -31,9 +31,11 @@ enum Asks {
     Signed,
     /// With one whose time is over.
     Expired,
+    /// With one of the same user as the stream was opened for, which does not give the right to publish.
+    Namesake,
 }
 
-const ASKS: [Asks; 7] = [
+const ASKS: [Asks; 8] = [
     Asks::Local,
     Asks::Stranger,
     Asks::Other,
@@ -41,241 +43,244 @@ const ASKS: [Asks; 7] = [
     Asks::Operator,
     Asks::Signed,
     Asks::Expired,
+    Asks::Namesake,
 ];
 
 /// A route as `routes.rs` has it, a method, the address that is asked, and the status for each of [`ASKS`]. `KEY` is a
 /// stream that exists, `NEW` one that does not; both are others in each cell.
-type Row = (&'static str, &'static str, &'static str, [u16; 7]);
+type Row = (&'static str, &'static str, &'static str, [u16; 8]);
 
 const ROUTES: &[Row] = &[
-    ("/", "GET", "/", [200; 7]),
-    ("/watch/{key}", "GET", "/watch/KEY", [200; 7]),
-    ("/health", "GET", "/health", [200; 7]),
-    ("/streams", "GET", "/streams", [200; 7]),
+    ("/", "GET", "/", [200; 8]),
+    ("/watch/{key}", "GET", "/watch/KEY", [200; 8]),
+    ("/health", "GET", "/health", [200; 8]),
+    ("/streams", "GET", "/streams", [200; 8]),
     (
         "/streams/{key}",
         "DELETE",
         "/streams/KEY",
-        [401, 401, 401, 200, 200, 401, 401],
+        [401, 401, 401, 200, 200, 401, 401, 401],
     ),
     (
         "/streams/{key}",
         "DELETE",
         "/streams/NEW",
-        [404, 404, 404, 404, 404, 404, 401],
+        [404, 404, 404, 404, 404, 404, 401, 404],
     ),
-    ("/streams/{key}", "GET", "/streams/KEY", [404; 7]),
+    ("/streams/{key}", "GET", "/streams/KEY", [404; 8]),
     (
         "/streams/{key}/poster",
         "GET",
         "/streams/KEY/poster",
-        [200, 200, 200, 200, 200, 200, 401],
+        [200, 200, 200, 200, 200, 200, 401, 200],
     ),
     (
         "/streams/{key}/viewers",
         "GET",
         "/streams/KEY/viewers",
-        [200, 401, 401, 401, 200, 403, 401],
+        [200, 401, 401, 401, 200, 403, 401, 403],
     ),
     // It is not private.
     (
         "/streams/{key}/links",
         "GET",
         "/streams/KEY/links",
-        [401, 401, 401, 409, 409, 401, 401],
+        [401, 401, 401, 409, 409, 401, 401, 401],
     ),
     (
         "/streams/{key}/links",
         "POST",
         "/streams/KEY/links",
-        [401, 401, 401, 409, 409, 401, 401],
+        [401, 401, 401, 409, 409, 401, 401, 401],
     ),
     (
         "/streams/{key}/links/{id}",
         "DELETE",
         "/streams/KEY/links/none",
-        [401, 401, 401, 409, 409, 401, 401],
+        [401, 401, 401, 409, 409, 401, 401, 401],
     ),
     (
         "/streams/{key}/moderation",
         "POST",
         "/streams/KEY/moderation",
-        [401, 401, 401, 200, 200, 200, 401],
+        [401, 401, 401, 200, 200, 200, 401, 401],
     ),
     (
         "/tokens",
         "GET",
         "/tokens",
-        [401, 401, 401, 401, 200, 403, 401],
+        [401, 401, 401, 401, 200, 403, 401, 403],
     ),
     (
         "/tokens",
         "POST",
         "/tokens",
-        [401, 401, 401, 401, 201, 403, 401],
+        [401, 401, 401, 401, 201, 403, 401, 403],
     ),
     (
         "/tokens/{name}",
         "DELETE",
         "/tokens/none",
-        [401, 401, 401, 401, 404, 403, 401],
+        [401, 401, 401, 401, 404, 403, 401, 403],
     ),
     (
         "/live/{name}",
         "GET",
         "/live/KEY.jpg",
-        [200, 200, 200, 200, 200, 200, 401],
+        [200, 200, 200, 200, 200, 200, 401, 200],
     ),
     (
         "/live/{name}",
         "HEAD",
         "/live/KEY.mjpeg",
-        [200, 200, 200, 200, 200, 200, 401],
+        [200, 200, 200, 200, 200, 200, 401, 200],
     ),
     (
         "/live/{name}",
         "PUT",
         "/live/KEY",
-        [401, 401, 401, 200, 200, 401, 401],
+        [401, 401, 401, 200, 200, 401, 401, 401],
     ),
     (
         "/live/{name}",
         "POST",
         "/live/KEY",
-        [401, 401, 401, 200, 200, 401, 401],
+        [401, 401, 401, 200, 200, 401, 401, 401],
     ),
     (
         "/live/{name}",
         "SOURCE",
         "/live/KEY",
-        [401, 401, 401, 200, 200, 401, 401],
+        [401, 401, 401, 200, 200, 401, 401, 401],
     ),
     (
         "/live/{name}",
         "PUT",
         "/live/NEW",
-        [200, 401, 401, 401, 200, 200, 401],
+        [200, 401, 401, 401, 200, 200, 401, 403],
     ),
     (
         "/live/{name}",
         "POST",
         "/live/NEW",
-        [200, 401, 401, 401, 200, 200, 401],
+        [200, 401, 401, 401, 200, 200, 401, 403],
     ),
     (
         "/live/{name}",
         "SOURCE",
         "/live/NEW",
-        [200, 401, 401, 401, 200, 200, 401],
+        [200, 401, 401, 401, 200, 200, 401, 403],
     ),
-    ("/live/{name}", "OPTIONS", "/live/KEY", [204; 7]),
+    ("/live/{name}", "OPTIONS", "/live/KEY", [204; 8]),
     (
         "/whip/{key}",
         "POST",
         "/whip/KEY",
-        [401, 401, 401, 201, 201, 401, 401],
+        [401, 401, 401, 201, 201, 401, 401, 401],
     ),
     (
         "/whip/{key}",
         "POST",
         "/whip/NEW",
-        [201, 401, 401, 401, 201, 201, 401],
+        [201, 401, 401, 401, 201, 201, 401, 403],
     ),
     // It exists, and is one of pictures.
     (
         "/whep/{key}",
         "POST",
         "/whep/KEY",
-        [406, 406, 406, 406, 406, 406, 401],
+        [406, 406, 406, 406, 406, 406, 401, 406],
     ),
     (
         "/whep/{key}",
         "POST",
         "/whep/NEW",
-        [404, 404, 404, 404, 404, 404, 401],
+        [404, 404, 404, 404, 404, 404, 401, 404],
     ),
     // Whoever knows the address of a session has it.
     (
         "/whip/{key}/{session}",
         "DELETE",
         "/whip/KEY/0123456789abcdef0123456789abcdef",
-        [404; 7],
+        [404; 8],
     ),
     (
         "/whip/{key}/{session}",
         "PATCH",
         "/whip/KEY/0123456789abcdef0123456789abcdef",
-        [404; 7],
+        [404; 8],
     ),
     (
         "/whep/{key}/{session}",
         "DELETE",
         "/whep/KEY/0123456789abcdef0123456789abcdef",
-        [404; 7],
+        [404; 8],
     ),
     (
         "/whep/{key}/{session}",
         "PATCH",
         "/whep/KEY/0123456789abcdef0123456789abcdef",
-        [404; 7],
+        [404; 8],
     ),
     (
         "/socket.io/",
         "GET",
         "/socket.io/?EIO=4&transport=polling",
-        [200; 7],
+        [200; 8],
     ),
-    ("/socket.io/{*name}", "GET", "/socket.io/none", [400; 7]),
+    ("/socket.io/{*name}", "GET", "/socket.io/none", [400; 8]),
 ];
 
 /// The routes of LAN mode and of ACME, which are there in those modes alone. `KEY` and `NEW` are not in them.
 const OF_MODES: &[Row] = &[
-    ("/trust", "GET", "/trust", [200; 7]),
-    ("/trust/about.json", "GET", "/trust/about.json", [200; 7]),
-    ("/trust/qr.svg", "GET", "/trust/qr.svg", [200; 7]),
+    ("/trust", "GET", "/trust", [200; 8]),
+    ("/trust/about.json", "GET", "/trust/about.json", [200; 8]),
+    ("/trust/qr.svg", "GET", "/trust/qr.svg", [200; 8]),
     // At the machine alone, whatever one shows.
     (
         "/trust/code",
         "POST",
         "/trust/code",
-        [200, 403, 403, 403, 403, 403, 403],
+        [200, 403, 403, 403, 403, 403, 403, 403],
     ),
     // Over HTTPS alone, which `pairing.rs` does.
-    ("/trust/pair", "POST", "/trust/pair", [403; 7]),
+    ("/trust/pair", "POST", "/trust/pair", [403; 8]),
     (
         "/trust/abanico-ca.crt",
         "GET",
         "/trust/abanico-ca.crt",
-        [200; 7],
+        [200; 8],
     ),
     (
         "/trust/abanico-ca.mobileconfig",
         "GET",
         "/trust/abanico-ca.mobileconfig",
-        [200; 7],
+        [200; 8],
     ),
     // No challenge is set here; `acme.rs` has one answered.
     (
         "/.well-known/acme-challenge/{token}",
         "GET",
         "/.well-known/acme-challenge/none",
-        [404; 7],
+        [404; 8],
     ),
 ];
 
 /// The native door: what a WebSocket says first, and what it hears first, for each of [`ASKS`].
-const NATIVE: &[(&str, &str, [&str; 7])] = &[
-    ("/live/KEY", "watch", ["welcome"; 7]),
-    ("/live/NEW", "watch", ["no-stream"; 7]),
+const NATIVE: &[(&str, &str, [&str; 8])] = &[
+    ("/live/KEY", "watch", ["welcome"; 8]),
+    ("/live/NEW", "watch", ["no-stream"; 8]),
     (
         "/live/KEY",
         "publish",
-        ["token", "token", "token", "ready", "ready", "token", "key"],
+        [
+            "token", "token", "token", "ready", "ready", "token", "key", "token",
+        ],
     ),
     (
         "/live/NEW",
         "publish",
-        ["ready", "key", "key", "key", "ready", "ready", "key"],
+        ["ready", "key", "key", "key", "ready", "ready", "key", "key"],
     ),
 ];
 
@@ -295,7 +300,7 @@ fn every_route_answers_each_who_asks_as_the_table_says() {
     for (at, (_, method, path, expected)) in ROUTES.iter().enumerate() {
         for (asks, status) in ASKS.iter().zip(expected) {
             let (stream, path) = (
-                Stream::open(&node),
+                Stream::open_for_holder(&node),
                 path.replace("NEW", &format!("new{at}{asks:?}")),
             );
             let path = path.replace("KEY", &stream.key);
@@ -380,7 +385,7 @@ fn the_native_door_answers_each_who_asks_as_the_table_says() {
     for (at, (path, says, expected)) in NATIVE.iter().enumerate() {
         for (asks, heard) in ASKS.iter().zip(expected) {
             let (stream, path) = (
-                Stream::open(&node),
+                Stream::open_for_holder(&node),
                 path.replace("NEW", &format!("new{at}{asks:?}")),
             );
             let path = path.replace("KEY", &stream.key);
@@ -414,6 +419,11 @@ pub(crate) struct Stream<'a> {
 impl<'a> Stream<'a> {
     pub(crate) fn open(node: &'a Node) -> Self {
         Self::open_as(node, &json!({}))
+    }
+
+    /// The same, opened with a login's token.
+    pub(crate) fn open_for_holder(node: &'a Node) -> Self {
+        Self::open_as(node, &json!({"key": jwt::holder()}))
     }
 
     /// The same, with more of a wish.
@@ -450,6 +460,7 @@ impl<'a> Stream<'a> {
             Asks::Operator => Some(self.node.key().to_owned()),
             Asks::Signed => Some(jwt::signed()),
             Asks::Expired => Some(jwt::expired()),
+            Asks::Namesake => Some(jwt::namesake()),
         }
     }
 

@@ -73,9 +73,18 @@ impl Claims {
                 return Err(JwtError::Claims(why));
             }
         }
+        let sub = written.sub.ok_or(JwtError::Missing("sub"))?;
+        // All who have none would be one.
+        if sub.trim().is_empty() {
+            return Err(JwtError::Nobody);
+        }
+        let exp = written.exp.ok_or(JwtError::Missing("exp"))?;
+        if exp > LAST {
+            return Err(JwtError::Endless);
+        }
         Ok(Self {
-            sub: written.sub.ok_or(JwtError::Missing("sub"))?,
-            exp: written.exp.ok_or(JwtError::Missing("exp"))?,
+            sub,
+            exp,
             nbf: written.nbf,
             iss: written.iss,
             aud: match written.aud {
@@ -127,10 +136,12 @@ impl Claims {
     }
 }
 
+/// The last second of the year 9999.
+const LAST: f64 = 253_402_300_799.0;
+
 /// The moment so many seconds after 1970. One that no calendar has is the last of the year 9999, and what is no number or
 /// before 1970 is the beginning.
 fn at(seconds: f64) -> SystemTime {
-    const LAST: f64 = 253_402_300_799.0;
     let seconds = if seconds.is_nan() {
         0.0
     } else {
@@ -200,6 +211,19 @@ mod tests {
         says(json!({"sub": null}), "the token has no claim sub");
         says(json!({"iss": null}), "the token has no claim iss");
         says(json!({"aud": null}), "the token has no claim aud");
+        for nobody in ["", " "] {
+            says(
+                json!({"sub": nobody}),
+                "the token's claim sub is empty: it must say who it is",
+            );
+        }
+        for never in [1e300, 253_402_300_800.0] {
+            says(
+                json!({"exp": never}),
+                "the token's claim exp is beyond the year 9999: it is in seconds since 1970",
+            );
+        }
+        assert_eq!(of(json!({"exp": 253_402_300_799_u64})), None);
         says(
             json!({"iss": "https://else\u{7}where.example"}),
             "the token's issuer is https://elsewhere.example, wanted is https://login.example",

@@ -18,8 +18,12 @@ use std::time::{Duration, Instant};
 pub(crate) const SECRET: &str = "a secret of at least thirty-two bytes";
 
 /// A token of Ada's.
-pub(crate) fn token(ends: f64, rights: &Value) -> String {
-    let claims = json!({"sub": "ada", "exp": ends, "abanico": rights});
+fn token(ends: f64, rights: &Value) -> String {
+    token_of("ada", ends, rights)
+}
+
+fn token_of(sub: &str, ends: f64, rights: &Value) -> String {
+    let claims = json!({"sub": sub, "exp": ends, "abanico": rights});
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     jsonwebtoken::encode(&Header::default(), &claims, &key).unwrap()
 }
@@ -34,6 +38,18 @@ pub(crate) fn signed() -> String {
 pub(crate) fn expired() -> String {
     let rights = json!({"publish": ["*"], "moderate": ["*"]});
     token(seconds_in(Duration::ZERO) - 3600.0, &rights)
+}
+
+/// One of another user's, for whom the streams of the tables are opened.
+pub(crate) fn holder() -> String {
+    let ends = seconds_in(Duration::from_secs(3600));
+    token_of("holder", ends, &json!({"publish": ["*"]}))
+}
+
+/// One of the same user's with which streams are watched, and no more.
+pub(crate) fn namesake() -> String {
+    let ends = seconds_in(Duration::from_secs(3600));
+    token_of("holder", ends, &json!({"watch": ["*"]}))
 }
 
 /// Begins a body that has more to come.
@@ -124,6 +140,35 @@ fn what_a_token_opened_ends_with_the_token_at_every_door() {
         assert!(begun.elapsed() < PATIENCE, "WHIP's stream stays");
     }
     is_just_over(end);
+}
+
+#[test]
+fn a_stream_goes_on_with_a_newer_token_of_its_holder_that_may_publish_and_with_no_other() {
+    let (_folder, secret) = file(SECRET);
+    let node = Node::start_with(&["--jwt-secret-file", &secret]);
+    let publishes = json!({"publish": ["*"]});
+    let end = seconds_in(Duration::from_secs(2));
+    let mut opened = Vec::new();
+    for key in ["kept", "given-up"] {
+        let (socket, ready) = publish(&node, key, &token(end, &publishes));
+        assert_eq!(ready["type"], "ready", "{ready}");
+        opened.push(socket);
+    }
+    let later = seconds_in(Duration::from_secs(60));
+    let others = json!({"publish": ["others"], "watch": ["*"]});
+    for rights in [json!({"watch": ["*"]}), json!({}), others] {
+        let token = token(later, &rights);
+        for key in ["kept", "given-up"] {
+            assert_eq!(publish(&node, key, &token).1["code"], "token", "{rights}");
+        }
+    }
+    let (_kept, ready) = publish(&node, "kept", &token(later, &publishes));
+    assert_eq!(ready["type"], "ready", "{ready}");
+    let mut given_up = opened.pop().unwrap();
+    while given_up.hear()["code"] != "expired" {}
+    is_just_over(end);
+    let known = |key| node.status("DELETE", &format!("/streams/{key}"), &[ELSEWHERE]);
+    assert_eq!((known("kept"), known("given-up")), (401, 404));
 }
 
 #[test]
