@@ -6,6 +6,8 @@ use crate::http2;
 use crate::icecast::{self, Opening, UntilClosed};
 use abanico_socketio::{Cable, PeerAddr};
 use axum::Router;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -205,7 +207,18 @@ async fn answer<I>(
         if marks.until_closed {
             request.extensions_mut().insert(UntilClosed);
         }
-        router.clone().oneshot(request)
+        let answered = router.clone().oneshot(request);
+        async move {
+            let mut answer = answered.await;
+            if let Ok(answer) = &mut answer
+                && marks.until_closed
+            {
+                // All that comes belongs to this request: a proxy must not send another one's behind it.
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+            }
+            answer
+        }
     });
     let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
     let ended = tokio::select! {

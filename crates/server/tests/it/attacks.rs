@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
-use crate::matrix::{self, offer};
+use crate::matrix::{self, body, offer};
 use crate::node::{Answer, Client, Node, PATIENCE, picture};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
@@ -348,6 +348,53 @@ fn one_address_begins_so_many_sessions_whatever_proxy_it_comes_through() {
     assert_eq!(posted.text(), "ok");
     let neighbour = from("203.0.113.2");
     assert_eq!(node.request("GET", open, &[&neighbour], "").status, 200);
+}
+
+#[test]
+fn whatever_is_said_to_a_body_without_an_end_its_connection_is_closed() {
+    let node = Node::start_with(&["--trusted-proxies", "127.0.0.1"]);
+    let key = format!("Authorization: Bearer {}", node.key());
+    let said = |method: &str, path: &str, header: &str| {
+        let mut stream = node.connect();
+        let from = "X-Forwarded-For: 203.0.113.9";
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{from}\r\n{header}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        (stream, String::from_utf8(answer).unwrap().to_lowercase())
+    };
+    for (path, header, status) in [
+        ("/live/a", "X: y", 401),
+        ("/live/a", "Authorization: Basic ???", 401),
+        ("/live/a", "Authorization: Bearer abt-x", 401),
+        ("/live/a%20b", &key, 400),
+        ("/live/a.webm/x", &key, 404),
+    ] {
+        for method in ["PUT", "SOURCE"] {
+            let (_, answer) = said(method, path, header);
+            let name = format!("{method} {path} {header}: {answer}");
+            assert!(answer.starts_with(&format!("http/1.1 {status}")), "{name}");
+            assert!(answer.contains("connection: close\r\n"), "{name}");
+        }
+    }
+    // Such a source is answered before it sends anything, and what it sends then is its stream.
+    let kind = "Content-Type: multipart/x-mixed-replace; boundary=b";
+    let (mut source, answer) = said("SOURCE", "/live/a", &format!("{key}\r\n{kind}"));
+    assert!(answer.starts_with("http/1.1 200"), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    let body = body();
+    source
+        .write_all(&body[..body.len() - "--b--\r\n".len()])
+        .unwrap();
+    source.write_all(b"--b\r\n").unwrap();
+    let begun = Instant::now();
+    while node.json("/streams")["streams"] == json!([]) {
+        assert!(begun.elapsed() < PATIENCE, "the stream does not begin");
+    }
 }
 
 #[test]
