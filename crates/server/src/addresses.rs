@@ -1,5 +1,5 @@
 //! What one address may take of the server: so many connections and sessions at a time, so many sessions a
-//! second, so many WebRTC sessions that are not connected yet.
+//! second and so many stills, so many WebRTC sessions that are not connected yet.
 //!
 //! An address that speaks for many is not counted: a trusted proxy, whose visitors are told apart by what it writes, and
 //! as long as no proxy is trusted also loopback, where one may stand that nobody named. Invariant: what is remembered of
@@ -40,21 +40,32 @@ pub(crate) struct Shares {
     pub(crate) connecting_max: usize,
 }
 
+/// How often each address may do something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rates {
+    /// Begin a session.
+    pub(crate) sessions: Rate,
+    /// Ask for a still.
+    pub(crate) stills: Rate,
+}
+
 struct Inner {
     connections: Arc<Places>,
     connecting: Arc<Places>,
     sessions: Arc<Places>,
     begun: Mutex<PerAddress>,
+    stills: Mutex<PerAddress>,
     keeper: Keeper,
 }
 
 impl Addresses {
-    pub(crate) fn new(shares: Shares, begun: Rate, keeper: Keeper) -> Self {
+    pub(crate) fn new(shares: Shares, rates: Rates, keeper: Keeper) -> Self {
         Self(Arc::new(Inner {
             connections: Places::of(shares.connections_max),
             connecting: Places::of(shares.connecting_max),
             sessions: Places::of(shares.sessions_max),
-            begun: Mutex::new(PerAddress::new(begun)),
+            begun: Mutex::new(PerAddress::new(rates.sessions)),
+            stills: Mutex::new(PerAddress::new(rates.stills)),
             keeper,
         }))
     }
@@ -76,6 +87,13 @@ impl Addresses {
         places.take(from)
     }
 
+    /// Whether who makes a request may have another still now.
+    fn may_look<B>(&self, request: &http::Request<B>) -> bool {
+        let Asker { address, .. } = self.0.keeper.asker(request);
+        speaks_for_many(address, self.0.keeper.proxies())
+            || self.0.stills.lock().take(address, Instant::now())
+    }
+
     /// Has who makes a request begin another session, which has its place as long as what is kept of the request's
     /// extensions, if it may.
     pub(crate) fn begin<B>(&self, request: &mut http::Request<B>) -> Result<Kept, TooMany> {
@@ -91,13 +109,15 @@ impl Addresses {
     }
 }
 
-/// Why an address may not begin another session.
+/// Why an address may not begin another session, or look once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TooMany {
     /// It begins them too fast.
     Begun,
     /// It has as many as one may.
     Open,
+    /// It asks for stills too fast.
+    Stills,
 }
 
 impl TooMany {
@@ -105,6 +125,7 @@ impl TooMany {
         let sentence = match self {
             Self::Begun => "your address begins more sessions than one may (session-rate)",
             Self::Open => "your address has as many sessions as one may (sessions-per-address-max)",
+            Self::Stills => "your address asks for more stills than one may (still-rate)",
         };
         let mut refusal = say_later(sentence, FULL_RETRY);
         *refusal.status_mut() = StatusCode::TOO_MANY_REQUESTS;
@@ -112,12 +133,15 @@ impl TooMany {
     }
 }
 
-/// Refuses a request that would begin one session too many.
+/// Refuses a request that would begin one session too many, or asks for one still too many.
 pub(crate) async fn guard(
     State(addresses): State<Addresses>,
     mut request: Request,
     next: Next,
 ) -> Response<Body> {
+    if asks_for_still(&request) && !addresses.may_look(&request) {
+        return TooMany::Stills.response();
+    }
     if !begins_session(&request) {
         return next.run(request).await;
     }
@@ -147,15 +171,23 @@ fn begins_session<B>(request: &http::Request<B>) -> bool {
         let mut asked = uri.query().unwrap_or_default().split('&');
         return method == Method::GET && !asked.any(|one| one.starts_with("sid="));
     }
-    if let Some(name) = path.strip_prefix("/live/") {
-        // Whoever writes there publishes, and an upgrade stays, whatever the name ends with.
-        let is_still = (name.ends_with(".jpg") || name.ends_with(".jpeg"))
-            && method == Method::GET
-            && !request.headers().contains_key(UPGRADE);
-        return !is_still && method != Method::OPTIONS && method != Method::HEAD;
+    if path.starts_with("/live/") {
+        return !asks_for_still(request) && method != Method::OPTIONS && method != Method::HEAD;
     }
     let is_webrtc = path.starts_with("/whip/") || path.starts_with("/whep/");
     is_webrtc && method == Method::POST
+}
+
+/// Whether a request asks for one picture, live or a poster.
+fn asks_for_still<B>(request: &http::Request<B>) -> bool {
+    // Whoever writes there publishes, and an upgrade stays, whatever the name ends with.
+    if request.method() != Method::GET || request.headers().contains_key(UPGRADE) {
+        return false;
+    }
+    let path = request.uri().path();
+    let is_poster = path.starts_with("/streams/") && path.ends_with("/poster");
+    let name = path.strip_prefix("/live/");
+    is_poster || name.is_some_and(|name| name.ends_with(".jpg") || name.ends_with(".jpeg"))
 }
 
 /// So many things of a kind each address may have at one time.
@@ -307,6 +339,18 @@ mod tests {
         }
         let socket = http::Request::get("/live/demo.jpg").header(UPGRADE, "websocket");
         assert!(begins_session(&socket.body(()).unwrap()));
+        for (method, uri, is_still) in [
+            ("GET", "/live/demo.jpg", true),
+            ("GET", "/live/demo.jpeg", true),
+            ("GET", "/streams/demo/poster", true),
+            ("GET", "/streams/demo/links", false),
+            ("PUT", "/live/demo.jpg", false),
+            ("GET", "/live/demo.mjpeg", false),
+        ] {
+            let request = http::Request::builder().method(method).uri(uri);
+            let asks = asks_for_still(&request.body(()).unwrap());
+            assert_eq!(asks, is_still, "{method} {uri}");
+        }
         for (method, uri) in [
             ("GET", "/socket.io/?EIO=4&transport=polling&sid=abc"),
             ("POST", "/socket.io/?EIO=4&transport=polling&sid=abc"),

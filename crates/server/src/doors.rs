@@ -278,7 +278,7 @@ pub(crate) fn say_later(sentence: &str, retry_after: Duration) -> Response<Body>
 }
 
 /// Why somebody may not watch.
-fn refuse_viewer(refusal: WatchRefusal) -> Response<Body> {
+pub(crate) fn refuse_viewer(refusal: WatchRefusal) -> Response<Body> {
     let sentence = refusal.to_string();
     match refusal {
         WatchRefusal::Unknown => say(StatusCode::NOT_FOUND, &sentence),

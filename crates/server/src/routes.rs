@@ -9,6 +9,7 @@ use crate::trust::Trust;
 use crate::{assets, headers, origins};
 use abanico_core::rights::Deed;
 use abanico_streamhub::StreamHub;
+use abanico_streamhub::door::WatchRefusal;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::middleware::from_fn_with_state;
@@ -106,7 +107,11 @@ async fn poster(
         Ok(grant) => grant,
         Err(refusal) => return refusal,
     };
-    let Some((media_type, bytes)) = streamhub.still(&key, &grant).await else {
+    let still = streamhub.still(&key, &grant).await;
+    if let Err(refusal @ WatchRefusal::Seats { .. }) = still {
+        return doors::refuse_viewer(refusal);
+    }
+    let Ok(Some((media_type, bytes))) = still else {
         return (
             StatusCode::NOT_FOUND,
             [(CACHE_CONTROL, "no-store")],

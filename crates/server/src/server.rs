@@ -1,7 +1,7 @@
 //! The whole life of a server in one file: what is opened in which order, and how it is all put away again.
 
 use crate::accept::{self, House};
-use crate::addresses::{Addresses, Shares};
+use crate::addresses::{Addresses, Rates, Shares};
 use crate::banner::{Greeting, Named, banner};
 use crate::config::dialect::rate;
 use crate::config::{Config, Count};
@@ -178,7 +178,10 @@ impl Running {
                 sessions_max: config.connections.sessions_per_address_max.0,
                 connecting_max: config.webrtc.rtc_connecting_per_address_max.0,
             },
-            rate(config.connections.session_rate),
+            Rates {
+                sessions: rate(config.connections.session_rate),
+                stills: rate(config.connections.still_rate),
+            },
             keeper.clone(),
         );
         let doors = Doors::new(

@@ -46,6 +46,7 @@ pub use wire::{Distribution, Health, ListedStream, StreamDetail, UserCounts};
 use crate::by_address::ByAddress;
 use crate::dialect::Dialect;
 use crate::directory::Directory;
+use crate::door::WatchRefusal;
 use crate::gate::Gate;
 use crate::grant::Grant;
 use crate::relay::Packet;
@@ -207,11 +208,18 @@ impl StreamHub {
     }
 
     /// A still of the stream `key` and its MIME type: its poster, or its newest picture.
-    pub async fn still(&self, key: &str, grant: &Grant) -> Option<(&'static str, Bytes)> {
-        let room = self.shared.room(key)?;
+    ///
+    /// # Errors
+    /// When whoever asks may not look at it, or not now. `None` when it has none.
+    pub async fn still(
+        &self,
+        key: &str,
+        grant: &Grant,
+    ) -> Result<Option<(&'static str, Bytes)>, WatchRefusal> {
+        let room = self.shared.room(key).ok_or(WatchRefusal::Unknown)?;
         let session = self.shared.next_door_session();
-        room.admit_look(grant, session).await.ok()?;
-        room.still()
+        room.admit_look(grant, session).await?;
+        Ok(room.still())
     }
 
     /// Says whether the machine can carry no further viewers: joins are then refused with a time to return. Those who

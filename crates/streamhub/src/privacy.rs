@@ -146,7 +146,8 @@ impl Room {
         })
     }
 
-    /// Lets somebody have one look who has this grant.
+    /// Lets somebody have one look who has this grant. With a link that takes a seat for as long: looked at again and again
+    /// a stream of pictures is the stream.
     ///
     /// # Errors
     /// When it is not let in, or was put out not long ago.
@@ -155,7 +156,7 @@ impl Room {
         grant: &Grant,
         session: SessionId,
     ) -> Result<(), WatchRefusal> {
-        self.admit(grant, session, false).await?;
+        self.admit(grant, session, true).await?;
         self.is_not_removed(grant)
     }
 

@@ -45,6 +45,15 @@ pub struct Connections {
     )]
     pub sessions_per_address_max: Count,
 
+    /// Stills that one address may ask for, pictures of /live/KEY.jpg and posters; more are answered 429. Who is not counted above is not counted here
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "20/s burst 200",
+        hide_short_help = true
+    )]
+    pub still_rate: Often,
+
     /// How long the body of a publisher over HTTP may stand still; then it has broken off
     #[arg(
         long,

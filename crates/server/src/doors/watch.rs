@@ -109,8 +109,11 @@ pub(super) async fn still(
         Err(refusal) => return refusal,
     };
     let picture = match streamhub.picture(key, &grant).await {
-        Ok(Some(picture)) => Some(picture),
         Ok(None) => streamhub.still(key, &grant).await,
+        looked => looked,
+    };
+    let picture = match picture {
+        Ok(picture) => picture,
         Err(refusal) => return refuse_viewer(refusal),
     };
     let Some((media_type, bytes)) = picture else {

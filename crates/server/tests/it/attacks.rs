@@ -351,6 +351,24 @@ fn one_address_begins_so_many_sessions_whatever_proxy_it_comes_through() {
 }
 
 #[test]
+fn one_address_asks_for_so_many_stills() {
+    let rate = ["--still-rate", "0/s burst 2"];
+    let node = Node::start_with(&[rate, ["--trusted-proxies", "127.0.0.1"]].concat());
+    let visitor = ["X-Forwarded-For: 203.0.113.1"];
+    let neighbour = ["X-Forwarded-For: 203.0.113.2"];
+    for path in ["/live/none.jpg", "/streams/none/poster"] {
+        assert_eq!(node.request("GET", path, &visitor, "").status, 404);
+    }
+    for path in ["/live/none.jpeg", "/streams/none/poster"] {
+        let refused = node.request("GET", path, &visitor, "");
+        let said = (refused.status, refused.text().contains("(still-rate)"));
+        assert_eq!(said, (429, true), "{path}: {}", refused.text());
+        assert!(refused.header("retry-after").is_some());
+        assert_eq!(node.request("GET", path, &neighbour, "").status, 404);
+    }
+}
+
+#[test]
 fn whatever_is_said_to_a_body_without_an_end_its_connection_is_closed() {
     let node = Node::start_with(&["--trusted-proxies", "127.0.0.1"]);
     let key = format!("Authorization: Bearer {}", node.key());

@@ -5,10 +5,11 @@
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
 use crate::matrix::{ELSEWHERE, Socket, Stream, body, measure, offer, quoted, said};
-use crate::node::{Client, Node};
+use crate::node::{Client, Node, PATIENCE};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
 /// Who asks for something of a private stream.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -250,6 +251,39 @@ fn every_route_tells_a_private_stream_to_those_alone_who_are_let_in() {
                 assert!(may_know || own == other, "{name}: {own} is not {other}");
             }
         }
+    }
+}
+
+#[test]
+fn nobody_looks_past_the_seats_of_a_link() {
+    let node = Node::start();
+    let stream = Stream::open_as(&node, &json!({"private": true}));
+    let token = link(&stream, &json!({"seats": 1}));
+    let paths = [
+        format!("/live/{}.jpg?token={token}", stream.key),
+        format!("/streams/{}/poster?token={token}", stream.key),
+    ];
+    let looks = || {
+        paths
+            .each_ref()
+            .map(|path| node.request("GET", path, &[ELSEWHERE], ""))
+    };
+    // A look leaves the seat free.
+    assert_eq!(looks().map(|look| look.status), [200; 2]);
+    let seated = watch(&stream, &stream.key, Some(&token), false);
+    assert_eq!(seated.1["type"], "welcome", "{}", seated.1);
+    for look in looks() {
+        let (status, said) = (look.status, said(&look));
+        assert_eq!(
+            (status, said.trim()),
+            (503, "all seats of this link are taken now")
+        );
+        assert!(look.header("retry-after").is_some());
+    }
+    drop(seated);
+    let begun = Instant::now();
+    while looks().iter().any(|look| look.status != 200) {
+        assert!(begun.elapsed() < PATIENCE, "the seat is not free again");
     }
 }
 
