@@ -19,7 +19,7 @@ pub(crate) use pairing::CODE_FOR;
 pub(crate) use secret::Secret;
 pub(crate) use tokens::{Pattern, Right, Token, TokenFile, Wanted};
 
-use crate::addresses::speaks_for_many;
+use crate::addresses::{PerAddress, speaks_for_many};
 use crate::config;
 use crate::login::Login;
 use crate::login::callback::Reports;
@@ -32,11 +32,13 @@ use abanico_streamhub::grant::Grant;
 use key::KeyFile;
 use keys::Keys;
 use pairing::Pairing;
+use parking_lot::Mutex;
 use roll::Roll;
 use secret::Kind;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -53,6 +55,8 @@ struct Inner {
     roll: Roll,
     pairing: Pairing,
     login: Login,
+    /// Users who are not known yet, by the address that brings them.
+    newcomers: Mutex<PerAddress>,
 }
 
 impl Keeper {
@@ -60,6 +64,7 @@ impl Keeper {
     pub(crate) fn open(
         settings: &config::Rights,
         login: &config::Login,
+        newcomers: Rate,
         data: &Path,
     ) -> anyhow::Result<(Self, Option<Secret>)> {
         let login = Login::open(login)?;
@@ -76,6 +81,7 @@ impl Keeper {
             roll: Roll::new(TokenFile::of(data)),
             pairing: Pairing::default(),
             login,
+            newcomers: Mutex::new(PerAddress::new(newcomers)),
         };
         Ok((Self(Arc::new(inner)), first))
     }
@@ -267,6 +273,17 @@ impl Gate for Keeper {
 
     fn speaks_for_many(&self, from: IpAddr) -> bool {
         speaks_for_many(from, &self.0.proxies)
+    }
+
+    fn newcomer(&self, from: IpAddr) -> Result<(), Rate> {
+        if speaks_for_many(from, &self.0.proxies) {
+            return Ok(());
+        }
+        let mut newcomers = self.0.newcomers.lock();
+        match newcomers.take(from, Instant::now()) {
+            true => Ok(()),
+            false => Err(newcomers.rate()),
+        }
     }
 
     fn address(&self, handshake: &Handshake) -> IpAddr {

@@ -73,7 +73,8 @@ impl Server {
             let data = DataDirectory::take(&config.data)?;
             let https = tls::open(&config, &data)?;
             let store = Store::open(data).await?;
-            let rights = Keeper::open(&config.rights, &config.login, &config.data)?;
+            let newcomers = rate(config.clients.new_user_rate);
+            let rights = Keeper::open(&config.rights, &config.login, newcomers, &config.data)?;
             anyhow::Ok((listener, address, https, udp, store, rights))
         })?;
         Ok(Self {

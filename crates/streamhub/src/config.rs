@@ -62,8 +62,9 @@ pub struct Limits {
     pub joins_max: usize,
     /// Users that one user may follow.
     pub subscriptions_max: usize,
-    /// Users that are remembered. Beyond it those are forgotten who are longest gone, without followers and following
-    /// nobody; if there are none, a registration is refused.
+    /// Users that are remembered. Beyond it those are forgotten who have gone: first who never came back with its token, of
+    /// either kind first whom nobody follows who did, and of each the longest gone. If there are none, a registration is
+    /// refused.
     pub users_max: usize,
     /// Users in one `users:list`, those that are connected first.
     pub users_listed_max: usize,

@@ -46,6 +46,8 @@ pub(crate) struct User {
     pub(crate) last_ended: Option<StreamKey>,
     following: BTreeMap<Uuid, Timestamp>,
     followers: HashSet<Uuid>,
+    /// Those of them who came back with their token. Names can be had by the thousand, and count for nothing here.
+    returned_followers: usize,
 }
 
 /// The session of a user that is here.
@@ -169,9 +171,11 @@ impl Directory {
         if self.sessions.get(&session) != Some(&id) {
             self.session_gone(session, now);
         }
+        if shown {
+            self.comes_back(id);
+        }
         let before = self.change(id, |user| {
             user.row.seen_at = now;
-            user.row.token_shown |= shown;
             user.presence.replace(present)
         });
         let before = before.flatten().map(|present| present.session);
@@ -188,6 +192,12 @@ impl Directory {
             forgotten,
             inherited,
         })
+    }
+
+    /// Whether who registers so is a user that is known already.
+    pub(crate) fn knows(&self, session: SessionId, name: &str, resume_token: Option<&str>) -> bool {
+        let is_known = |token| self.by_token.contains_key(&hash(token));
+        resume_token.is_some_and(is_known) || self.same_again(session, name).is_some()
     }
 
     /// The session has gone. Returns the user that it spoke for.
@@ -278,7 +288,7 @@ impl Directory {
 
     /// Makes `follower` follow `target` no more. False if it did not.
     pub(crate) fn unsubscribe(&mut self, follower: Uuid, target: Uuid) -> bool {
-        self.change(target, |target| target.followers.remove(&follower));
+        self.unlink(follower, target);
         self.users
             .get_mut(&follower)
             .is_some_and(|user| user.following.remove(&target).is_some())
@@ -368,8 +378,12 @@ impl Directory {
         };
         self.by_token.remove(&user.row.resume_hash);
         self.roll.leave(&user);
+        let one = usize::from(user.row.token_shown);
         for target in user.following.keys() {
-            self.change(*target, |target| target.followers.remove(&id));
+            self.change(*target, |target| {
+                target.followers.remove(&id);
+                target.returned_followers -= one;
+            });
         }
         for follower in &user.followers {
             if let Some(follower) = self.users.get_mut(follower) {
@@ -439,13 +453,40 @@ impl Directory {
         }
         if let Some(follower) = self.users.get_mut(&row.follower) {
             follower.following.insert(row.following, row.created_at);
+            let one = usize::from(follower.row.token_shown);
             self.change(row.following, |target| {
-                target.followers.insert(row.follower)
+                if target.followers.insert(row.follower) {
+                    target.returned_followers += one;
+                }
             });
         }
     }
 
-    /// Forgets the one who is longest gone if there is no room for one more: somebody whom nobody follows, if there is one.
+    fn unlink(&mut self, follower: Uuid, target: Uuid) {
+        let user = self.users.get(&follower);
+        let one = usize::from(user.is_some_and(|user| user.row.token_shown));
+        self.change(target, |target| {
+            if target.followers.remove(&follower) {
+                target.returned_followers -= one;
+            }
+        });
+    }
+
+    /// A user has shown its token: it is more than a name from now on, to those whom it follows, too.
+    fn comes_back(&mut self, id: Uuid) {
+        let first = self.change(id, |user| {
+            !std::mem::replace(&mut user.row.token_shown, true)
+        });
+        if first != Some(true) {
+            return;
+        }
+        let following: Vec<_> = self.users[&id].following.keys().copied().collect();
+        for target in following {
+            self.change(target, |target| target.returned_followers += 1);
+        }
+    }
+
+    /// Forgets somebody who has gone if there is no room for one more, in the order of [`Roll::gone`].
     fn make_room(&mut self) -> Result<Vec<Uuid>, RegisterError> {
         let max = self.limits.users_max;
         if self.users.len() < max {
@@ -469,6 +510,7 @@ impl User {
             last_ended: None,
             following: BTreeMap::new(),
             followers: HashSet::new(),
+            returned_followers: 0,
         }
     }
 

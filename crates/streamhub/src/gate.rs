@@ -1,6 +1,7 @@
 //! Who may do what: asked here, answered by whoever knows keys, tokens and addresses.
 
 use crate::grant::Grant;
+use abanico_core::rate::Rate;
 use abanico_core::rights::{Question, Refused};
 use abanico_socketio::Handshake;
 use std::future::Future;
@@ -25,6 +26,12 @@ pub trait Gate: Send + Sync + 'static {
 
     /// Whether an address is not one client's: a proxy's, as may be.
     fn speaks_for_many(&self, from: IpAddr) -> bool;
+
+    /// Whether an address may bring one more user who is not known yet.
+    ///
+    /// # Errors
+    /// When it brought too many: the rate.
+    fn newcomer(&self, from: IpAddr) -> Result<(), Rate>;
 
     /// The address of the client with this opening request, as far as it can be known.
     fn address(&self, handshake: &Handshake) -> IpAddr;

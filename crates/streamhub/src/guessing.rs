@@ -130,6 +130,10 @@ mod tests {
             false
         }
 
+        fn newcomer(&self, _: IpAddr) -> Result<(), Rate> {
+            unreachable!("nobody registers here")
+        }
+
         fn address(&self, _: &Handshake) -> IpAddr {
             unreachable!("nobody asks here")
         }

@@ -91,6 +91,7 @@ pub(crate) mod limit {
     pub(crate) const CHAT_CHARS: &str = "chat-chars-max";
     pub(crate) const EMOJI_BYTES: &str = "emoji-bytes-max";
     pub(crate) const POSTER_BYTES: &str = "poster-bytes-max";
+    pub(crate) const NEW_USER_RATE: &str = "new-user-rate";
     pub(crate) const USERS: &str = "users-max";
     pub(crate) const SUBSCRIPTIONS: &str = "subscriptions-max";
     pub(crate) const JOINS: &str = "joins-max";

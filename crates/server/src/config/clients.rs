@@ -70,7 +70,7 @@ pub struct Clients {
     )]
     pub subscriptions_max: Count,
 
-    /// Users that are remembered; beyond that those are forgotten who are longest gone, first those whom nobody follows
+    /// Users that are remembered; beyond that those are forgotten who are gone: first who never came back with their token, of these and of the others first whom nobody follows who did, and then the longest gone
     #[arg(
         long,
         value_name = "COUNT",
@@ -78,6 +78,15 @@ pub struct Clients {
         hide_short_help = true
     )]
     pub users_max: Count,
+
+    /// Users who are not known yet that one address may register; more are refused. Proxies in trusted-proxies are not counted, nor is loopback while that names none
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "1/s burst 1000",
+        hide_short_help = true
+    )]
+    pub new_user_rate: Often,
 
     /// Users in one list of users, those that are connected first
     #[arg(

@@ -369,6 +369,29 @@ fn one_address_asks_for_so_many_stills() {
 }
 
 #[test]
+fn one_address_registers_so_many_new_users_and_who_is_known_takes_nothing() {
+    let rate = ["--new-user-rate", "0/s burst 2"];
+    let node = Node::start_with(&[rate, ["--trusted-proxies", "127.0.0.1"]].concat());
+    let visitor = ["X-Forwarded-For: 203.0.113.1"];
+    let neighbour = ["X-Forwarded-For: 203.0.113.2"];
+    let viewer = |name: &str| json!({"username": name, "role": "VIEWER"});
+    let (_ada, first) = Client::register_with(&node, &visitor, &viewer("Ada"));
+    let (mut bob, _) = Client::register_with(&node, &visitor, &viewer("Bob"));
+    // By its token, or over its connection.
+    let mut known = viewer("Ada");
+    known["resumeToken"] = first["resumeToken"].clone();
+    let (_ada, again) = Client::register_with(&node, &visitor, &known);
+    assert_eq!(again["user"]["id"], first["user"]["id"]);
+    bob.emit("user:register", &viewer("bob"));
+    bob.heard("user:registered");
+    bob.emit("user:register", &viewer("Eve"));
+    let refused = &bob.heard_any()[1];
+    assert_eq!(refused["limit"], "new-user-rate", "{refused}");
+    assert!(refused["retryAfterMs"].is_u64(), "{refused}");
+    Client::register_with(&node, &neighbour, &viewer("Eve"));
+}
+
+#[test]
 fn whatever_is_said_to_a_body_without_an_end_its_connection_is_closed() {
     let node = Node::start_with(&["--trusted-proxies", "127.0.0.1"]);
     let key = format!("Authorization: Bearer {}", node.key());

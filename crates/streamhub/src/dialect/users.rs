@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 use crate::wire::{ErrorObject, ListedUser, Register, Target, UserObject};
 use abanico_core::stream::{Event as StreamEvent, Parting};
 use abanico_socketio::Event;
+use abanico_socketio::retry::{self, FULL_RETRY};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -28,10 +29,29 @@ impl Turn<'_> {
             socket_id: self.socket.id().to_owned(),
         };
         let now = Timestamp::now();
+        let (token, name) = (register.resume_token.as_deref(), &register.username);
+        let is_known = {
+            let directory = self.shared.directory.lock();
+            directory.knows(self.session.id, name, token)
+        };
+        // Who is new may cost somebody who is away its place.
+        if !is_known {
+            let from = self.shared.gate.address(self.socket.handshake());
+            if let Err(rate) = self.shared.gate.newcomer(from) {
+                let error = format!(
+                    "desde tu dirección llegan demasiados usuarios nuevos; el límite es de {} seguidos y {} por segundo",
+                    rate.burst, rate.per_second
+                );
+                return self.refuse(&ErrorObject {
+                    retry_after_ms: Some(retry::spread_millis(FULL_RETRY)),
+                    limit: Some(limit::NEW_USER_RATE),
+                    ..ErrorObject::new(text::REGISTER_FAILED, &error)
+                });
+            }
+        }
         let registered = {
             let mut directory = self.shared.directory.lock();
-            let token = register.resume_token.as_deref();
-            directory.register(present, &register.username, role, token, random_hex, now)
+            directory.register(present, name, role, token, random_hex, now)
         };
         let registered = match registered {
             Ok(registered) => registered,

@@ -38,8 +38,8 @@ impl Rank {
 pub(super) struct Roll {
     labels: HashMap<Label, Bearers>,
     listed: BTreeSet<Rank>,
-    /// Those who have gone, by whether anybody follows them and by when they were seen.
-    gone: BTreeSet<(bool, Timestamp, Uuid)>,
+    /// Those who have gone, in the order in which they are forgotten.
+    gone: BTreeSet<(bool, bool, Timestamp, Uuid)>,
 }
 
 /// The users with one label.
@@ -127,13 +127,19 @@ impl Roll {
         bearers.heirs <= HEIRS_MAX
     }
 
-    /// Those who have gone: whom nobody follows first, and the longest gone of either kind first.
+    /// Those who have gone: who never came back with its token first, of either kind first whom nobody follows who did,
+    /// and of each the longest gone.
     pub(super) fn gone(&self) -> impl Iterator<Item = Uuid> {
-        self.gone.iter().map(|(_, _, id)| *id)
+        self.gone.iter().map(|(_, _, _, id)| *id)
     }
 }
 
-fn place_among_gone(user: &User) -> (bool, Timestamp, Uuid) {
-    let is_followed = !user.followers.is_empty();
-    (is_followed, user.row.seen_at, user.row.id)
+fn place_among_gone(user: &User) -> (bool, bool, Timestamp, Uuid) {
+    let is_followed = user.returned_followers > 0;
+    (
+        user.row.token_shown,
+        is_followed,
+        user.row.seen_at,
+        user.row.id,
+    )
 }

@@ -107,18 +107,24 @@ fn a_session_that_registers_its_own_name_again_stays_who_it_is() {
 fn when_there_are_too_many_the_longest_gone_whom_nobody_follows_is_forgotten() {
     let mut directory = directory();
     let star = register(&mut directory, 1, "star").user.row.id;
+    let mut ids = Vec::new();
     for session in 2..=40 {
-        register(&mut directory, session, &format!("fan {session}"));
+        let name = format!("fan {session}");
+        let fan = register(&mut directory, session, &name);
         directory.session_gone(SessionId(session), at(session));
+        ids.push(fan.user.row.id);
+        if session == 2 {
+            directory.subscribe(ids[0], star, at(2)).unwrap();
+            resume(&mut directory, 2, &name, Some(&fan.resume_token));
+            directory.session_gone(SessionId(2), at(2));
+        }
     }
-    let fan = directory.others(star).last().unwrap().row.id;
-    directory.subscribe(fan, star, at(50)).unwrap();
     directory.session_gone(SessionId(1), at(0));
     let new = register(&mut directory, 60, "new");
     assert_eq!(
         new.forgotten,
-        [fan],
-        "not the star, which is gone for longer"
+        [ids[1]],
+        "not the star, which is gone for longer, and not the one who came back"
     );
     assert!(directory.counts().0 <= 40);
 }
@@ -262,6 +268,38 @@ fn when_all_follow_each_other_the_longest_gone_is_forgotten() {
 }
 
 #[test]
+fn a_crowd_of_names_that_follow_each_other_pushes_out_nobody_who_came_back() {
+    let mut directory = directory();
+    let ada = register(&mut directory, 1, "Ada");
+    resume(&mut directory, 1, "Ada", Some(&ada.resume_token));
+    let fan = register(&mut directory, 2, "fan");
+    let (ada, fan) = (ada.user.row.id, fan.user.row.id);
+    directory.subscribe(fan, ada, at(3)).unwrap();
+    // Without followers, and gone before the crowd comes.
+    let bob = register(&mut directory, 3, "Bob");
+    resume(&mut directory, 3, "Bob", Some(&bob.resume_token));
+    for session in 1..=3 {
+        directory.session_gone(SessionId(session), at(3));
+    }
+    let mut last = fan;
+    for session in 10..=500 {
+        let name = format!("name {session}");
+        let new = register(&mut directory, session, &name).user.row.id;
+        for other in [last, ada] {
+            let _ = directory.subscribe(new, other, at(session));
+        }
+        let _ = directory.subscribe(last, new, at(session));
+        directory.session_gone(SessionId(session), at(session));
+        last = new;
+    }
+    assert!(directory.user(ada).is_some() && directory.user(bob.user.row.id).is_some());
+    assert!(
+        directory.user(fan).is_none(),
+        "it was a name, the longest gone"
+    );
+}
+
+#[test]
 fn a_label_fills_no_table() {
     let mut directory = directory();
     let star = register(&mut directory, 1, "star").user.row.id;
@@ -380,6 +418,8 @@ proptest! {
             let really: HashSet<_> = directory.users.values().filter(|user| user.presence.is_none()).map(|user| user.row.id).collect();
             prop_assert_eq!(gone, really);
             for user in directory.users.values() {
+                let returned = |id: &&Uuid| directory.users[*id].row.token_shown;
+                prop_assert_eq!(user.followers.iter().filter(returned).count(), user.returned_followers);
                 prop_assert!(user.followers.iter().all(|id| directory.follows(*id, user.row.id)));
             }
         }

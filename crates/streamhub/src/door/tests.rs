@@ -6,6 +6,7 @@ use crate::gate::{Answer, Gate};
 use crate::grant::Grant;
 use crate::grant::Lessor;
 use crate::store::Snapshot;
+use abanico_core::rate::Rate;
 use abanico_core::rights::{Place, Publishing, Question, Refused};
 use abanico_socketio::Handshake;
 use futures_util::FutureExt;
@@ -29,6 +30,10 @@ impl Gate for Open {
 
     fn speaks_for_many(&self, _: std::net::IpAddr) -> bool {
         true
+    }
+
+    fn newcomer(&self, _: std::net::IpAddr) -> Result<(), Rate> {
+        Ok(())
     }
 
     fn address(&self, _: &Handshake) -> std::net::IpAddr {
