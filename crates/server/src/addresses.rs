@@ -192,18 +192,19 @@ fn asks_for_still<B>(request: &http::Request<B>) -> bool {
 
 /// So many things of a kind each address may have at one time.
 #[derive(Debug)]
-struct Places {
+pub(crate) struct Places {
     max: usize,
     taken: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl Places {
-    fn of(max: usize) -> Arc<Self> {
+    pub(crate) fn of(max: usize) -> Arc<Self> {
         let taken = Mutex::default();
         Arc::new(Self { max, taken })
     }
 
-    fn take(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
+    /// A place for this address, or none.
+    pub(crate) fn take(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
         let from = neighbourhood(from);
         let mut taken = self.taken.lock();
         let count = taken.get(&from).copied().unwrap_or(0);

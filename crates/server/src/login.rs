@@ -8,7 +8,9 @@ pub(crate) mod jwt;
 
 use crate::config::{self, Jwks, Watching};
 use crate::outgoing::{Outgoing, Reachable};
+use crate::rights::Networks;
 use abanico_core::rights::{Deed, Question, Refused, Shown};
+use abanico_streamhub::Rooms;
 use abanico_streamhub::grant::Grant;
 use anyhow::{Context, ensure};
 use callback::{Bounds, Callback, Denied, Event, Reports, Secret, Wish};
@@ -34,14 +36,15 @@ pub(crate) struct Login {
 
 impl Login {
     /// Reads what the settings name. What cannot be used ends the start.
-    pub(crate) fn open(settings: &config::Login) -> anyhow::Result<Self> {
+    /// Proxies are those that speak for others.
+    pub(crate) fn open(settings: &config::Login, proxies: &Networks) -> anyhow::Result<Self> {
         let listed = settings.outgoing_allow.clone().unwrap_or_default();
         // The authorities of the machine are read only if somebody is to be known by them.
         let outgoing = || Outgoing::new(Reachable::and(listed.clone()));
         Ok(Self {
             watching: settings.watching,
             tokens: open_tokens(settings, outgoing)?,
-            callback: open_callback(settings, outgoing)?,
+            callback: open_callback(settings, proxies, outgoing)?,
         })
     }
 
@@ -97,6 +100,7 @@ impl Login {
         &self,
         question: &Question<'_>,
         mut grant: Grant,
+        rooms: Option<&Rooms>,
     ) -> Result<Grant, Refused> {
         let event = match question.deed {
             Deed::Publish => Event::Publish,
@@ -120,6 +124,19 @@ impl Login {
         if event == Event::Publish && !may_try {
             // Who is refused anyway need not be asked about.
             grant.may(Deed::Publish)?;
+        }
+        if let (Some(rooms), Some(key)) = (rooms, question.stream) {
+            let may_matter = match event {
+                Event::Publish => {
+                    grant.may(Deed::Publish).is_ok() || rooms.may_take(key, &grant).await
+                }
+                Event::Watch | Event::End => rooms.may_let_in(key, &grant).await,
+            };
+            // The stream says so itself: that it is none, or none of whoever asks.
+            if !may_matter {
+                grant.unasked = true;
+                return Ok(grant);
+            }
         }
         let user = grant.holder.as_deref();
         let allowed = callback.decide(Wish {
@@ -189,6 +206,7 @@ fn open_tokens(
 
 fn open_callback(
     settings: &config::Login,
+    proxies: &Networks,
     outgoing: impl Fn() -> anyhow::Result<Outgoing>,
 ) -> anyhow::Result<Option<Callback>> {
     let Some(target) = settings.callback_url.clone() else {
@@ -212,6 +230,7 @@ fn open_callback(
         secret,
         events,
         bounds,
+        proxies.clone(),
     )))
 }
 

@@ -26,6 +26,7 @@ use crate::login::callback::Reports;
 use abanico_core::rate::Rate;
 use abanico_core::rights::{Deed, Powers, Publishing, Question, Refused, Shown};
 use abanico_socketio::Handshake;
+use abanico_streamhub::Rooms;
 use abanico_streamhub::door::Claim;
 use abanico_streamhub::gate::{Answer, Gate};
 use abanico_streamhub::grant::Grant;
@@ -37,7 +38,7 @@ use roll::Roll;
 use secret::Kind;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +56,8 @@ struct Inner {
     roll: Roll,
     pairing: Pairing,
     login: Login,
+    /// The streams, once there are any: nobody else is asked about those that are none.
+    rooms: OnceLock<Rooms>,
     /// Users who are not known yet, by the address that brings them.
     newcomers: Mutex<PerAddress>,
 }
@@ -67,7 +70,8 @@ impl Keeper {
         newcomers: Rate,
         data: &Path,
     ) -> anyhow::Result<(Self, Option<Secret>)> {
-        let login = Login::open(login)?;
+        let proxies = settings.trusted_proxies.clone().unwrap_or_default();
+        let login = Login::open(login, &proxies)?;
         let file = KeyFile::of(data);
         let first = file.make_first()?;
         let tries = Rate {
@@ -76,11 +80,12 @@ impl Keeper {
         };
         let inner = Inner {
             publishing: settings.publishing.into(),
-            proxies: settings.trusted_proxies.clone().unwrap_or_default(),
+            proxies,
             keys: Keys::new(file, tries),
             roll: Roll::new(TokenFile::of(data)),
             pairing: Pairing::default(),
             login,
+            rooms: OnceLock::new(),
             newcomers: Mutex::new(PerAddress::new(newcomers)),
         };
         Ok((Self(Arc::new(inner)), first))
@@ -104,6 +109,16 @@ impl Keeper {
     /// Heeds at once what was done with the tokens here.
     pub(crate) fn look(&self) {
         self.0.roll.look();
+    }
+
+    /// Looks at these streams from now on before somebody else is asked about one.
+    pub(crate) fn look_at(&self, rooms: Rooms) {
+        self.0.rooms.get_or_init(|| rooms);
+    }
+
+    async fn admit(&self, question: &Question<'_>, grant: Grant) -> Result<Grant, Refused> {
+        let rooms = self.0.rooms.get();
+        self.0.login.admit(question, grant, rooms).await
     }
 
     /// The publish tokens, to be made and revoked.
@@ -204,7 +219,7 @@ impl Keeper {
         };
         let grant = self.ask(asker, question).await?;
         Ok(Claim {
-            grant: self.0.login.admit(&question, grant).await?,
+            grant: self.admit(&question, grant).await?,
             title: title.map(str::to_owned),
             private: false,
         })
@@ -243,7 +258,7 @@ impl Keeper {
         };
         let grant = self.ask(asker, question).await?;
         grant.may(Deed::Watch)?;
-        self.0.login.admit(&question, grant).await
+        self.admit(&question, grant).await
     }
 }
 
@@ -263,7 +278,7 @@ impl Gate for Keeper {
                     Err(_) => {}
                 }
             }
-            self.0.login.admit(&question, grant).await
+            self.admit(&question, grant).await
         })
     }
 

@@ -115,6 +115,7 @@ impl Server {
             let (writer, journal) = Writer::new(store, config.history_for.0, keeper.reports());
             let gate = Arc::new(keeper.clone());
             let streamhub = StreamHub::new(config.dialect(), snapshot, journal, gate);
+            keeper.look_at(streamhub.rooms());
             let rtc = udp
                 .map(|udp| webrtc::open(&config.webrtc, udp, address))
                 .transpose()?;

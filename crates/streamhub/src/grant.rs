@@ -34,6 +34,9 @@ pub struct Grant {
     pub rest: Option<String>,
     /// Until when.
     pub lease: Lease,
+    /// Whoever decides was not asked, because there was no stream that this could be enough for: it lets one into none that
+    /// has begun meanwhile.
+    pub unasked: bool,
 }
 
 impl Grant {
@@ -48,6 +51,7 @@ impl Grant {
             holder: None,
             rest: None,
             lease: Lease::default(),
+            unasked: false,
         }
     }
 

@@ -39,7 +39,7 @@ mod wire;
 pub use config::{Config, IceServer, Limits, PeerToPeer, Rates};
 pub use links::Link;
 pub use moderation::{Measure, ModerateRefusal};
-pub use privacy::LinkRefusal;
+pub use privacy::{LinkRefusal, Rooms};
 pub use watchers::{Watcher, Watchers};
 pub use wire::{Distribution, Health, ListedStream, StreamDetail, UserCounts};
 

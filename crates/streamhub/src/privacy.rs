@@ -3,15 +3,17 @@
 //! A stream is private from its beginning, or not at all. Invariant: whoever may not be with a private stream is told what
 //! is told of a key that nobody uses.
 
-use crate::StreamHub;
 use crate::door::WatchRefusal;
 use crate::grant::{Grant, Lease, Lessor};
 use crate::links::{Link, SEATS_MAX, Seat, Shown};
 use crate::moderation::Guest;
 use crate::room::{Room, SharedRoom};
+use crate::{Shared, StreamHub};
 use abanico_core::key::{PublishToken, SessionId};
 use abanico_core::stream::{Event, Refusal, Right};
 use abanico_socketio::retry::FULL_RETRY;
+use std::fmt;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -107,6 +109,50 @@ impl StreamHub {
     }
 }
 
+/// Looks at streams for whoever is to ask somebody else about them. Does not keep them.
+#[derive(Clone)]
+pub struct Rooms(Weak<Shared>);
+
+impl fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rooms")
+    }
+}
+
+impl StreamHub {
+    /// The streams, to be looked at by whoever the hub itself asks.
+    pub fn rooms(&self) -> Rooms {
+        Rooms(Arc::downgrade(&self.shared))
+    }
+}
+
+impl Rooms {
+    /// Whether there is a stream `key` that would let this grant in.
+    pub async fn may_let_in(&self, key: &str, grant: &Grant) -> bool {
+        let Some((room, session)) = self.room(key) else {
+            return false;
+        };
+        !room.private
+            || !matches!(
+                room.admit(grant, session, false).await,
+                Err(WatchRefusal::Unknown)
+            )
+    }
+
+    /// Whether there is a stream `key` whose seat this grant might take, as far as everybody may know.
+    pub async fn may_take(&self, key: &str, grant: &Grant) -> bool {
+        let Some((room, session)) = self.room(key) else {
+            return false;
+        };
+        !room.private || room.is_of(grant, session).await
+    }
+
+    fn room(&self, key: &str) -> Option<(SharedRoom, SessionId)> {
+        let shared = self.0.upgrade()?;
+        Some((shared.room(key)?, shared.next_door_session()))
+    }
+}
+
 impl Room {
     /// Whether it is the asker's own, or the asker is the operator.
     pub(crate) async fn is_of(&self, grant: &Grant, session: SessionId) -> bool {
@@ -182,6 +228,9 @@ impl Room {
             seat,
             _guest: None,
         };
+        if grant.unasked {
+            return Err(WatchRefusal::Unknown);
+        }
         if !self.private || grant.shown.gives(|powers| powers.watch) {
             return Ok(stay(grant.lease.clone(), None));
         }

@@ -86,7 +86,7 @@ pub struct Login {
     )]
     pub callback_timeout: Span,
 
-    /// Questions at one time; others wait
+    /// Questions at one time, about publishing and as many about watching; others wait
     #[arg(
         long,
         value_name = "COUNT",
@@ -95,7 +95,7 @@ pub struct Login {
     )]
     pub callback_at_once_max: Count,
 
-    /// Questions that wait; a further one is refused
+    /// Questions of either kind that wait, an eighth of them of one address; a further one is refused. Proxies in trusted-proxies have no share of their own, nor has loopback while that names none
     #[arg(
         long,
         value_name = "COUNT",

@@ -2,7 +2,8 @@
 //!
 //! Each request is a webhook as Standard Webhooks describes them: JSON that is signed together with its id and its time.
 //! Invariants: whoever is asked can only narrow what somebody may; no answer, a late one, a redirect or one that is not
-//! understood is a refusal; as many are asked about at once as `Bounds` says, and a few wait.
+//! understood is a refusal; of each kind as many are asked about at once as `Bounds` says, and a few wait, of one address an
+//! eighth of these.
 
 mod answer;
 mod decisions;
@@ -12,7 +13,9 @@ mod signature;
 pub(crate) use ended::{Ended, Reports};
 pub(crate) use signature::Secret;
 
+use crate::addresses::{Places, speaks_for_many};
 use crate::outgoing::{self, Outgoing, Target};
+use crate::rights::Networks;
 use answer::Verdict;
 use bytes::Bytes;
 use decisions::{Decisions, Subject};
@@ -39,8 +42,10 @@ pub(crate) struct Callback {
     post: Post,
     events: Events,
     bounds: Bounds,
-    asking: Semaphore,
-    waiting: AtomicUsize,
+    /// Who speaks for others has no share of its own.
+    proxies: Networks,
+    publish: Queue,
+    watch: Queue,
     decisions: Decisions,
 }
 
@@ -134,6 +139,7 @@ impl Callback {
         secret: Secret,
         events: Events,
         bounds: Bounds,
+        proxies: Networks,
     ) -> Self {
         Self {
             post: Post {
@@ -143,8 +149,9 @@ impl Callback {
             },
             events,
             bounds,
-            asking: Semaphore::new(bounds.at_once),
-            waiting: AtomicUsize::new(0),
+            proxies,
+            publish: Queue::new(bounds),
+            watch: Queue::new(bounds),
             decisions: Decisions::default(),
         }
     }
@@ -173,7 +180,11 @@ impl Callback {
         if let Some(decided) = self.decisions.known(&subject, Instant::now()) {
             return decided;
         }
-        let _turn = self.turn().await?;
+        let queue = match wish.event {
+            Event::Publish => &self.publish,
+            Event::Watch | Event::End => &self.watch,
+        };
+        let _turn = queue.turn(self.shared_by(wish.address)).await?;
         // Somebody who was ahead may have asked the same.
         if let Some(decided) = self.decisions.known(&subject, Instant::now()) {
             return decided;
@@ -200,13 +211,47 @@ impl Callback {
         verdict.decided
     }
 
+    /// The address whose share of a queue somebody has, if it is one client's.
+    fn shared_by(&self, address: IpAddr) -> Option<IpAddr> {
+        (!speaks_for_many(address, &self.proxies)).then_some(address)
+    }
+}
+
+/// Those who wait until they are asked about. Who would like to watch does not stand before who would like to publish: each
+/// kind has its own.
+#[derive(Debug)]
+struct Queue {
+    asking: Semaphore,
+    waiting: AtomicUsize,
+    waiting_max: usize,
+    within: Duration,
+    /// An address that fills its share keeps nobody else out.
+    shares: Arc<Places>,
+}
+
+/// One address waits with so many of all that may wait.
+const SHARE: usize = 8;
+
+impl Queue {
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            asking: Semaphore::new(bounds.at_once),
+            waiting: AtomicUsize::new(0),
+            waiting_max: bounds.waiting,
+            within: bounds.within,
+            shares: Places::of(bounds.waiting.div_ceil(SHARE)),
+        }
+    }
+
     /// Waits for a place among those that are asked about.
-    async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Denied> {
+    async fn turn(&self, from: Option<IpAddr>) -> Result<tokio::sync::SemaphorePermit<'_>, Denied> {
         if let Ok(turn) = self.asking.try_acquire() {
             return Ok(turn);
         }
-        let _waits = Waits::among(&self.waiting, self.bounds.waiting)?;
-        let turn = tokio::time::timeout(self.bounds.within, self.asking.acquire()).await;
+        let share = from.map(|from| self.shares.take(from).ok_or(Denied::Undecided));
+        let _share = share.transpose()?;
+        let _waits = Waits::among(&self.waiting, self.waiting_max)?;
+        let turn = tokio::time::timeout(self.within, self.asking.acquire()).await;
         turn.ok().and_then(Result::ok).ok_or(Denied::Undecided)
     }
 }

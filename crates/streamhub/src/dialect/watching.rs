@@ -44,7 +44,7 @@ impl Turn<'_> {
         // Who comes again gives up its seat for the one that it asks for.
         self.session.stays.remove(&key);
         let stay = match self.room(key.as_str()) {
-            None => None,
+            None => return self.join_ended(&key),
             Some(room) => match self.admitted(&room, &grant, media).await {
                 Ok(stay) => Some((room, stay)),
                 Err(WatchRefusal::Seats { retry_after }) => {

@@ -89,6 +89,9 @@ impl Claim {
 
     /// What it has for a stream that exists, if that is looked at. The operator takes the seat of any.
     fn right(&self, room: &Room) -> Result<Right, PublishRefusal> {
+        if self.grant.unasked {
+            return Err(self.refused(room, PublishRefusal::TokenMissing));
+        }
         if self.grant.is_operator() || room.is_held_by(&self.grant) {
             return Ok(Right::Owner);
         }

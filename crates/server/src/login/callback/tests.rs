@@ -16,7 +16,15 @@ const BOUNDS: Bounds = Bounds {
 fn callback(peer: &Peer, bounds: Bounds) -> Callback {
     let secret = Secret::read(SECRET).unwrap();
     let events = "publish,watch,end".parse().unwrap();
-    Callback::new(outgoing("127.0.0.1"), peer.target(), secret, events, bounds)
+    let outgoing = outgoing("127.0.0.1");
+    Callback::new(
+        outgoing,
+        peer.target(),
+        secret,
+        events,
+        bounds,
+        Networks::default(),
+    )
 }
 
 fn wish(stream: &str) -> Wish<'_> {
@@ -27,6 +35,14 @@ fn wish(stream: &str) -> Wish<'_> {
         connection: Uuid::from_u128(7),
         user: Some("ada"),
         token: Some("shown"),
+    }
+}
+
+/// The same from another address for each number.
+fn wish_from(number: u32, stream: &str) -> Wish<'_> {
+    Wish {
+        address: IpAddr::V4(Ipv4Addr::from_bits(0xcb00_7100 + number)),
+        ..wish(stream)
     }
 }
 
@@ -99,7 +115,8 @@ async fn a_flood_is_asked_about_a_few_at_a_time_and_the_rest_is_refused() {
     let streams: Vec<_> = (0..100).map(|at| at.to_string()).collect();
     let mut decided: FuturesUnordered<_> = streams
         .iter()
-        .map(|stream| callback.decide(wish(stream)))
+        .zip(0..)
+        .map(|(stream, number)| callback.decide(wish_from(number, stream)))
         .collect();
     for _ in 0..100 - BOUNDS.at_once - BOUNDS.waiting {
         assert_eq!(decided.next().await, Some(Err(Denied::Undecided)));
@@ -120,6 +137,47 @@ async fn a_flood_is_asked_about_a_few_at_a_time_and_the_rest_is_refused() {
 }
 
 #[tokio::test]
+async fn an_address_that_fills_its_share_keeps_nobody_out_nor_do_viewers_keep_out_publishers() {
+    let mut peer = Peer::closed(|_| says(200, "")).await;
+    let bounds = Bounds {
+        at_once: 1,
+        waiting: 16,
+        ..BOUNDS
+    };
+    let callback = callback(&peer, bounds);
+    let streams: Vec<_> = (0..100).map(|at| at.to_string()).collect();
+    let flood = streams
+        .iter()
+        .map(|stream| callback.decide(wish_from(1, stream)));
+    let mut flood: FuturesUnordered<_> = flood.collect();
+    // One is asked about, two wait.
+    for _ in 0..100 - 3 {
+        assert_eq!(flood.next().await, Some(Err(Denied::Undecided)));
+    }
+    let viewer = callback.decide(wish_from(2, "viewer"));
+    let publisher = callback.decide(Wish {
+        event: Event::Publish,
+        ..wish_from(1, "publisher")
+    });
+    let answering = async {
+        let mut asked = Vec::new();
+        // Nothing is answered yet, and who would like to publish is asked about.
+        for _ in 0..2 {
+            let request = peer.received.recv().await.unwrap();
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            asked.push(body["type"].as_str().unwrap().to_owned());
+        }
+        asked.sort();
+        assert_eq!(asked, ["publish", "watch"]);
+        peer.gate.add_permits(100);
+    };
+    let rest = async { while flood.next().await.is_some() {} };
+    let (viewer, publisher, (), ()) = tokio::join!(viewer, publisher, answering, rest);
+    assert_eq!(viewer, Ok(Allowed::default()));
+    assert_eq!(publisher, Ok(Allowed::default()));
+}
+
+#[tokio::test]
 async fn a_crowd_is_asked_about_once_where_the_answer_says_so() {
     let mut peer = Peer::start(|_| says(200, r#"{"cacheFor": 60}"#)).await;
     let callback = callback(
@@ -130,7 +188,9 @@ async fn a_crowd_is_asked_about_once_where_the_answer_says_so() {
             ..BOUNDS
         },
     );
-    let mut decided: FuturesUnordered<_> = (0..50).map(|_| callback.decide(wish("demo"))).collect();
+    let mut decided: FuturesUnordered<_> = (0..50)
+        .map(|number| callback.decide(wish_from(number, "demo")))
+        .collect();
     while let Some(decided) = decided.next().await {
         assert_eq!(decided, Ok(Allowed::default()));
     }

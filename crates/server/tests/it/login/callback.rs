@@ -80,6 +80,43 @@ fn asking(address: SocketAddr, secret: &str, flags: &[&str]) -> Node {
 const HERE: [&str; 2] = ["--outgoing-allow", "127.0.0.1"];
 
 #[test]
+fn nobody_is_asked_about_streams_that_are_none_or_let_nobody_in() {
+    let hook = Hook::start(|asked| match asked["type"].as_str() {
+        Some("watch") => (403, json!({"message": "members only"})),
+        _ => (200, json!({})),
+    });
+    let (_folder, secret) = file(CALLBACK_SECRET);
+    let node = asking(hook.address, &secret, &HERE);
+    let private = Stream::open_as(&node, &json!({"private": true}));
+    assert_eq!(hook.next()["type"], "publish");
+    let user = json!({"username": "Bob", "role": "VIEWER"});
+    let (mut socketio, _) = Client::register_with(&node, &[ELSEWHERE], &user);
+    for key in ["none", &private.key] {
+        for path in [
+            format!("/live/{key}.jpg?token=x"),
+            format!("/live/{key}.mjpeg?token=x"),
+            format!("/streams/{key}/poster?token=x"),
+        ] {
+            assert_eq!(node.status("GET", &path, &[ELSEWHERE]), 404, "{path}");
+        }
+        let whep = format!("/whep/{key}");
+        let answer = node.request("POST", &whep, &[ELSEWHERE, SDP], offer("recvonly"));
+        assert_eq!(answer.status, 404, "{}", said(&answer));
+        let path = format!("/live/{key}?token=x");
+        let mut native = Socket::open(&node, &path, "abanico.watch.v1", ELSEWHERE);
+        native.say(r#"{"type":"watch"}"#);
+        assert_eq!(native.hear()["code"], "no-stream");
+        socketio.emit("stream:join", &json!({"streamKey": key, "token": "x"}));
+        let refused = socketio.heard_any();
+        assert_eq!(refused[1]["message"], "Stream no encontrado", "{refused}");
+    }
+    // Where it could be enough, it is asked about, and the answer counts.
+    let (path, shown) = (format!("/live/{}.jpg", private.key), bearer(&private.token));
+    assert_eq!(node.status("GET", &path, &[ELSEWHERE, &shown]), 403);
+    assert_eq!(hook.next()["data"]["token"], json!(private.token));
+}
+
+#[test]
 fn whoever_is_asked_decides_at_every_door_and_hears_of_the_end() {
     // A token that says no is refused, one that is broken breaks who is asked.
     let hook = Hook::start(|asked| match asked["data"]["token"].as_str() {
