@@ -6,7 +6,9 @@ import { Server } from '../streamhub/node.mjs';
 import { h264, ivf, Native, vp8 } from './native.mjs';
 import { Get, pieces, plays, probe, Put, recording, tidy } from './peers.mjs';
 
-const VP8 = { type: 'tracks', tracks: [{ track: 0, kind: 'video', codec: 'vp8', width: 160, height: 120 }] };
+const VIDEO = { track: 0, kind: 'video', codec: 'vp8', width: 160, height: 120 };
+const SOUND = { track: 1, kind: 'audio', codec: 'opus', sampleRate: 48_000, channels: 2 };
+const VP8 = { type: 'tracks', tracks: [VIDEO] };
 const H264 = { type: 'tracks', tracks: [{ track: 0, kind: 'video', codec: 'avc1.42E01F', width: 160, height: 120 }] };
 
 let server;
@@ -279,6 +281,10 @@ for (const [what, send, said] of [
   ['a frame without a header', (one) => one.socket.send(Buffer.from([1, 0, 0])), /28 bytes/],
   ['a frame of no track', (one) => one.frame({ payload: Buffer.alloc(9), keyframe: true }, 0, { track: 7 }), /track 7/],
   ['tracks without a codec', (one) => one.say({ type: 'tracks', tracks: [{ track: 0, kind: 'video' }] }), /codec/],
+  ['two tracks of one number', (one) => one.say({ type: 'tracks', tracks: [VIDEO, VIDEO] }), /two tracks have the number 0/],
+  ['sound of 0 Hz', (one) => one.say({ type: 'tracks', tracks: [VIDEO, { ...SOUND, sampleRate: 0 }] }), /sampleRate of 0/],
+  ['sound of 999 channels', (one) => one.say({ type: 'tracks', tracks: [VIDEO, { ...SOUND, channels: 999 }] }), /999 channels, and sound has 1 to 8/],
+  ['sound of six channels without a description', (one) => one.say({ type: 'tracks', tracks: [VIDEO, { ...SOUND, channels: 6 }] }), /more than two need a description/],
   ['a codec that nobody knows', (one) => one.say({ type: 'tracks', tracks: [{ track: 0, kind: 'video', codec: 'mpeg2' }] }), /mpeg2/],
 ]) {
   test(`${what} ends the publisher's connection with a word of what was wrong, and costs its viewers nothing`, async (t) => {
@@ -294,6 +300,26 @@ for (const [what, send, said] of [
     assert.equal(to.closed, null);
   });
 }
+
+test('frames that would spoil the stream for whoever plays it are left out, and the publisher is told', async (t) => {
+  const frames = await vp8(60);
+  const from = await publisher(t, 'native-spoilt', { type: 'tracks', tracks: [VIDEO, SOUND] });
+  const garbage = { payload: Buffer.from('ffffffff010203', 'hex'), keyframe: true };
+  const to = await viewer(t, 'native-spoilt');
+  frames.forEach((frame, n) => {
+    const isLeap = n === 5;
+    from.frame(frame, isLeap ? 2n ** 63n - 1n : n * 33_333);
+    from.frame(garbage, n * 33_333, { track: 1 });
+  });
+  // From the leap on the pictures wait for the next keyframe.
+  await to.got(5 + 50);
+  from.say({ type: 'end' });
+  await to.ended();
+  assert.ok(to.frames.every(({ track, timestamp }) => track === 0 && timestamp < 2_000_000n));
+  const warnings = from.texts.filter(({ type }) => type === 'warning');
+  assert.deepEqual(warnings.map(({ code }) => code), ['left-out']);
+  assert.match(warnings[0].message, /broken Opus frame: it lasts 0 or more than 120 ms/);
+});
 
 test('a message that is larger than the door takes is refused from its header', async (t) => {
   const from = await publisher(t, 'native-large');

@@ -329,6 +329,13 @@ impl State {
         self.source
     }
 
+    /// This source's clock was set: if it is still the one that pushes, what it brings is placed by when it comes.
+    pub(crate) fn counts_anew(&mut self, source: u64) {
+        if self.source == source {
+            self.timeline.recording_begins();
+        }
+    }
+
     /// The stream consists of these tracks from its next frame on. False if it did already.
     pub(crate) fn set_tracks(&mut self, tracks: Vec<Track>) -> bool {
         if *self.tracks == *tracks {

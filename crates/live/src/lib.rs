@@ -9,6 +9,7 @@
 //! is a number.
 
 mod channel;
+mod clock;
 mod group;
 mod keyframes;
 mod layer;

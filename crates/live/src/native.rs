@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use thiserror::Error;
 
+/// What any codec here has a layout for: 7.1.
+const CHANNELS_MAX: u16 = 8;
+
 /// The bytes before each payload.
 pub const HEADER_BYTES: usize = 28;
 
@@ -115,6 +118,28 @@ pub enum MessageError {
     /// A track's codec is unknown.
     #[error("codec {0:?} is not known")]
     Codec(String),
+    /// Two tracks have the same number: their frames could not be told apart.
+    #[error("two tracks have the number {0}")]
+    Repeated(u8),
+    /// Sound without samples.
+    #[error("track {0} has a sampleRate of 0")]
+    SampleRate(u8),
+    /// No sound has so many channels.
+    #[error("track {track} has {channels} channels, and sound has 1 to {CHANNELS_MAX}")]
+    Channels {
+        /// The number of the track.
+        track: u8,
+        /// What it says.
+        channels: u16,
+    },
+    /// Which channel is which is told by the description alone.
+    #[error("track {track} has {channels} channels, and more than two need a description")]
+    Layout {
+        /// The number of the track.
+        track: u8,
+        /// What it says.
+        channels: u16,
+    },
 }
 
 /// One track in `tracks`.
@@ -213,7 +238,15 @@ fn described(track: &Track) -> bool {
 pub fn parse_tracks(json: &str) -> Result<Vec<Track>, MessageError> {
     let object: TracksObject =
         serde_json::from_str(json).map_err(|error| MessageError::Tracks(error.to_string()))?;
-    object.tracks.iter().map(parse_track).collect()
+    let mut tracks: Vec<Track> = Vec::new();
+    for object in &object.tracks {
+        let track = parse_track(object)?;
+        if tracks.iter().any(|known| known.id == track.id) {
+            return Err(MessageError::Repeated(object.track));
+        }
+        tracks.push(track);
+    }
+    Ok(tracks)
 }
 
 fn parse_track(object: &TrackObject) -> Result<Track, MessageError> {
@@ -230,10 +263,7 @@ fn parse_track(object: &TrackObject) -> Result<Track, MessageError> {
             width: object.width.unwrap_or(0),
             height: object.height.unwrap_or(0),
         },
-        Kind::Audio => TrackKind::Audio {
-            sample_rate: object.sample_rate.unwrap_or(48_000),
-            channels: object.channels.unwrap_or(2),
-        },
+        Kind::Audio => sound(object)?,
     };
     Ok(Track {
         id: u64::from(object.track),
@@ -242,6 +272,25 @@ fn parse_track(object: &TrackObject) -> Result<Track, MessageError> {
         config: config.into(),
         codec_string: String::new(),
         frame_duration: None,
+    })
+}
+
+/// What a sound track says of itself, if there can be such sound.
+fn sound(object: &TrackObject) -> Result<TrackKind, MessageError> {
+    let (track, channels) = (object.track, object.channels.unwrap_or(2));
+    let sample_rate = object.sample_rate.unwrap_or(48_000);
+    if sample_rate == 0 {
+        return Err(MessageError::SampleRate(track));
+    }
+    if !(1..=CHANNELS_MAX).contains(&channels) {
+        return Err(MessageError::Channels { track, channels });
+    }
+    if channels > 2 && object.description.is_none() {
+        return Err(MessageError::Layout { track, channels });
+    }
+    Ok(TrackKind::Audio {
+        sample_rate,
+        channels,
     })
 }
 
@@ -345,5 +394,36 @@ mod tests {
             Err(MessageError::Description(0))
         );
         assert!(matches!(parse_tracks("{}"), Err(MessageError::Tracks(_))));
+        let sound = |more: &str| {
+            let track =
+                format!(r#"{{"track":1,"kind":"audio","codec":"opus","channels":2{more}}}"#);
+            let track = track.replace(r#""channels":2,"channels""#, r#""channels""#);
+            let said = parse_tracks(&format!(r#"{{"tracks":[{track}]}}"#)).map(|_| ());
+            said.map_err(|error| error.to_string())
+        };
+        assert_eq!(sound(""), Ok(()));
+        assert_eq!(sound(r#","channels":6,"description":"T3B1cw==""#), Ok(()));
+        for (more, words) in [
+            (r#","sampleRate":0"#, "track 1 has a sampleRate of 0"),
+            (
+                r#","channels":0"#,
+                "track 1 has 0 channels, and sound has 1 to 8",
+            ),
+            (
+                r#","channels":999"#,
+                "track 1 has 999 channels, and sound has 1 to 8",
+            ),
+            (
+                r#","channels":6"#,
+                "track 1 has 6 channels, and more than two need a description",
+            ),
+        ] {
+            assert_eq!(sound(more), Err(words.to_owned()));
+        }
+        let twice = r#"{"track":3,"kind":"video","codec":"vp8"}"#;
+        assert_eq!(
+            parse_tracks(&format!(r#"{{"tracks":[{twice},{twice}]}}"#)),
+            Err(MessageError::Repeated(3))
+        );
     }
 }

@@ -5,6 +5,7 @@
 //! sound track; what a publisher has beyond that is left out. Invariant: whatever is pushed, viewers keep what was whole.
 
 use crate::channel::{Channel, State};
+use crate::clock::{Clock, Reading};
 use crate::native::Header;
 use abanico_media::codec::{CodecError, Normal, Normalizer};
 use abanico_media::frame::{Codec, Frame, Track, TrackKind};
@@ -80,6 +81,9 @@ pub enum Fault {
     /// A frame; its track goes on with its next keyframe.
     #[error("a frame is left out: {0}")]
     Frame(CodecError),
+    /// A frame at a time that its stream cannot have come to; its track goes on with its next keyframe.
+    #[error("a frame is left out: its timestamp of {0} µs is more than a day from those before it")]
+    Timestamp(i64),
     /// Bytes that mean nothing.
     #[error("{0} bytes of garbage were passed over")]
     Garbage(u64),
@@ -140,6 +144,7 @@ pub struct Encoder {
     lanes: Vec<Lane>,
     normals: Vec<Normal>,
     said: Vec<Ingested>,
+    clock: Clock,
 }
 
 /// One track of an encoder.
@@ -151,6 +156,8 @@ struct Lane {
     normalizer: Normalizer,
     /// Something was lost: nothing but a keyframe can be decoded.
     waits: bool,
+    /// How many of its frames were broken, before one that was whole.
+    broken: u32,
 }
 
 /// The numbers of a stream's tracks, the same as [`Ingest`] gives them.
@@ -164,6 +171,7 @@ impl Encoder {
             lanes: Vec::new(),
             normals: Vec::new(),
             said: Vec::new(),
+            clock: Clock::default(),
         }
     }
 
@@ -195,6 +203,7 @@ impl Encoder {
                 video,
                 normalizer,
                 waits: false,
+                broken: 0,
             });
         }
         if lanes.is_empty() {
@@ -226,6 +235,17 @@ impl Encoder {
         let captured = header.captured;
         let came = payload.len();
         lane.waits |= header.gap && lane.video;
+        match self.clock.reads(header.timestamp) {
+            Reading::GoesOn => {}
+            Reading::WasSet => self.intake.counts_anew(),
+            Reading::Leaps => {
+                lane.waits |= lane.video;
+                self.intake.lost(lane.video);
+                let mut taken = self.intake.take([])?;
+                taken.note(Fault::Timestamp(header.timestamp));
+                return Ok(taken);
+            }
+        }
         let frame = Frame {
             track: lane.ours,
             // A clock that began before its zero has no time that the stream could have.
@@ -238,6 +258,7 @@ impl Encoder {
         };
         let broken = lane.normalizer.push(frame, &mut self.normals).err();
         lane.waits |= broken.is_some() && lane.video;
+        let is_hopeless = lane.is_hopeless(broken.is_some());
         self.said.extend(broken.map(Ingested::Broken));
         for normal in self.normals.drain(..) {
             match normal {
@@ -257,8 +278,21 @@ impl Encoder {
         if header.gap {
             self.intake.lost(lane.video);
         }
+        if is_hopeless {
+            self.leave_sound_out();
+        }
         self.intake
             .take(self.said.drain(..).map(|said| (said, captured)))
+    }
+
+    /// Goes on without the sound track, of which nothing is whole: a player would wait for it.
+    fn leave_sound_out(&mut self) {
+        let Some(video) = self.lanes.iter().find(|lane| lane.video) else {
+            return;
+        };
+        self.said.push(Ingested::Begun(vec![video.ours]));
+        let known = video.normalizer.track().cloned();
+        self.said.extend(known.map(Ingested::Track));
     }
 
     /// Takes a JPEG picture, as the only track of the stream.
@@ -290,6 +324,25 @@ impl Encoder {
             captured,
         };
         self.push(&header, picture)
+    }
+}
+
+impl Lane {
+    /// Sound whose first frames are all broken is no sound: with 20 ms each, this is a second of it.
+    const BROKEN_MAX: u32 = 50;
+
+    /// Counts a frame. True when the track is to be left out, now.
+    fn is_hopeless(&mut self, broken: bool) -> bool {
+        if self.video || self.broken > Self::BROKEN_MAX {
+            return false;
+        }
+        self.broken = if broken {
+            self.broken + 1
+        } else {
+            // It has begun, and is never left out.
+            Self::BROKEN_MAX + 1
+        };
+        self.broken == Self::BROKEN_MAX
     }
 }
 
@@ -335,6 +388,11 @@ impl Intake {
         self.lost[usize::from(!video)] = true;
     }
 
+    /// The source's clock was set: what follows is placed by when it comes.
+    fn counts_anew(&mut self) {
+        self.channel.lock().counts_anew(self.number);
+    }
+
     fn take(
         &mut self,
         said: impl IntoIterator<Item = (Ingested, i64)>,
@@ -378,7 +436,8 @@ impl Intake {
                 }
                 Ingested::Refused(why) => taken.note(Fault::Track(why)),
                 Ingested::Broken(why) => {
-                    self.lost = [true; 2];
+                    // Pictures go on where a piece of sound is broken.
+                    self.lost = [self.lost[0] || !why.is_of_sound(), true];
                     taken.note(Fault::Frame(why));
                 }
                 Ingested::Skipped(bytes) => {

@@ -441,6 +441,83 @@ async fn what_is_broken_is_named_and_viewers_keep_what_was_whole() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sound_that_is_none_is_left_out_and_pictures_go_on_without_it() {
+    let channel = channel();
+    let mut from = Publisher::new(&channel);
+    let mut webm = channel.watch(Format::WebM).unwrap();
+    let garbage = Bytes::from_static(b"\xff\xff\xff\xff\x01\x02\x03");
+    for n in 0..60 {
+        from.video(n * 20, n == 0);
+        let taken = from.push(9, n * 20, true, garbage.clone()).unwrap();
+        let words = taken.faults.first().map(ToString::to_string);
+        let said = "a frame is left out: broken Opus frame: it lasts 0 or more than 120 ms";
+        assert_eq!(words.as_deref(), Some(said));
+    }
+    assert_eq!(channel.tracks().len(), 1, "no player waits for its sound");
+    from.video(1_300, true);
+    let all = packets(&mut webm);
+    assert!(
+        all.iter()
+            .all(|packet| !matches!(packet.content, Content::Frame { video: false, .. }))
+    );
+
+    let whole = self::channel();
+    let mut from = Publisher::new(&whole);
+    let mut native = whole.watch(Format::Native).unwrap();
+    from.video(0, true);
+    from.sound(0);
+    for n in 1..60 {
+        from.push(9, n * 20, true, garbage.clone()).unwrap();
+    }
+    from.video(1_200, false);
+    from.sound(1_200);
+    assert_eq!(
+        short(&mut native),
+        "iKava",
+        "sound that was whole once goes on"
+    );
+    assert_eq!(whole.tracks().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_leaps_in_time_is_left_out_and_a_clock_that_is_set_moves_no_viewer() {
+    let channel = channel();
+    let mut from = Publisher::new(&channel);
+    let mut native = channel.watch(Format::Native).unwrap();
+    let mut times = Vec::new();
+    let mut read = || {
+        let frames = packets(&mut native).into_iter();
+        let frames = frames.filter(|packet| matches!(packet.content, Content::Frame { .. }));
+        times.extend(frames.map(|packet| {
+            let header = Header::split(&packet.joined()).unwrap().unwrap().0;
+            header.timestamp
+        }));
+    };
+    from.video(0, true);
+    read();
+    let header = Header {
+        track: 4,
+        keyframe: true,
+        gap: false,
+        sequence: 0,
+        duration: 0,
+        timestamp: i64::MAX,
+        captured: 0,
+    };
+    let taken = from.0.push(&header, vp8(true)).unwrap();
+    assert_eq!(taken.faults, [Fault::Timestamp(i64::MAX)]);
+    assert_eq!(taken.frames, 0);
+    from.video(40, true);
+    read();
+    let two_days = 48 * 60 * 60 * 1000;
+    assert_eq!(from.video(two_days, true).frames, 0);
+    assert_eq!(from.video(two_days + 40, true).frames, 1);
+    read();
+    assert_eq!(times.len(), 3);
+    assert!(times.iter().all(|at| *at < 1_000_000), "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_publisher_is_asked_for_keyframes_twice_a_second() {
     let channel = channel();
     let mut asked = channel.keyframes_wanted();

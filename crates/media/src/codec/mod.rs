@@ -51,6 +51,17 @@ pub enum CodecError {
     },
 }
 
+impl CodecError {
+    /// Whether it is a frame of sound that is broken: pictures do not need it.
+    #[must_use]
+    pub const fn is_of_sound(&self) -> bool {
+        let Self::FrameBroken { codec, .. } = self else {
+            return false;
+        };
+        matches!(codec, Codec::Opus | Codec::Aac)
+    }
+}
+
 /// What comes out of a [`Normalizer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Normal {
@@ -77,6 +88,7 @@ enum Form {
     Vp9,
     Av1,
     Jpeg,
+    Opus,
     /// H.264 or H.265 with start codes, parameter sets in the stream.
     AnnexB,
 }
@@ -134,7 +146,10 @@ impl Normalizer {
                     track.config = opus::head(&track);
                 }
                 "opus".clone_into(&mut track.codec_string);
-                Form::Plain
+                match track.kind {
+                    TrackKind::Audio { channels, .. } if channels > 2 => Form::Plain,
+                    _ => Form::Opus,
+                }
             }
             Codec::Aac => {
                 let Some(first) = track.config.first() else {
@@ -210,6 +225,12 @@ impl Normalizer {
     fn normalise(&self, frame: &mut Frame) -> Result<Option<Found>, String> {
         match self.form {
             Form::Plain => Ok(None),
+            // Silence may be sent as nothing at all.
+            Form::Opus if frame.payload.is_empty() => Ok(None),
+            Form::Opus => match opus::fault(&frame.payload) {
+                None => Ok(None),
+                Some(fault) => Err(fault.to_owned()),
+            },
             Form::Vp8 => vpx::vp8(frame),
             Form::Vp9 => vpx::vp9(frame),
             Form::Av1 => av1::normalise(frame),

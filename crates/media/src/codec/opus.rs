@@ -30,6 +30,72 @@ pub fn packet_duration(packet: &[u8]) -> Option<Duration> {
         .then(|| Duration::from_micros(micros))
 }
 
+/// What a decoder would refuse a packet of one stream for (RFC 6716, section 3.4), if anything. With more than two
+/// channels a packet is several of them in a row, which this does not take apart.
+pub(super) fn fault(packet: &[u8]) -> Option<&'static str> {
+    const FRAME_BYTES_MAX: usize = 1275;
+    let [toc, rest @ ..] = packet else {
+        return Some("no bytes");
+    };
+    if packet_duration(packet).is_none() {
+        return Some("it lasts 0 or more than 120 ms");
+    }
+    let largest = match toc & 3 {
+        0 => Some(rest.len()),
+        1 => rest.len().is_multiple_of(2).then_some(rest.len() / 2),
+        2 => frame_length(rest).and_then(|(first, rest)| {
+            let second = rest.len().checked_sub(first)?;
+            Some(first.max(second))
+        }),
+        _ => largest_of_many(rest),
+    };
+    match largest {
+        Some(bytes) if bytes <= FRAME_BYTES_MAX => None,
+        Some(_) => Some("a frame of it has more than 1275 bytes"),
+        None => Some("its frames are not as long as it says"),
+    }
+}
+
+/// The largest frame of a packet with any number of them, if they and the padding are as long as it says.
+fn largest_of_many(packet: &[u8]) -> Option<usize> {
+    let [count, rest @ ..] = packet else {
+        return None;
+    };
+    let (mut rest, mut padding, frames) = (rest, 0, usize::from(count & 0x3f));
+    if count & 0x40 != 0 {
+        loop {
+            let (more, after) = rest.split_first()?;
+            rest = after;
+            padding += usize::from(*more).min(254);
+            if *more < 255 {
+                break;
+            }
+        }
+    }
+    if count & 0x80 == 0 {
+        let bytes = rest.len().checked_sub(padding)?;
+        return bytes.is_multiple_of(frames).then(|| bytes / frames);
+    }
+    let (mut sum, mut largest) = (0, 0);
+    for _ in 1..frames {
+        let (bytes, after) = frame_length(rest)?;
+        rest = after;
+        sum += bytes;
+        largest = largest.max(bytes);
+    }
+    let last = rest.len().checked_sub(padding)?.checked_sub(sum)?;
+    Some(largest.max(last))
+}
+
+/// Reads how long a frame is, in one byte or two.
+fn frame_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    match bytes {
+        [short @ 0..252, rest @ ..] => Some((usize::from(*short), rest)),
+        [first, second, rest @ ..] => Some((usize::from(*first) + 4 * usize::from(*second), rest)),
+        _ => None,
+    }
+}
+
 /// The `OpusHead` (RFC 7845, section 5.1) of a track whose container brought none.
 pub(super) fn head(track: &Track) -> Bytes {
     let TrackKind::Audio {
@@ -53,6 +119,46 @@ pub(super) fn head(track: &Track) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_packet_that_no_decoder_takes_is_known() {
+        let long = [&[0xfc][..], &[0; 1276]].concat();
+        for (packet, is_whole) in [
+            (&[0xfc, 1, 2, 3][..], true),
+            (&[0xfc], true),
+            (&long[..1276], true),
+            (&long, false),
+            (&[0xf9, 1, 2], true),
+            (&[0xf9, 1, 2, 3], false),
+            (&[0xfa, 1, 9, 8, 7], true),
+            (&[0xfa, 5, 9, 8], false),
+            (&[0xfa, 252], false),
+            (&[0xfa], false),
+            (&[0xfb, 0x03, 1, 2, 3], true),
+            (&[0xfb, 0x03, 1, 2], false),
+            (&[0xfb, 0x83, 1, 2, 7, 8, 8, 9], true),
+            (&[0xfb, 0x83, 1, 2, 7, 8], false),
+            (&[0xfb, 0x41, 2, 9, 0, 0], true),
+            (&[0xfb, 0x41, 255, 2], false),
+            (&[0xfb, 0x41, 3, 0, 0], false),
+            (&[0xff, 0xff, 0xff, 0xff, 1, 2, 3], false),
+            (&[0xfb, 0x00], false),
+            (&[], false),
+        ] {
+            assert_eq!(fault(packet).is_none(), is_whole, "{packet:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_as_a_packet_is_looked_at(
+            packet in proptest::collection::vec(proptest::num::u8::ANY, 0..1400),
+        ) {
+            if fault(&packet).is_none() {
+                proptest::prop_assert!(packet_duration(&packet).is_some());
+            }
+        }
+    }
 
     #[test]
     fn a_packet_says_how_long_it_lasts() {
