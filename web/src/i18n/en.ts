@@ -194,6 +194,7 @@ export const en: Texts = {
   'viewer.transport.webrtc': 'WebRTC (WHEP)',
   'viewer.transport.socketio': 'Socket.IO',
   'viewer.fallback.codec': 'A slower way was taken: this browser cannot decode {codec} by itself.',
+  'viewer.fallback.container': 'Another way was taken: this browser does not play {codec} in {container}.',
   'viewer.fallback.no-webcodecs':
     'A slower way was taken: the browser gives its decoders only to safe addresses (https), or has none.',
   'viewer.fallback.no-media-source': 'A slower way was taken: this browser cannot play live video by itself.',
@@ -226,6 +227,8 @@ export const en: Texts = {
   'player.not-found': 'There is no stream under this link.',
   'player.not-found.hint': 'It may have ended long ago, or a letter of the link is missing.',
   'player.unplayable.codec': 'This browser cannot play this video ({codec}). Try Chrome, Edge or Firefox.',
+  'player.unplayable.container':
+    'Over Socket.IO this comes as {codec} in {container}, which this browser does not play. Choose another way, such as “The best that works”.',
   'player.unplayable.no-media-source': 'This browser cannot play live video. Try a newer one.',
   'player.unplayable.no-door': 'The server does not speak the player’s language. It may be an older one.',
   'player.unplayable.no-webrtc': 'WebRTC from the server does not come through here. Choose another way.',

@@ -196,6 +196,7 @@ export const es = {
   'viewer.transport.webrtc': 'WebRTC (WHEP)',
   'viewer.transport.socketio': 'Socket.IO',
   'viewer.fallback.codec': 'Se usa un camino más lento: este navegador no sabe descodificar {codec} por su cuenta.',
+  'viewer.fallback.container': 'Se ha tomado otro camino: este navegador no reproduce {codec} dentro de {container}.',
   'viewer.fallback.no-webcodecs':
     'Se usa un camino más lento: el navegador solo da sus descodificadores a direcciones seguras (https), o no los tiene.',
   'viewer.fallback.no-media-source':
@@ -230,6 +231,8 @@ export const es = {
   'player.not-found': 'No hay ningún directo con este enlace.',
   'player.not-found.hint': 'Puede que terminara hace tiempo, o que falte una letra del enlace.',
   'player.unplayable.codec': 'Este navegador no puede reproducir este vídeo ({codec}). Prueba Chrome, Edge o Firefox.',
+  'player.unplayable.container':
+    'Por Socket.IO esto llega como {codec} dentro de {container}, que este navegador no reproduce. Elige otro camino, como «Lo mejor que funcione».',
   'player.unplayable.no-media-source': 'Este navegador no puede reproducir vídeo en directo. Prueba uno más nuevo.',
   'player.unplayable.no-door': 'El servidor no habla el idioma del reproductor. Quizá sea uno antiguo.',
   'player.unplayable.no-webrtc': 'El WebRTC del servidor no llega hasta aquí. Elige otro camino.',

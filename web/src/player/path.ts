@@ -20,6 +20,8 @@ export interface Incoming {
 /** Why a path gave up. */
 export type PathFailure =
   | { kind: 'codec'; codec: string }
+  /** The codec does not come in a form that the browser plays; another way may bring it in one. */
+  | { kind: 'container'; codec: string; container: string }
   | { kind: 'no-media-source' }
   | { kind: 'no-webcodecs' }
   | { kind: 'no-door' }

@@ -8,6 +8,7 @@ import { LiveEdge, type Range, RECORDER_BOUNDS } from './live-edge.ts';
 import { mediaSourceClass, ranges, wantsMedia } from './media-source.ts';
 import { beginsMp4, readMp4Init } from './mp4-init.ts';
 import { type FedPath, type Incoming, type PathFailure, type PathHost, type PathStats, setVideoSound } from './path.ts';
+import { unfit } from './unfit.ts';
 import { type InitTrack, readWebmInit } from './webm-init.ts';
 
 /** An init segment is a few hundred bytes; a run that has none within this is not WebM. */
@@ -119,7 +120,7 @@ export class WebmPath implements FedPath {
       return;
     }
     if (init.unplayable) {
-      this.#fail({ kind: 'codec', codec: init.unplayable.codecId });
+      this.#fail(unfit(init.tracks, beginsMp4(bytes)));
       return;
     }
     const MediaSourceClass = mediaSourceClass();
@@ -128,7 +129,7 @@ export class WebmPath implements FedPath {
       return;
     }
     if (!MediaSourceClass.isTypeSupported(init.mime)) {
-      this.#fail({ kind: 'codec', codec: init.tracks.map((track) => track.codecId).join(' + ') });
+      this.#fail(unfit(init.tracks, beginsMp4(bytes)));
       return;
     }
     this.#hasInit = true;

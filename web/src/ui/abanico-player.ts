@@ -410,7 +410,8 @@ export class AbanicoPlayer extends HTMLElement {
   }
 
   #failed(failure: PathFailure): void {
-    setText(this.#said, FAILURES[failure.kind], { codec: failure.kind === 'codec' ? failure.codec : '' });
+    const { kind, ...values } = failure;
+    setText(this.#said, FAILURES[kind], values);
     this.#hint.hidden = true;
     this.#error = failure;
     this.#promises.failed(failure.kind);

@@ -26,6 +26,7 @@ export const PEER_SAID: Partial<Record<PeerState, TextKey>> = {
 
 export const FAILURES: Record<PathFailure['kind'], TextKey> = {
   codec: 'player.unplayable.codec',
+  container: 'player.unplayable.container',
   'no-media-source': 'player.unplayable.no-media-source',
   'no-webcodecs': 'player.unplayable.no-media-source',
   'no-door': 'player.unplayable.no-door',

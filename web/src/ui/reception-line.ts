@@ -37,7 +37,8 @@ export class ReceptionLine extends HTMLElement {
   /** Says why it does not come the best way. */
   explain(failure: PathFailure): void {
     this.#why.hidden = false;
-    setText(this.#why, `viewer.fallback.${failure.kind}`, { codec: failure.kind === 'codec' ? failure.codec : '' });
+    const { kind, ...values } = failure;
+    setText(this.#why, `viewer.fallback.${kind}`, values);
   }
 
   /** Another way was chosen. */
