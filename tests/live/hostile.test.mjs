@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -360,6 +361,41 @@ for (const [what, make, words, seen] of [
     if (late.ok) await late.body.cancel();
   });
 }
+
+for (const [what, make] of [
+  ['text', () => 'hello, viewers'],
+  ['a number', () => 5],
+  ['random bytes', () => rubbish(5_000)],
+  ['base64 that is none', () => 'data:image/jpeg;base64,%%%%'],
+  ['WebM from its middle', async () => (await recording('WebM VP8')).subarray(9_000, 29_000)],
+]) {
+  test(`over Socket.IO the publisher of ${what} is told at once, and once`, async () => {
+    const ada = await server.publisher();
+    const data = await make();
+    for (let round = 0; round < 3; round++) ada.send(data);
+    await ada.barrier();
+    const warnings = ada.all('stream:warning').map(({ code, message }) => `${code}: ${message}`);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0], /^unreadable: Lo que llega no empieza como WebM.* Remedio: enviar todos los trozos/);
+  });
+}
+
+test('over HTTP the publisher of a form, or of a body that breaks off, is told how a body is sent', async () => {
+  const form = new FormData();
+  form.set('file', new Blob([await recording('WebM VP8')]));
+  const answer = await fetch(`${server.url}/live/form`, { method: 'POST', body: form });
+  assert.equal(answer.status, 415);
+  assert.match(await answer.text(), /^a form, as curl -F sends it, is no stream: .* curl -T FILE or --data-binary @FILE does/);
+
+  const { port } = new URL(server.url);
+  const socket = connect(Number(port), '127.0.0.1');
+  const head = 'PUT /live/broken-chunks HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n';
+  socket.write(`${head}4\r\n\x1a\x45\xdf\xa3\r\nthis is no length\r\n`, 'latin1');
+  let said = '';
+  for await (const part of socket) said += part;
+  assert.match(said, /422/);
+  assert.match(said, /after 0 frames and 4 bytes the body broke off before its end \(.+\): .* curl -T FILE or --data-binary @FILE does/);
+});
 
 for (const [form, send] of [
   ['binary', (ada, bytes) => ada.send(bytes)],

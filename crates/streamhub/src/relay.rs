@@ -205,9 +205,10 @@ impl Relay {
         self.newest_at = Some(now);
         self.encoded = None;
         let form = data.form();
-        let kind = form
-            .as_ref()
-            .and_then(|form| recognise(&data.first_bytes(form)));
+        let first = form.as_ref().map(|form| data.first_bytes(form));
+        let kind = first.as_ref().and_then(|first| recognise(first));
+        let is_nothing =
+            kind.is_none() && self.begins_anywhere() && is_nothing(form.as_ref(), first);
         // Who was told is not looked at again.
         let is_picture = kind == Some(Kind::Jpeg) && self.begins_anywhere();
         let damage = form
@@ -233,7 +234,11 @@ impl Relay {
                 .as_mut()
                 .is_none_or(|mirror| mirror.whole(kind, &data, stamps));
             let is_broken = damage.is_some() || !mirrored;
-            let trouble = is_broken.then_some(Trouble::Picture(damage));
+            let trouble = if is_broken {
+                Some(Trouble::Picture(damage))
+            } else {
+                is_nothing.then_some(Trouble::Nothing)
+            };
             return Taken {
                 data,
                 stamps,
@@ -347,6 +352,18 @@ impl Taken {
     pub(crate) fn len(&self) -> usize {
         self.data.len()
     }
+}
+
+/// Whether nothing known can begin like this, however it goes on.
+fn is_nothing(form: Option<&Form>, first: Option<Vec<u8>>) -> bool {
+    let (Some(form), Some(first)) = (form, first) else {
+        return true;
+    };
+    if first.is_empty() {
+        // A recorder may have nothing to say; text that should hold something holds nothing that can be read.
+        return *form != Form::Binary;
+    }
+    sniff(&first) == Some(Kind::Unknown)
 }
 
 /// What the first bytes of a frame tell, if it is anything known. A recorder's first chunk may be a single byte.

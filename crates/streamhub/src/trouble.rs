@@ -13,13 +13,15 @@ pub(crate) enum Trouble {
     Mp4(DemuxError),
     /// A JPEG picture is not whole, or is none.
     Picture(Option<Damage>),
+    /// It is nothing that a recording or a picture could begin with.
+    Nothing,
     /// No frames can be made of it for who watches over another door.
     Frames(SourceError),
 }
 
 /// What a publisher was told already: each kind once in a stream.
 #[derive(Debug, Default)]
-pub(crate) struct Told([bool; 4]);
+pub(crate) struct Told([bool; 5]);
 
 impl Told {
     /// Whether a publisher is still to be told of this kind of trouble, which it is then.
@@ -40,6 +42,7 @@ impl Trouble {
             Self::Mp4(_) => 1,
             Self::Picture(_) => 2,
             Self::Frames(_) => 3,
+            Self::Nothing => 4,
         }
     }
 
@@ -61,6 +64,10 @@ impl Trouble {
                 Remedio: enviar cada imagen entera en un solo mensaje.",
                 damage.map_or_else(String::new, |damage| format!(" ({damage})"))
             ),
+            Self::Nothing => "Lo que llega no empieza como WebM, Matroska, MP4 fragmentado ni como una imagen JPEG, PNG o WebP: \
+                quien mira por Socket.IO lo recibe tal cual, y por las demás puertas no se ve nada. Remedio: enviar todos los \
+                trozos de MediaRecorder desde el primero, o cada imagen entera en un solo mensaje."
+                .to_owned(),
             Self::Frames(error) => format!(
                 "Quien mira por otra puerta que Socket.IO no puede ver lo que llega ({error})."
             ),
@@ -72,6 +79,7 @@ impl Trouble {
         let what = match self {
             Self::Garbage => "bytes came where a Cluster or an EBML header should begin",
             Self::Mp4(error) => return format!("what its publisher sends cannot be read: {error}"),
+            Self::Nothing => "it begins like no recording and no picture",
             Self::Picture(None) => "a JPEG picture is cut off, or is none",
             Self::Picture(Some(damage)) => {
                 return format!("a JPEG picture of its publisher is damaged: {damage}");

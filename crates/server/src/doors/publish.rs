@@ -21,7 +21,7 @@ use axum::extract::Request;
 use axum::response::IntoResponse;
 use base64_simd::STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, HeaderMap, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
 use std::collections::VecDeque;
@@ -81,7 +81,7 @@ pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Respo
         beginning: Beginning::new(&head.headers),
         proved: VecDeque::new(),
         source: None,
-        sent: Sent::default(),
+        sent: Sent::of(is_form(&head.headers)),
     };
     if head.method.as_str() == "SOURCE" {
         // Such a source sends nothing before it has its answer.
@@ -325,6 +325,14 @@ impl Pushing {
             }
         }
     }
+}
+
+/// Whether a body is said to be a form: what is in it may be media all the same.
+fn is_form(headers: &HeaderMap) -> bool {
+    const FORM: &[u8] = b"multipart/form-data";
+    let of = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    of.and_then(|of| of.get(..FORM.len()))
+        .is_some_and(|of| of.eq_ignore_ascii_case(FORM))
 }
 
 /// The token that a request shows: as Bearer, or as the password of Basic.

@@ -39,6 +39,8 @@ pub(super) enum Ended {
 pub(super) struct Sent {
     pub(super) frames: usize,
     pub(super) bytes: u64,
+    /// It says of itself that it is a form.
+    is_form: bool,
     /// Bytes that meant nothing, before something that did.
     garbage: u64,
     /// The first that was left out, if it is more than garbage.
@@ -48,6 +50,14 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// Nothing yet, of a body that is a form or is none.
+    pub(super) fn of(is_form: bool) -> Self {
+        Self {
+            is_form,
+            ..Self::default()
+        }
+    }
+
     /// Counts what came of a push. A keyframe is to come after `gap_max` at the latest.
     pub(super) fn take(&mut self, taken: &Taken, gap_max: Duration) {
         self.frames += taken.frames;
@@ -97,6 +107,14 @@ impl Ended {
         let frames = sent.frames;
         let broken = |sentence: &str| say(StatusCode::UNPROCESSABLE_ENTITY, sentence);
         match self {
+            Self::Whole(_) | Self::Unproved | Self::Refused(SourceError::Ingest(_))
+                if sent.is_form && frames == 0 =>
+            {
+                say(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    &format!("a form, as curl -F sends it, is no stream: {REMEDY}"),
+                )
+            }
             Self::Whole(rest) if frames > 0 => say(StatusCode::OK, &sent.sentence(*rest)),
             Self::Whole(_) => {
                 broken("the body had no whole frame of WebM, Matroska, fragmented MP4 or JPEG")
@@ -106,7 +124,11 @@ impl Ended {
                  should begin",
                 sent.bytes.saturating_sub(*bytes)
             )),
-            Self::Broken(reason) => broken(reason),
+            Self::Broken(reason) => broken(&format!(
+                "after {frames} frames and {} bytes the body broke off before its end ({reason}): {REMEDY}, in chunks \
+                 that are as long as they say or with the Content-Length of all of it",
+                sent.bytes
+            )),
             Self::Stalled(within) => say(
                 StatusCode::REQUEST_TIMEOUT,
                 &format!(
@@ -124,6 +146,10 @@ impl Ended {
         }
     }
 }
+
+/// How a body is sent whole.
+const REMEDY: &str =
+    "send the media themselves as the body, as curl -T FILE or --data-binary @FILE does";
 
 /// What a publisher is told whose right is over.
 pub(super) fn withdrawn(over: Over) -> String {
