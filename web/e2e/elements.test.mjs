@@ -96,6 +96,19 @@ test('play() is fulfilled when the picture moves, and does nothing while it does
 
 test('what cannot be played says so once, by event, property and promise', TEST_MAX, async (t) => {
   const { page, key } = await site(t);
+  const vain = await page.evaluate(async () => {
+    const played = (attributes) => {
+      const player = document.createElement('abanico-player');
+      Object.assign(player, attributes);
+      document.body.append(player);
+      return player.play().catch(({ name, message }) => `${name}: ${message}`);
+    };
+    return Promise.all([played({}), played({ streamKey: 'nobody-has-this-key' })]);
+  });
+  assert.deepEqual(vain, [
+    'NotSupportedError: there is no stream-key and no src',
+    'NotSupportedError: no stream has this key',
+  ]);
   const heard = await page.evaluate(async (streamKey) => {
     delete window.MediaSource;
     const player = document.createElement('abanico-player');

@@ -42,6 +42,11 @@ test('the package is the built elements and their types, and a page and a compil
     import type { AbanicoPlayer, PlayerState } from 'abanico-web';
     const player: AbanicoPlayer = document.createElement('abanico-player');
     player.muted = true;
+    player.addEventListener('stats', ({ detail }) => console.log(detail.frames, detail.delayMs?.toFixed()));
+    player.addEventListener('error', ({ detail }) => console.log(detail.kind));
+    player.addEventListener('click', ({ clientX }) => console.log(clientX));
+    player.addEventListener('playing', (event) => console.log(event.type));
+    document.createElement('abanico-publisher').addEventListener('stats', ({ detail }) => console.log(detail.sent));
     const state: PlayerState = player.state;
     document.title = state + ' ' + (customElements.get('abanico-publisher') !== undefined);`,
   );
@@ -49,6 +54,11 @@ test('the package is the built elements and their types, and a page and a compil
   await run(join(web, 'node_modules/.bin/tsc'), [...flags, '--types', '', '--lib', 'es2023,dom', 'main.ts'], {
     cwd: consumer,
   }).catch(({ stdout: said }) => assert.fail(said));
+
+  // A server that renders pages takes it, too; its elements begin to live in the browser.
+  const rendered = `import * as all from 'abanico-web'; console.log(Object.keys(all).sort().join());`;
+  const { stdout: exported } = await run(process.execPath, ['--input-type=module', '-e', rendered], { cwd: consumer });
+  assert.equal(exported.trim(), 'AbanicoPlayer,AbanicoPublisher');
 
   const lib = { entry: join(consumer, 'main.ts'), formats: ['iife'], name: 'main', fileName: 'main' };
   const [{ output }] = await build({

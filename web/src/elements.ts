@@ -13,8 +13,8 @@ export type { WatchStats } from './player/watch-numbers.ts';
 export type { PeerViewer } from './publish/peer-audience.ts';
 export type { PublishStats } from './publish/publish-numbers.ts';
 export type { PublisherState } from './publish/publisher-state.ts';
-export { AbanicoPlayer, type PlayerEvents } from './ui/abanico-player.ts';
-export { AbanicoPublisher, type PublisherEvents } from './ui/abanico-publisher.ts';
+export { AbanicoPlayer, type PlayerEventMap, type PlayerEvents } from './ui/abanico-player.ts';
+export { AbanicoPublisher, type PublisherEventMap, type PublisherEvents } from './ui/abanico-publisher.ts';
 
 declare global {
   interface HTMLElementTagNameMap {

@@ -9,6 +9,19 @@ export interface Container {
   mime: string;
 }
 
+/**
+ * The one to ask for when so many answers in a row could not be played: in turn, because a browser that says that it takes
+ * both may yet refuse what is in one of them (Chromium: 5.1 Opus in MP4).
+ */
+export function containerAfter(
+  refusals: number,
+  tracks: readonly Track[],
+  isSupported: (mime: string) => boolean,
+): Container | undefined {
+  const fit = containersFor(tracks).filter(({ mime }) => isSupported(mime));
+  return fit[refusals % fit.length];
+}
+
 export function containersFor(tracks: readonly Track[]): Container[] {
   const all = tracks.map(({ codec }) => codec);
   if (all.includes('jpeg')) return [];

@@ -8,7 +8,7 @@ import { LINK } from '../native/link.ts';
 import type { Track } from '../native/messages.ts';
 import type { WatchDoor } from '../native/watch-door.ts';
 import { admitted } from '../wire/streams.ts';
-import { type Container, containersFor } from './containers.ts';
+import { type Container, containerAfter } from './containers.ts';
 import { FRAME_BOUNDS, LiveEdge, type Range } from './live-edge.ts';
 import { mediaSourceClass, ranges, wantsMedia } from './media-source.ts';
 import { areSoundOnly, type DoorHost, type Path, type PathFailure, type PathStats, setVideoSound } from './path.ts';
@@ -131,7 +131,7 @@ export class MsePath implements Path {
       this.#fail({ kind: 'no-media-source' });
       return;
     }
-    const container = containersFor(this.#tracks).find(({ mime }) => MediaSourceClass.isTypeSupported(mime));
+    const container = containerAfter(this.#vain, this.#tracks, (mime) => MediaSourceClass.isTypeSupported(mime));
     if (!container) {
       this.#fail({ kind: 'codec', codec: this.#tracks.map(({ codec }) => codec).join(' + ') });
       return;
@@ -163,7 +163,7 @@ export class MsePath implements Path {
     );
     try {
       const response = await fetch(url, { signal: request.signal, cache: 'no-store' });
-      if (response.status === 406) {
+      if (response.status === 406 && this.#vain > 0) {
         this.#fail({ kind: 'codec', codec: await response.text() });
         return;
       }

@@ -19,6 +19,7 @@ import { preference } from '../wire/identity.ts';
 import { keyFrom } from '../wire/streams.ts';
 import css from './abanico-player.css?inline';
 import { takeEarlyProperties } from './early-properties.ts';
+import { define, type EventsOf, elementWith, sheetOf } from './element.ts';
 import { type IconName, icon } from './icon.ts';
 import { h, setLabel, setText } from './markup.ts';
 import { PlayPromises } from './play-promises.ts';
@@ -31,8 +32,7 @@ const FLOATING_MAX = 40;
 /** The controls go away so long after the last movement. */
 const CONTROLS_SHOWN_MS = 2_600;
 
-const sheet = new CSSStyleSheet();
-sheet.replaceSync(css);
+const sheets = sheetOf(css);
 
 export interface PlayerEvents {
   statechange: PlayerState;
@@ -47,7 +47,13 @@ export interface PlayerEvents {
   next: string;
 }
 
-export class AbanicoPlayer extends HTMLElement {
+/** All that a player tells, as `addEventListener` gives it. */
+export type PlayerEventMap = EventsOf<
+  PlayerEvents,
+  'ended' | 'pause' | 'play' | 'playing' | 'resize' | 'volumechange' | 'waiting'
+>;
+
+export class AbanicoPlayer extends elementWith<PlayerEventMap>() {
   static readonly observedAttributes = ['delivery', 'src', 'server', 'stream-key', 'transport', 'volume'];
 
   readonly #surface = h('div', { class: 'surface', attributes: { part: 'surface' } });
@@ -110,7 +116,7 @@ export class AbanicoPlayer extends HTMLElement {
   constructor() {
     super();
     const root = this.attachShadow({ mode: 'open' });
-    root.adoptedStyleSheets = [sheet];
+    root.adoptedStyleSheets = sheets;
     root.append(this.#stage);
     this.#unmute.append(h('span', { text: 'player.unmute' }));
     this.#volume.value = String(this.#level);
@@ -148,6 +154,8 @@ export class AbanicoPlayer extends HTMLElement {
   async play(): Promise<void> {
     if (this.state === PLAYER.playing) return;
     const begun = this.#promises.ask();
+    // It plays as soon as it is given one, but that may be never.
+    if (!this.streamKey) this.#promises.failed('there is no stream-key and no src');
     if (!this.#watch || OVER.includes(this.state)) this.#begin();
     await begun;
   }
@@ -394,7 +402,10 @@ export class AbanicoPlayer extends HTMLElement {
     if (state === PLAYER.playing) {
       this.#promises.begun();
       this.#notify('playing');
-    } else if (state === PLAYER.ended) this.#notify('ended');
+    } else if (state === PLAYER.ended) {
+      this.#promises.failed('this stream has ended');
+      this.#notify('ended');
+    } else if (state === PLAYER.notFound) this.#promises.failed('no stream has this key');
     else if (BUSY.includes(state) && !BUSY.includes(before)) this.#notify('waiting');
   }
 
@@ -547,4 +558,4 @@ export class AbanicoPlayer extends HTMLElement {
   }
 }
 
-if (!customElements.get('abanico-player')) customElements.define('abanico-player', AbanicoPlayer);
+define('abanico-player', AbanicoPlayer);

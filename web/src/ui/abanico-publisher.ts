@@ -25,11 +25,11 @@ import type { WireStream } from '../wire/events.ts';
 import { type PublishRight, shortTag } from '../wire/identity.ts';
 import { watchUrl } from '../wire/streams.ts';
 import css from './abanico-publisher.css?inline';
+import { define, type EventsOf, elementWith, sheetOf } from './element.ts';
 import { h, localized, setText } from './markup.ts';
 import { serverOf } from './server.ts';
 
-const sheet = new CSSStyleSheet();
-sheet.replaceSync(css);
+const sheets = sheetOf(css);
 
 export interface PublisherEvents {
   statechange: PublisherState;
@@ -48,7 +48,10 @@ export interface StartOptions {
   isPrivate?: boolean;
 }
 
-export class AbanicoPublisher extends HTMLElement {
+/** All that a publisher tells, as `addEventListener` gives it. */
+export type PublisherEventMap = EventsOf<PublisherEvents, never>;
+
+export class AbanicoPublisher extends elementWith<PublisherEventMap>() {
   static readonly observedAttributes = ['delivery'];
 
   readonly #video = h('video', {
@@ -90,7 +93,7 @@ export class AbanicoPublisher extends HTMLElement {
     super();
     this.#video.muted = true;
     const root = this.attachShadow({ mode: 'open' });
-    root.adoptedStyleSheets = [sheet];
+    root.adoptedStyleSheets = sheets;
     root.append(
       this.#stage,
       h('div', { class: 'controls', attributes: { part: 'controls' } }, this.#start, this.#pause, this.#stop),
@@ -405,4 +408,4 @@ export class AbanicoPublisher extends HTMLElement {
   }
 }
 
-if (!customElements.get('abanico-publisher')) customElements.define('abanico-publisher', AbanicoPublisher);
+define('abanico-publisher', AbanicoPublisher);

@@ -3,7 +3,8 @@
 /** Where the script was loaded from; only known while it runs for the first time, and not for modules. */
 const scriptOrigin = (() => {
   const script = globalThis.document?.currentScript;
-  return script instanceof HTMLScriptElement && script.src ? new URL(script.src).origin : undefined;
+  // On a server, where a page is rendered, there are no scripts to look for.
+  return script && script instanceof HTMLScriptElement && script.src ? new URL(script.src).origin : undefined;
 })();
 
 /** The origin of the element's server: `server`, or that of `src`, or the script's, or the page's. */
