@@ -50,6 +50,7 @@ test(
     await publisher.locator('live-numbers[data-viewers="2"]').waitFor();
     // A page that pauses its player can be played by a click.
     await late.locator('abanico-player').evaluate((element) => element.pause());
+    await late.locator('live-badge[state="paused"]').waitFor();
     await untilState(late, 'idle');
     await late.getByLabel('Play', { exact: true }).click();
     await untilState(late, 'playing');

@@ -27,7 +27,8 @@ import { startPage } from './page.ts';
 import './viewer.css';
 
 const BADGES: Record<PlayerState, BadgeState> = {
-  [PLAYER.idle]: 'connecting',
+  // Whoever watches has paused it.
+  [PLAYER.idle]: 'paused',
   [PLAYER.connecting]: 'connecting',
   [PLAYER.waiting]: 'live',
   [PLAYER.playing]: 'live',
