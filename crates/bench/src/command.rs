@@ -351,10 +351,6 @@ impl Floor {
             self.duration.0,
             &self.receivers,
         )?;
-        ensure!(
-            sender.door.has_floor(),
-            "the floor knows socketio, socketio-binary, native and http only"
-        );
         let (plan, outcome) =
             floor::measure(sender, self.duration.0, self.receivers, true, interrupt)?;
         let title = format!(

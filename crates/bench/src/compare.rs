@@ -2,7 +2,7 @@
 
 use crate::client::Origin;
 use crate::command::check;
-use crate::door::Door;
+use crate::door::{Door, with_floor};
 use crate::floor::{self, Backlog, Sender};
 use crate::interrupt::Interrupt;
 use crate::machine;
@@ -34,7 +34,7 @@ pub(crate) struct Compare {
     /// Doors to compare
     #[arg(
         long,
-        value_enum,
+        value_parser = with_floor(),
         value_delimiter = ',',
         default_value = "socketio,socketio-binary,native,http"
     )]
@@ -126,10 +126,6 @@ pub(crate) fn run(compare: &Compare, interrupt: &Interrupt) -> anyhow::Result<Ex
     ensure!(
         (1..=ROUNDS_MAX).contains(&compare.rounds),
         "--rounds is from 1 to {ROUNDS_MAX}"
-    );
-    ensure!(
-        compare.doors.iter().all(|door| door.has_floor()),
-        "the floor knows socketio, socketio-binary, native and http only"
     );
     for load in &compare.loads {
         check(

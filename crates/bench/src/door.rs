@@ -2,6 +2,7 @@
 
 use crate::content::Content;
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 
 /// The way that bytes take to a viewer.
@@ -26,6 +27,15 @@ pub(crate) enum Door {
     Mp4,
     /// Video over WebRTC: an offer to /whep/KEY, and RTP; the delay is told of made-up frames, others do not say when they were sent
     Whep,
+}
+
+/// Reads the doors that the floor can be framed as, and offers no others.
+pub(crate) fn with_floor() -> impl TypedValueParser<Value = Door> {
+    let known = Door::value_variants()
+        .iter()
+        .filter(|door| door.has_floor())
+        .filter_map(Door::to_possible_value);
+    PossibleValuesParser::new(known).try_map(|name| Door::from_str(&name, false))
 }
 
 impl Door {

@@ -6,7 +6,7 @@
 //! of its own, which lives as long as its standard input is open.
 
 use crate::client::Origin;
-use crate::door::Door;
+use crate::door::{Door, with_floor};
 use crate::interrupt::Interrupt;
 use crate::machine::{self, now_us};
 use crate::material::{Stamp, Template};
@@ -36,7 +36,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Sender {
     /// How the bytes are framed: as the server frames them for this door
-    #[arg(long, value_enum, default_value = "socketio")]
+    #[arg(long, value_parser = with_floor(), default_value = "socketio")]
     pub(crate) door: Door,
     /// Viewers to wait for before the first frame
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]

@@ -69,7 +69,7 @@ pub(crate) struct Usage {
     pub(crate) cpu: Duration,
     /// Memory in use now.
     pub(crate) resident_bytes: u64,
-    /// The most memory it ever used.
+    /// The most memory it used since its peak was forgotten.
     pub(crate) peak_bytes: u64,
 }
 
@@ -91,6 +91,12 @@ impl Usage {
             peak_bytes: bytes("VmHWM:").unwrap_or_default(),
         })
     }
+}
+
+/// Lets the peak of a process count from now on. Where that is not allowed, it is that of its whole life.
+pub(crate) fn forget_peak(pid: u32) {
+    // proc(5): 5 resets the peak resident set size to what it is now.
+    let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
 }
 
 /// The scheduler's own count, in nanoseconds, of the threads that are alive.
@@ -121,6 +127,17 @@ fn ticked_cpu(pid: u32) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_peak_that_was_before_is_forgotten() {
+        let pid = std::process::id();
+        let much = std::hint::black_box(vec![1u8; 64 << 20]);
+        let before = Usage::of(pid).unwrap().peak_bytes;
+        drop(much);
+        forget_peak(pid);
+        let after = Usage::of(pid).unwrap().peak_bytes;
+        assert!(after + (32 << 20) < before, "{before}, then {after}");
+    }
 
     #[test]
     fn a_process_that_works_is_seen_to_use_processor_and_memory() {

@@ -29,11 +29,13 @@ impl fmt::Display for Span {
 pub(crate) struct Size(pub(crate) usize);
 
 /// Units of a size, longest first so that `KiB` is not read as `B`.
-const UNITS: [(&str, f64); 5] = [
+const UNITS: [(&str, f64); 7] = [
     ("KiB", 1024.0),
     ("MiB", 1_048_576.0),
+    ("GiB", 1_073_741_824.0),
     ("kB", 1e3),
     ("MB", 1e6),
+    ("GB", 1e9),
     ("B", 1.0),
 ];
 
@@ -123,6 +125,7 @@ mod tests {
         assert_eq!(read("30kB"), Ok(30_000));
         assert_eq!(read("10.4kB"), Ok(10_400));
         assert_eq!(read("64KiB"), Ok(65_536));
+        assert_eq!(read("2GiB"), Ok(2 << 30));
         assert_eq!(read("7"), Ok(7));
         assert_eq!(read("much"), Err(QuantityError::Size("much".to_owned())));
         assert_eq!(Size(10_400).to_string(), "10.4 kB");

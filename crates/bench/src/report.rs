@@ -313,13 +313,13 @@ impl Report {
                 was <= limit,
             );
         }
-        if !verdict.is_empty() {
+        let kept = self.refused == 0 && self.broken == 0 && self.joined >= self.viewers as u64;
+        if !kept || !verdict.is_empty() {
             let here = format!(
                 "{} of {}",
                 self.joined - self.broken.min(self.joined),
                 self.viewers
             );
-            let kept = self.refused == 0 && self.broken == 0 && self.joined >= self.viewers as u64;
             verdict.push(Judged {
                 limit: "every honest viewer let in and kept".to_owned(),
                 was: here,

@@ -166,6 +166,7 @@ pub(crate) fn execute(plan: &Plan) -> anyhow::Result<Outcome> {
             .context("no further thread can be started")?;
     }
     if let Some(pid) = plan.pid {
+        machine::forget_peak(pid);
         server_alone = Some(Usage::of(pid)?);
     }
     for (at, crowd) in crowds(plan)?.into_iter().enumerate() {
