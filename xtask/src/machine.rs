@@ -12,13 +12,7 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 11] = [
-    Tool {
-        // The allocator is built with it.
-        program: "make",
-        asked: &["--version"],
-        package: "make",
-    },
+const TOOLS: [Tool; 10] = [
     Tool {
         program: "node",
         asked: &["--version"],

@@ -8,7 +8,7 @@ use anyhow::ensure;
 
 /// What can be run: the crate with the workspace's one unsafe line, which takes seconds, and those that are pure, whose buffers
 /// are others' unsafe code, which take many minutes each.
-const CRATES: [&str; 3] = ["abanico-prefetch", "abanico-core", "abanico-media"];
+const CRATES: [&str; 3] = ["abanico-memory", "abanico-core", "abanico-media"];
 
 /// Inputs of each property. Miri takes about a thousand times as long as a processor, and only what a test does matters here.
 const CASES: &str = "1";

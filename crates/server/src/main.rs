@@ -4,11 +4,6 @@ use abanico::config::Wish;
 use abanico::server::{self, Server};
 use std::process::ExitCode;
 
-/// Gives back within seconds what is used no longer, as `.cargo/config.toml` has it built; glibc's keeps it.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 fn main() -> ExitCode {
     match Wish::load() {
         Ok(Wish::Serve(config)) => server::exit(Server::load(*config).and_then(Server::run)),

@@ -26,6 +26,10 @@ const EVERY: Duration = Duration::from_millis(250);
 /// And how often while nothing is scarce: to be woken costs a server that does little more than what it does.
 const EVERY_WHEN_CALM: Duration = Duration::from_secs(1);
 
+/// How often free memory is given back, and how often while memory is short: it takes a thread some milliseconds.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(5);
+const GIVE_BACK_EVERY_WHEN_SHORT: Duration = Duration::from_secs(1);
+
 /// So many looks in a row must agree before new viewers are refused: a second, in which a crowd that comes fast takes a
 /// tenth of a processor.
 const LOOKS_TO_REFUSE: u32 = 4;
@@ -223,6 +227,7 @@ pub(crate) async fn watch(
     let mut threads = Threads::of_this_runtime();
     let mut memory = Memory::of_this_process(bounds.memory_max);
     let mut every = EVERY;
+    let mut given_back = Instant::now();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -248,6 +253,16 @@ pub(crate) async fn watch(
             } else {
                 tracing::info!("memory is not short any longer: streams hold what they may");
             }
+        }
+        let pause = if is_short {
+            GIVE_BACK_EVERY_WHEN_SHORT
+        } else {
+            GIVE_BACK_EVERY
+        };
+        if given_back.elapsed() >= pause {
+            given_back = Instant::now();
+            // What else the looks are for does not wait for it.
+            drop(tokio::task::spawn_blocking(abanico_memory::give_back));
         }
         // Twice in a row: a hiccup ends nobody.
         if shortage.min(before) == Shortage::OfPatience {

@@ -9,7 +9,7 @@
 use super::{Feed, Shared};
 use crate::effort::Stretch;
 use crate::sync::{self, Arc, AtomicBool, AtomicU64, AtomicWaker, Mutex, OnceLock, Ordering};
-use abanico_prefetch::prefetch;
+use abanico_memory::prefetch;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use abanico_prefetch::prefetch;
+use abanico_memory::prefetch;
 
 use crate::engine::parcel::Parcel;
 use crate::websocket::line::Line;
