@@ -44,6 +44,10 @@ pub struct Config {
     /// Most bytes of messages that may be left out ([`Message::skippable`](crate::Message::skippable)) that wait for one
     /// session. Beyond that the oldest of them are left out for it; so they are before it is closed for a full queue.
     pub skippable_bytes_max: usize,
+    /// Most bytes of messages that may be refused ([`Message::refusable`](crate::Message::refusable)) that wait for one
+    /// session; a single one may pass it. What would be more is refused. What must be sent drives them out as a last resort
+    /// before a session is closed for a full queue.
+    pub refusable_bytes_max: usize,
     /// How many messages of one client are read. Beyond that it is read no further until its time has come.
     pub message_flow: Flow,
     /// How many bytes in messages of one client are read. Beyond that it is read no further until its time has come.
@@ -89,6 +93,7 @@ impl Default for Config {
             queue_bytes_max: 4 << 20,
             queue_messages_max: 4096,
             skippable_bytes_max: 256 << 10,
+            refusable_bytes_max: 512 << 10,
             message_flow: Flow {
                 per_second: 1000.0,
                 burst: 5000.0,

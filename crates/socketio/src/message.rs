@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::engine::parcel::Parcel;
+use crate::engine::parcel::{Manner, Parcel};
 use crate::packet::{Head, is_reserved};
 
 /// One event with its arguments in the bytes of the wire. A clone shares the bytes.
@@ -70,7 +70,15 @@ impl Message {
     /// [`skippable_bytes_max`](crate::Config::skippable_bytes_max) of such waiting.
     #[must_use]
     pub fn skippable(self) -> Self {
-        Self(self.0.skippable())
+        Self(self.0.in_manner(Manner::Skippable))
+    }
+
+    /// The same event, which a session does not take that has more than
+    /// [`refusable_bytes_max`](crate::Config::refusable_bytes_max) of such waiting: for what somebody else wants it to be
+    /// told, who learns by the error that it was not.
+    #[must_use]
+    pub fn refusable(self) -> Self {
+        Self(self.0.in_manner(Manner::Refusable))
     }
 
     /// Bytes that it takes over a WebSocket, frame headers included.
@@ -141,10 +149,7 @@ impl Message {
             head.write(buffer);
             buffer.extend_from_slice(&list);
         });
-        Self(match self.0.is_skippable() {
-            true => parcel.skippable(),
-            false => parcel,
-        })
+        Self(parcel.in_manner(self.0.manner()))
     }
 
     /// The namespace that is written in the head; empty for the main one.

@@ -182,6 +182,7 @@ impl Socket {
         self.0.session.send(parcel).map_err(|error| match error {
             SendError::Closed => EmitError::NotConnected,
             SendError::SlowConsumer => EmitError::SlowConsumer,
+            SendError::Refused => EmitError::Refused,
         })
     }
 
@@ -243,6 +244,9 @@ pub enum EmitError {
     /// The queue is full; the session is being closed as a slow consumer.
     #[error("socket takes its messages too slowly")]
     SlowConsumer,
+    /// The event may be refused ([`Message::refusable`]), and so much of such waits for the socket that it is.
+    #[error("socket has too much waiting that it need not take")]
+    Refused,
 }
 
 /// A feed of one socket within its session, which may serve other sockets too. It does not look at the socket: that would

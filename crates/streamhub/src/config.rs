@@ -54,8 +54,10 @@ pub struct Limits {
     pub chat_chars_max: usize,
     /// Bytes of a reaction.
     pub emoji_bytes_max: usize,
-    /// Bytes of one `webrtc:*` payload; a longer one is dropped.
+    /// Bytes of one `webrtc:*` payload.
     pub signal_bytes_max: usize,
+    /// Bytes of the payload of a `webrtc:request`, which is a few names.
+    pub signal_request_bytes_max: usize,
     /// Bytes of a poster.
     pub poster_bytes_max: usize,
     /// Streams that one connection may watch at a time.
@@ -90,6 +92,7 @@ impl Default for Limits {
             chat_chars_max: 2_000,
             emoji_bytes_max: 64,
             signal_bytes_max: 64 << 10,
+            signal_request_bytes_max: 1 << 10,
             poster_bytes_max: 64 << 10,
             joins_max: 32,
             subscriptions_max: 1_000,
@@ -123,8 +126,14 @@ pub struct Rates {
     pub reactions: Rate,
     /// `stream:data:send`.
     pub data: Rate,
-    /// `webrtc:*`; what goes beyond is dropped.
+    /// `webrtc:*`.
     pub signals: Rate,
+    /// The bytes of these that are for a publisher.
+    pub signal_bytes: Rate,
+    /// The bytes that all in one stream together send to its publisher so.
+    pub room_signal_bytes: Rate,
+    /// `webrtc:request`.
+    pub signal_requests: Rate,
     /// Everything else.
     pub requests: Rate,
 }
@@ -164,6 +173,18 @@ impl Default for Rates {
             signals: Rate {
                 burst: 500,
                 per_second: 100.0,
+            },
+            signal_bytes: Rate {
+                burst: 128 << 10,
+                per_second: f64::from(16 << 10),
+            },
+            room_signal_bytes: Rate {
+                burst: 1 << 20,
+                per_second: f64::from(256 << 10),
+            },
+            signal_requests: Rate {
+                burst: 32,
+                per_second: 2.0,
             },
             requests: Rate {
                 burst: 60,

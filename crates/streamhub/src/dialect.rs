@@ -53,6 +53,8 @@ pub(crate) struct Session {
     buckets: Buckets,
     /// When it was last told that it sends frames too fast.
     data_refused_at: Option<Instant>,
+    /// When it was last told that a signal of it is passed on to nobody.
+    signal_refused_at: Option<Instant>,
     poster_at: Option<Instant>,
 }
 
@@ -78,6 +80,8 @@ struct Buckets {
     reactions: Bucket,
     data: Bucket,
     signals: Bucket,
+    signal_bytes: Bucket,
+    signal_requests: Bucket,
     requests: Bucket,
 }
 
@@ -88,6 +92,8 @@ impl Buckets {
             reactions: Bucket::new(rates.reactions),
             data: Bucket::new(rates.data),
             signals: Bucket::new(rates.signals),
+            signal_bytes: Bucket::new(rates.signal_bytes),
+            signal_requests: Bucket::new(rates.signal_requests),
             requests: Bucket::new(rates.requests),
         }
     }
@@ -120,6 +126,7 @@ impl Handler for Dialect {
             attended: HashSet::new(),
             buckets: Buckets::new(&self.0.rates),
             data_refused_at: None,
+            signal_refused_at: None,
             poster_at: None,
         })
     }
@@ -214,8 +221,8 @@ impl Turn<'_> {
             | name::WEBRTC_ANSWER
             | name::WEBRTC_ICE_CANDIDATE
             | name::WEBRTC_CLOSE => {
-                if self.session.buckets.signals.take(now) {
-                    self.signal(event);
+                if let Err(beyond) = self.signal(event, now) {
+                    self.refuse_signal(beyond, now);
                 }
             }
             known => {
@@ -329,10 +336,7 @@ impl Turn<'_> {
 
     /// Frames come fast: their refusal is told once a second.
     fn refuse_data(&mut self, now: Instant) {
-        const TOLD_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
-        let told = self.session.data_refused_at;
-        if told.is_none_or(|told| now.saturating_duration_since(told) >= TOLD_EVERY) {
-            self.session.data_refused_at = Some(now);
+        if is_to_be_told(&mut self.session.data_refused_at, now) {
             self.refuse_rate(limit::DATA_RATE, self.shared.rates.data);
         }
     }
@@ -356,6 +360,16 @@ impl Turn<'_> {
         let now = Timestamp::now().millis();
         self.answer(from_server::CLOCK_NOW, &ClockNow { id, now });
     }
+}
+
+/// Whether something that happens again and again is to be told now: once a second.
+fn is_to_be_told(told: &mut Option<Instant>, now: Instant) -> bool {
+    const TOLD_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+    let is_due = told.is_none_or(|told| now.saturating_duration_since(told) >= TOLD_EVERY);
+    if is_due {
+        *told = Some(now);
+    }
+    is_due
 }
 
 /// A random secret or key of 128 bits: 32 lowercase hex digits.

@@ -84,6 +84,13 @@ pub(crate) mod limit {
     pub(crate) const ADDRESS_CHAT_BYTES_RATE: &str = "address-chat-bytes-rate";
     pub(crate) const REACTION_RATE: &str = "reaction-rate";
     pub(crate) const DATA_RATE: &str = "data-rate";
+    pub(crate) const SIGNAL_RATE: &str = "signal-rate";
+    pub(crate) const SIGNAL_BYTES_RATE: &str = "signal-bytes-rate";
+    pub(crate) const SIGNAL_REQUEST_RATE: &str = "signal-request-rate";
+    pub(crate) const ROOM_SIGNAL_BYTES_RATE: &str = "room-signal-bytes-rate";
+    pub(crate) const QUEUE_SIGNAL_BYTES: &str = "queue-signal-bytes-max";
+    pub(crate) const SIGNAL_BYTES: &str = "signal-bytes-max";
+    pub(crate) const SIGNAL_REQUEST_BYTES: &str = "signal-request-bytes-max";
     pub(crate) const REQUEST_RATE: &str = "request-rate";
     pub(crate) const JOIN_RATE: &str = "join-rate";
     pub(crate) const KEY_RATE: &str = "key-rate";
@@ -139,6 +146,8 @@ pub(crate) mod text {
     pub(crate) const STREAM_FULL: &str = "El stream está completo";
     pub(crate) const TOO_MANY: &str = "Demasiadas peticiones";
     pub(crate) const CHAT_REFUSED: &str = "Mensaje de chat rechazado";
+    pub(crate) const SIGNAL_REFUSED: &str = "Señal rechazada";
+    pub(crate) const SIGNALS_WAITING: &str = "a quien va dirigida le esperan ya demasiadas";
     pub(crate) const REACTION_REFUSED: &str = "Reacción rechazada";
     pub(crate) const JOIN_REFUSED: &str = "No se pudo entrar en el stream";
     pub(crate) const POSTER_REFUSED: &str = "Imagen de portada rechazada";

@@ -13,6 +13,7 @@ use crate::talk::Talk;
 use crate::time::Timestamp;
 use crate::wire::{ListedStream, StreamObject};
 use abanico_core::key::{SessionId, StreamKey};
+use abanico_core::rate::Bucket;
 use abanico_core::rights::Deed;
 use abanico_core::stream::{Event, Phase};
 use abanico_hub::Stream;
@@ -56,6 +57,8 @@ pub(crate) struct Room {
     pub(crate) talk: Mutex<Talk>,
     /// Which connection answers for it, and for how many viewers it would itself.
     pub(crate) hosting: Mutex<Hosting>,
+    /// What may still be sent to who answers for it, by all of its viewers together.
+    pub(crate) signals: Mutex<Bucket>,
     /// For whom it was opened, and what waits for the end of that right.
     held: Mutex<Held>,
     /// Its token, if somebody chose it.
@@ -93,6 +96,7 @@ impl Room {
             order: Arc::default(),
             talk: Mutex::new(Talk::of_room(rates)),
             hosting: Mutex::default(),
+            signals: Mutex::new(Bucket::new(rates.room_signal_bytes)),
             held: Mutex::default(),
             guessable: None,
             news: watch::Sender::new(News::default()),
@@ -149,7 +153,7 @@ impl Room {
 
     /// The name of the Socket.IO room of its members.
     pub(crate) fn name(&self) -> String {
-        room_name(&self.key)
+        format!("stream:{}", self.key.as_str())
     }
 
     /// Whether its publisher is, or was last, at another door than Socket.IO.
@@ -276,11 +280,6 @@ struct Held {
     /// Over which connection, the first time.
     opened_by: Option<Uuid>,
     waits: Option<AbortHandle>,
-}
-
-/// The Socket.IO room of a stream's members.
-pub(crate) fn room_name(key: &StreamKey) -> String {
-    format!("stream:{}", key.as_str())
 }
 
 /// Streams that are over: what whoever comes late is told, and who may be told of the streamer's next stream.

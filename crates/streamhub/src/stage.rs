@@ -6,7 +6,7 @@
 use crate::door::is_door;
 use crate::names::{code, from_server, text};
 use crate::relay::{Content, Packet, Parcel};
-use crate::room::{EndedStream, SharedRoom};
+use crate::room::{EndedStream, Room, SharedRoom};
 use crate::store::Record;
 use crate::time::Timestamp;
 use crate::viewer::ViewerFeed;
@@ -17,7 +17,7 @@ use abanico_core::presence::Telling;
 use abanico_core::rights::Over;
 use abanico_core::stream::{EndReason, Event, Notice, Parting};
 use abanico_hub::{Audience, Stream};
-use abanico_socketio::{FeedId, Message, Socket};
+use abanico_socketio::{EmitError, FeedId, Message, Socket};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::json;
@@ -43,6 +43,16 @@ impl Peer {
     /// Sends an event. A socket that is gone or too slow is dealt with by its server.
     pub(crate) fn tell(&self, message: &Message) {
         let _ = self.socket.emit(message);
+    }
+
+    /// Sends what somebody else wants it to be told, for which it is never closed. False if too much of that waits for it.
+    pub(crate) fn pass(&self, message: Message) -> bool {
+        self.socket.emit(&message.refusable()) != Err(EmitError::Refused)
+    }
+
+    /// Whether it is told what happens to this stream.
+    pub(crate) fn is_in(&self, room: &Room) -> bool {
+        self.socket.rooms().contains(&room.name())
     }
 
     fn attach(&self, key: &StreamKey, feed: ViewerFeed) {

@@ -43,7 +43,7 @@ pub struct Clients {
     )]
     pub poster_bytes_max: Size,
 
-    /// Bytes of a webrtc:* message; a longer one is dropped
+    /// Bytes of a webrtc:* message; a longer one is refused
     #[arg(
         long,
         value_name = "SIZE",
@@ -51,6 +51,15 @@ pub struct Clients {
         hide_short_help = true
     )]
     pub signal_bytes_max: Size,
+
+    /// Bytes of a webrtc:request message, which is a few names; a longer one is refused
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "1KiB",
+        hide_short_help = true
+    )]
+    pub signal_request_bytes_max: Size,
 
     /// Streams that one connection may watch at a time
     #[arg(
@@ -178,7 +187,7 @@ pub struct Clients {
     )]
     pub data_rate: Often,
 
-    /// webrtc:* messages of one connection; more are dropped
+    /// webrtc:* messages of one connection; more are refused
     #[arg(
         long,
         value_name = "RATE",
@@ -186,6 +195,33 @@ pub struct Clients {
         hide_short_help = true
     )]
     pub signal_rate: Often,
+
+    /// webrtc:request messages of one connection; more are refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "2/s burst 32",
+        hide_short_help = true
+    )]
+    pub signal_request_rate: Often,
+
+    /// Bytes of webrtc:* messages that one viewer sends to publishers; more are refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "16KiB/s burst 128KiB",
+        hide_short_help = true
+    )]
+    pub signal_bytes_rate: Throughput,
+
+    /// Bytes of these that all viewers of a stream together send to its publisher; more are refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "256KiB/s burst 1MiB",
+        hide_short_help = true
+    )]
+    pub room_signal_bytes_rate: Throughput,
 
     /// All other requests of one connection, where a list counts as one for every 50 whom it names; more are refused
     #[arg(

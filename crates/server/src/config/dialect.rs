@@ -48,6 +48,7 @@ impl Config {
                 chat_chars_max: clients.chat_chars_max.0,
                 emoji_bytes_max: clients.emoji_bytes_max.0,
                 signal_bytes_max: clients.signal_bytes_max.0,
+                signal_request_bytes_max: clients.signal_request_bytes_max.0,
                 poster_bytes_max: clients.poster_bytes_max.0,
                 joins_max: clients.joins_max.0,
                 subscriptions_max: clients.subscriptions_max.0,
@@ -77,6 +78,9 @@ impl Config {
                 reactions: rate(clients.reaction_rate),
                 data: rate(clients.data_rate),
                 signals: rate(clients.signal_rate),
+                signal_bytes: bytes(clients.signal_bytes_rate),
+                room_signal_bytes: bytes(clients.room_signal_bytes_rate),
+                signal_requests: rate(clients.signal_request_rate),
                 requests: rate(clients.request_rate),
             },
         }
@@ -125,6 +129,7 @@ impl Config {
             queue_bytes_max: settings.queue_bytes_max.0,
             queue_messages_max: settings.queue_messages_max.0,
             skippable_bytes_max: settings.queue_chat_bytes_max.0,
+            refusable_bytes_max: settings.queue_signal_bytes_max.0,
             sessions_max: settings.sessions_max.0,
             ..abanico_socketio::Config::default()
         }

@@ -116,4 +116,13 @@ pub struct SocketIo {
         hide_short_help = true
     )]
     pub queue_chat_bytes_max: Size,
+
+    /// Bytes of webrtc:* messages that may wait for one session; more are refused to who sends them
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "512KiB",
+        hide_short_help = true
+    )]
+    pub queue_signal_bytes_max: Size,
 }

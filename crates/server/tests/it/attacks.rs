@@ -754,3 +754,108 @@ fn who_may_not_publish_yet_is_let_say_little_and_who_may_sends_large_frames() {
     native.0.write_all(&frame(0x82, &large)).unwrap();
     while native.hear()["code"] != "unknown-kind" {}
 }
+
+/// Somebody who is in a stream, and its address for signals there.
+fn member<'a>(node: &'a Node, name: &str, key: &str) -> (Client<'a>, String) {
+    let user = json!({"username": name, "role": "VIEWER"});
+    let (mut client, registered) = Client::register(node, &user);
+    client.emit("stream:join", &json!({"streamKey": key}));
+    client.heard("stream:joined");
+    let id = registered["user"]["socketId"].as_str().unwrap();
+    (client, id.to_owned())
+}
+
+/// The limits that were named in refusals of what a client has said up to now.
+fn refused(client: &mut Client<'_>) -> Vec<String> {
+    client.emit("clock:get", &json!({}));
+    let mut limits = Vec::new();
+    loop {
+        let heard = client.heard_any();
+        match heard[0].as_str().unwrap() {
+            "clock:now" => {
+                limits.dedup();
+                return limits;
+            }
+            "stream:error" => limits.push(heard[1]["limit"].as_str().unwrap_or("?").to_owned()),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn nobody_is_closed_for_the_signals_of_others_who_are_told_what_is_too_much() {
+    let rates = [
+        "--signal-request-rate",
+        "1/s burst 3",
+        "--room-signal-bytes-rate",
+        "1KiB/s burst 600KiB",
+        "--queue-bytes-max",
+        "1MiB",
+    ];
+    let node = Node::start_with(&rates);
+    let user = json!({"username": "Ada", "role": "STREAMER"});
+    let (mut ada, registered) = Client::register(&node, &user);
+    let host = registered["user"]["socketId"].as_str().unwrap();
+    ada.emit("stream:create", &json!({}));
+    let created = ada.heard("stream:created");
+    let key = created["stream"]["streamKey"].as_str().unwrap();
+    ada.emit("stream:start", &json!({"streamKey": key}));
+    ada.heard("stream:started");
+    let (mut bob, reads_nothing) = member(&node, "Bob", key);
+
+    let packet = |event: &str, payload: serde_json::Value| format!("42{}", json!([event, payload]));
+    let request = |own: &str, padding: usize| {
+        let padding = "x".repeat(padding);
+        let payload =
+            json!({"streamKey": key, "viewerId": "v", "socketId": own, "padding": padding});
+        packet("webrtc:request", payload)
+    };
+    let sent = |event: &str, own: &str, to: &str| {
+        let data = "x".repeat(60_000);
+        packet(
+            event,
+            json!({"type": "any", "data": data, "from": own, "to": to, "streamKey": key}),
+        )
+    };
+    // Ada fetches nothing while 1.7 MB are sent to her.
+    let (mut eve, id) = member(&node, "Eve", key);
+    eve.post(&request(&id, 60_000));
+    assert_eq!(refused(&mut eve), ["signal-request-bytes-max"]);
+    let (mut eve, id) = member(&node, "Eve 1", key);
+    eve.post(&vec![request(&id, 100); 10].join("\x1e"));
+    assert_eq!(refused(&mut eve), ["signal-request-rate"]);
+    let mut limits = Vec::new();
+    for number in 2..12 {
+        let (mut eve, id) = member(&node, &format!("Eve {number}"), key);
+        // The third is one too many of her own.
+        eve.post(&vec![sent("webrtc:answer", &id, host); 3].join("\x1e"));
+        // She is told of the first that is too much, and of no other in the same second.
+        limits.push(refused(&mut eve).remove(0));
+    }
+    limits.dedup();
+    let reached = [
+        "signal-bytes-rate",
+        "queue-signal-bytes-max",
+        "room-signal-bytes-rate",
+    ];
+    assert_eq!(limits, reached);
+
+    // Nor does Bob fetch anything while Ada's page sends him offers without end.
+    ada.post(&vec![sent("webrtc:offer", host, &reads_nothing); 15].join("\x1e"));
+    ada.post(&vec![sent("webrtc:offer", host, &reads_nothing); 15].join("\x1e"));
+    assert_eq!(refused(&mut ada), ["queue-signal-bytes-max"]);
+    ada.emit(
+        "chat:message:send",
+        &json!({"streamKey": key, "content": "hold on"}),
+    );
+    let mut offers = 0;
+    loop {
+        let heard = bob.heard_any();
+        if heard[1]["message"]["content"] == "hold on" {
+            break;
+        }
+        offers += usize::from(heard[0] == "webrtc:offer");
+    }
+    assert!((1..10).contains(&offers), "{offers} of 30 offers");
+    assert_eq!(node.json("/health")["activeStreams"], 1);
+}

@@ -10,6 +10,17 @@ use bytes::Bytes;
 
 use crate::websocket::frame::{self, SERVER_HEADER_BYTES_MAX};
 
+/// What becomes of a parcel for a session that is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// It waits; a session for which too much does is closed.
+    Kept,
+    /// The oldest of its kind is left out for it.
+    Skippable,
+    /// It is not taken, and who sends it is told.
+    Refusable,
+}
+
 /// Packets that belong together, encoded once.
 #[derive(Debug, Clone)]
 pub struct Parcel(Arc<Inner>);
@@ -21,8 +32,7 @@ struct Inner {
     /// WebSocket frames in slices: the text with its header, then a header and a payload for each binary message.
     frames: Box<[Bytes]>,
     len: usize,
-    /// Whether it may be left out for who is behind.
-    is_skippable: bool,
+    manner: Manner,
     /// Packets of polling, made when the first poll asks for them: the binary ones are base64.
     packets: OnceLock<Box<[Bytes]>>,
 }
@@ -44,7 +54,7 @@ impl Parcel {
             text: Bytes::new(),
             len: header.len() + bytes.len(),
             frames: Box::new([header, bytes]),
-            is_skippable: false,
+            manner: Manner::Kept,
             packets: OnceLock::new(),
         }))
     }
@@ -76,7 +86,7 @@ impl Parcel {
             text: buffer.slice(SERVER_HEADER_BYTES_MAX..text_end),
             len: frames.iter().map(Bytes::len).sum(),
             frames: frames.into(),
-            is_skippable: false,
+            manner: Manner::Kept,
             packets: OnceLock::new(),
         }))
     }
@@ -88,7 +98,7 @@ impl Parcel {
             text: frame.clone(),
             frames: Box::new([frame]),
             len,
-            is_skippable: false,
+            manner: Manner::Kept,
             packets: OnceLock::new(),
         }))
     }
@@ -116,7 +126,7 @@ impl Parcel {
             text: Bytes::new(),
             len: len + header_len,
             frames: frames.into(),
-            is_skippable: false,
+            manner: Manner::Kept,
             packets: OnceLock::new(),
         }))
     }
@@ -128,7 +138,7 @@ impl Parcel {
             text: Bytes::new(),
             len: frames.iter().map(Bytes::len).sum(),
             frames,
-            is_skippable: false,
+            manner: Manner::Kept,
             packets: OnceLock::new(),
         }))
     }
@@ -172,16 +182,18 @@ impl Parcel {
         NOOP.clone()
     }
 
-    /// The same, which may be left out for a session that has too much of its kind waiting.
+    /// The same, dealt with in this manner for a session that is behind.
     #[must_use]
-    pub(crate) fn skippable(mut self) -> Self {
-        Arc::make_mut(&mut self.0).is_skippable = true;
+    pub(crate) fn in_manner(mut self, manner: Manner) -> Self {
+        if self.0.manner != manner {
+            Arc::make_mut(&mut self.0).manner = manner;
+        }
         self
     }
 
-    /// Whether it may be left out.
-    pub(crate) fn is_skippable(&self) -> bool {
-        self.0.is_skippable
+    /// What becomes of it for who is behind.
+    pub(crate) fn manner(&self) -> Manner {
+        self.0.manner
     }
 
     /// Bytes over a WebSocket, frame headers included.

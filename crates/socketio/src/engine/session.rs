@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::body::Body;
 use crate::config::Config;
 use crate::engine::packet::Payload;
-use crate::engine::parcel::Parcel;
+use crate::engine::parcel::{Manner, Parcel};
 use crate::engine::service::Feed;
 use crate::handler::DisconnectReason;
 use crate::handshake::{Handshake, Transport};
@@ -151,6 +151,9 @@ pub enum SendError {
     /// The queue is full; the session is being closed.
     #[error("session takes its messages too slowly")]
     SlowConsumer,
+    /// So much waits for the session that it takes no parcel that may be refused.
+    #[error("session has too much waiting that it need not take")]
+    Refused,
 }
 
 pub(crate) struct Shared {
@@ -188,6 +191,8 @@ pub(crate) struct State {
     pub(crate) queue_bytes: usize,
     /// As many of them are of parcels that may be left out.
     skippable_bytes: usize,
+    /// As many are of parcels that may be refused.
+    refusable_bytes: usize,
     /// The task has nothing to write and sleeps: who queues something wakes it.
     pub(crate) is_idle: bool,
     pub(crate) feed_changes: Vec<FeedChange>,
@@ -274,16 +279,26 @@ impl State {
 
     fn push(&mut self, parcel: Parcel) {
         self.queue_bytes += parcel.len();
-        if parcel.is_skippable() {
-            self.skippable_bytes += parcel.len();
+        if let Some(bytes) = self.bytes_of(parcel.manner()) {
+            *bytes += parcel.len();
         }
         self.queue.push_back(parcel);
+    }
+
+    /// How much waits of what need not.
+    fn bytes_of(&mut self, manner: Manner) -> Option<&mut usize> {
+        match manner {
+            Manner::Kept => None,
+            Manner::Skippable => Some(&mut self.skippable_bytes),
+            Manner::Refusable => Some(&mut self.refusable_bytes),
+        }
     }
 
     /// All that waits, which nobody will send.
     pub(crate) fn take_queue(&mut self) -> VecDeque<Parcel> {
         self.queue_bytes = 0;
         self.skippable_bytes = 0;
+        self.refusable_bytes = 0;
         std::mem::take(&mut self.queue)
     }
 
@@ -292,21 +307,31 @@ impl State {
         self.remove(0)
     }
 
-    /// Leaves out the oldest parcel that may be, if there is one.
-    fn skip_oldest(&mut self) -> bool {
-        self.skippable_bytes > 0
+    /// Leaves out the oldest parcel of this manner, if there is one.
+    fn drop_oldest(&mut self, manner: Manner) -> bool {
+        self.bytes_of(manner).is_some_and(|bytes| *bytes > 0)
             && self
                 .queue
                 .iter()
-                .position(Parcel::is_skippable)
+                .position(|parcel| parcel.manner() == manner)
                 .is_some_and(|oldest| self.remove(oldest).is_some())
+    }
+
+    /// Whether so much waits that a parcel that may be refused is. A single one passes the bound, but not the queue's: what
+    /// must be told has at least half of its places.
+    fn refuses(&self, parcel: &Parcel, config: &Config) -> bool {
+        let has_some = self.refusable_bytes > 0;
+        let is_full = self.queue_bytes + parcel.len() > config.queue_bytes_max
+            || self.queue.len() >= config.queue_messages_max / 2;
+        has_some && self.refusable_bytes + parcel.len() > config.refusable_bytes_max
+            || !self.queue.is_empty() && is_full
     }
 
     fn remove(&mut self, at: usize) -> Option<Parcel> {
         let parcel = self.queue.remove(at)?;
         self.queue_bytes -= parcel.len();
-        if parcel.is_skippable() {
-            self.skippable_bytes -= parcel.len();
+        if let Some(bytes) = self.bytes_of(parcel.manner()) {
+            *bytes -= parcel.len();
         }
         Some(parcel)
     }
@@ -358,6 +383,7 @@ impl Shared {
                 queue: VecDeque::new(),
                 queue_bytes: 0,
                 skippable_bytes: 0,
+                refusable_bytes: 0,
                 is_idle: false,
                 feed_changes: Vec::new(),
                 feeds_attached: 0,
@@ -374,16 +400,21 @@ impl Shared {
             return Err(SendError::Closed);
         }
         let config = &self.config;
-        if parcel.is_skippable() {
-            while state.skippable_bytes + parcel.len() > config.skippable_bytes_max
-                && state.skip_oldest()
-            {}
+        match parcel.manner() {
+            Manner::Kept => {}
+            Manner::Skippable => {
+                while state.skippable_bytes + parcel.len() > config.skippable_bytes_max
+                    && state.drop_oldest(Manner::Skippable)
+                {}
+            }
+            Manner::Refusable if state.refuses(&parcel, config) => return Err(SendError::Refused),
+            Manner::Refusable => {}
         }
         while !state.queue.is_empty()
             && (state.queue_bytes + parcel.len() > config.queue_bytes_max
                 || state.queue.len() >= config.queue_messages_max)
         {
-            if !state.skip_oldest() {
+            if !state.drop_oldest(Manner::Skippable) && !state.drop_oldest(Manner::Refusable) {
                 drop(state);
                 self.close(DisconnectReason::SlowConsumer);
                 return Err(SendError::SlowConsumer);

@@ -98,6 +98,43 @@ async fn what_may_be_left_out_is_before_anybody_is_closed_and_nothing_else_is() 
 }
 
 #[tokio::test]
+async fn what_may_be_refused_is_and_its_sender_told_before_anybody_is_closed() {
+    let node = Node::start(Config {
+        queue_bytes_max: 20_000,
+        queue_messages_max: 100,
+        refusable_bytes_max: 8_000,
+        ..Config::default()
+    })
+    .await;
+    let poller = node.polling().await;
+    poller.enter().await;
+    let socket = node.connected().await;
+    let signal = |bytes: usize| {
+        let message = Message::event("signal", &"x".repeat(bytes)).unwrap();
+        message.refusable()
+    };
+    let count = |number: u32| Message::event("count", &number).unwrap();
+    // A single one passes the bound, and is all that there is room for.
+    assert_eq!(socket.emit(&signal(9_000)), Ok(()));
+    assert_eq!(socket.emit(&signal(1)), Err(EmitError::Refused));
+    // It gives way to what must be told, of which a hundred wait in the end.
+    for number in 0..100 {
+        assert_eq!(socket.emit(&count(number)), Ok(()));
+        assert_eq!(socket.emit(&signal(8_000)), Err(EmitError::Refused));
+    }
+    let mut heard = Vec::new();
+    while !heard.iter().any(|packet: &String| packet.contains(",99]")) {
+        heard.extend(poller.poll().await.packets().into_iter().map(str::to_owned));
+    }
+    let of = |name: &str| heard.iter().filter(|packet| packet.contains(name)).count();
+    assert_eq!((of("count"), of("signal")), (100, 0));
+    // What was fetched waits no longer; however small they are, they leave half of the places free.
+    let taken = (0..100).take_while(|_| socket.emit(&signal(1)).is_ok());
+    assert_eq!(taken.count(), 50);
+    assert!(socket.is_connected());
+}
+
+#[tokio::test]
 async fn one_message_larger_than_the_bound_still_goes() {
     let node = Node::start(Config {
         queue_bytes_max: 1000,

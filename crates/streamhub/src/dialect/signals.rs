@@ -2,44 +2,63 @@
 //!
 //! Passed on as they came, between a stream's publisher and its viewers alone, and never in another's name: nobody but the
 //! publisher offers a picture. What is in them is the peers' own affair.
+//!
+//! Invariant: nobody is closed for what others send it. What is sent to one has bounds, in number and in bytes, for each
+//! who sends, for all of a stream together, and for what waits; who goes beyond is told which.
 
-use super::Turn;
+use super::{Turn, is_to_be_told};
 use crate::Shared;
 use crate::hosting::Request;
-use crate::names::{from_client, from_server, text};
-use crate::room::{SharedRoom, room_name};
+use crate::names::{from_client, from_server, limit, text};
+use crate::room::SharedRoom;
 use crate::stage::{Peer, event};
 use crate::wire::{ErrorObject, Peers, Signal};
 use abanico_core::key::SessionId;
+use abanico_core::rate::Rate;
 use abanico_core::stream::Refusal;
 use abanico_hub::Stream;
 use abanico_socketio::{Event, Message};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use std::time::Instant;
 
 impl Turn<'_> {
-    /// Passes a signal on as it came, from a member of a stream to another. Anything else is dropped without a word, as
-    /// in StreamHub.
-    pub(super) fn signal(&self, incoming: &Event) {
+    /// Passes a signal on as it came, from a member of a stream to another. What is none is dropped without a word, as
+    /// in StreamHub; what is too much is said.
+    pub(super) fn signal(&mut self, incoming: &Event, now: Instant) -> Result<(), Beyond> {
+        let (limits, rates) = (&self.shared.limits, &self.shared.rates);
+        if !self.session.buckets.signals.take(now) {
+            return Err(Beyond::Rate(limit::SIGNAL_RATE, rates.signals));
+        }
         let Some(raw) = incoming.arg_raw(0) else {
-            return;
+            return Ok(());
         };
-        if raw.len() > self.shared.limits.signal_bytes_max || !incoming.attachments().is_empty() {
-            return;
+        let request = incoming.name() == from_client::WEBRTC_REQUEST;
+        let (limit, max) = match request {
+            true => (
+                limit::SIGNAL_REQUEST_BYTES,
+                limits.signal_request_bytes_max.min(limits.signal_bytes_max),
+            ),
+            false => (limit::SIGNAL_BYTES, limits.signal_bytes_max),
+        };
+        if raw.len() > max {
+            return Err(Beyond::Size(limit, raw.len(), max));
+        }
+        if !incoming.attachments().is_empty() {
+            return Ok(());
         }
         let Some(signal) = Self::payload::<Signal<'_>>(incoming) else {
-            return;
+            return Ok(());
         };
         let Some(room) = self.room(&signal.stream_key) else {
-            return;
+            return Ok(());
         };
         // To a private stream nobody comes from peer to peer who has no seat here.
         let is_let_in =
             !room.private || self.session.joined.contains(&room.key) || self.is_host(&room);
         if !is_let_in || !self.is_member(&room) {
-            return;
+            return Ok(());
         }
-        let request = incoming.name() == from_client::WEBRTC_REQUEST;
         // Nobody speaks in another's name.
         let own = if request {
             signal.socket_id
@@ -47,22 +66,28 @@ impl Turn<'_> {
             signal.from
         };
         if own.is_none_or(|own| own != self.socket.id()) {
-            return;
+            return Ok(());
         }
         let Ok(message) = Message::raw(incoming.name(), raw, Vec::new()) else {
-            return;
+            return Ok(());
         };
         if request {
+            if !self.session.buckets.signal_requests.take(now) {
+                let rate = rates.signal_requests;
+                return Err(Beyond::Rate(limit::SIGNAL_REQUEST_RATE, rate));
+            }
+            self.pay_for(&room, &message, now)?;
             // Before it is passed on: whoever takes over meanwhile finds it.
             let (viewer, id) = (self.session.id, self.socket.id());
             room.hosting.lock().asked(viewer, id, raw);
-            if let Some(host) = self.shared.host(&room) {
-                host.tell(&message);
-            }
-            return;
+            let is_taken = self
+                .shared
+                .host(&room)
+                .is_none_or(|host| host.pass(message));
+            return is_taken.then_some(()).ok_or(Beyond::Waiting);
         }
         let Some((session, receiver)) = signal.to.and_then(|to| self.member(&room, &to)) else {
-            return;
+            return Ok(());
         };
         let by_host = self.is_host(&room);
         let to_host = || {
@@ -72,7 +97,10 @@ impl Turn<'_> {
         };
         let is_offer = incoming.name() == from_client::WEBRTC_OFFER;
         if !by_host && (is_offer || !to_host()) {
-            return;
+            return Ok(());
+        }
+        if !by_host {
+            self.pay_for(&room, &message, now)?;
         }
         let is_close = incoming.name() == from_client::WEBRTC_CLOSE;
         if by_host && (is_offer || is_close) {
@@ -80,7 +108,44 @@ impl Turn<'_> {
         } else if is_close {
             room.hosting.lock().forget(self.session.id);
         }
-        receiver.tell(&message);
+        receiver.pass(message).then_some(()).ok_or(Beyond::Waiting)
+    }
+
+    /// Takes what a viewer sends to a publisher from what it may send, and from what all viewers of the stream may.
+    fn pay_for(
+        &mut self,
+        room: &SharedRoom,
+        message: &Message,
+        now: Instant,
+    ) -> Result<(), Beyond> {
+        let rates = &self.shared.rates;
+        let bytes = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        if !self.session.buckets.signal_bytes.take_many(now, bytes) {
+            return Err(Beyond::Rate(limit::SIGNAL_BYTES_RATE, rates.signal_bytes));
+        }
+        if !room.signals.lock().take_many(now, bytes) {
+            let rate = rates.room_signal_bytes;
+            return Err(Beyond::Rate(limit::ROOM_SIGNAL_BYTES_RATE, rate));
+        }
+        Ok(())
+    }
+
+    /// Signals come fast, too: their refusal is told once a second.
+    pub(super) fn refuse_signal(&mut self, beyond: Beyond, now: Instant) {
+        if !is_to_be_told(&mut self.session.signal_refused_at, now) {
+            return;
+        }
+        match beyond {
+            Beyond::Rate(limit, rate) => self.refuse_rate(limit, rate),
+            Beyond::Size(limit, bytes, max) => {
+                let error = format!("tiene {bytes} bytes; el máximo es {max}");
+                self.refuse(&ErrorObject::new(text::SIGNAL_REFUSED, &error).by(limit));
+            }
+            Beyond::Waiting => {
+                let refusal = ErrorObject::new(text::SIGNAL_REFUSED, text::SIGNALS_WAITING);
+                self.refuse(&refusal.by(limit::QUEUE_SIGNAL_BYTES));
+            }
+        }
     }
 
     /// Makes this session answer for the stream. If another did before, it is given what that one was asked.
@@ -93,7 +158,8 @@ impl Turn<'_> {
             hosting.requests()
         };
         for request in requests.iter().filter_map(given) {
-            self.send(&request);
+            // Who comes first is served first; a page that is not is asked again.
+            let _ = self.socket.emit(&request.refusable());
         }
     }
 
@@ -124,7 +190,7 @@ impl Turn<'_> {
         // Who was put out came, too.
         let is_here = || {
             let peer = self.shared.peer(session.id);
-            peer.is_some_and(|peer| is_in(room, &peer))
+            peer.is_some_and(|peer| peer.is_in(room))
         };
         came && is_here() || self.is_host(room)
     }
@@ -142,7 +208,7 @@ impl Turn<'_> {
 
     fn member(&self, room: &SharedRoom, socket_id: &str) -> Option<(SessionId, Arc<Peer>)> {
         let (session, peer) = self.shared.peer_of_socket(socket_id)?;
-        is_in(room, &peer).then_some((session, peer))
+        peer.is_in(room).then_some((session, peer))
     }
 }
 
@@ -152,7 +218,7 @@ impl Shared {
         let host = room.hosting.lock().host();
         let here = host
             .and_then(|host| self.peer(host))
-            .filter(|peer| is_in(room, peer));
+            .filter(|peer| peer.is_in(room));
         here.or_else(|| {
             let publisher = room.stream.get().and_then(Stream::publisher);
             publisher.and_then(|publisher| self.peer(publisher))
@@ -173,8 +239,18 @@ impl Shared {
             "to": host.socket.id(),
             "streamKey": room.key.as_str(),
         });
-        host.tell(&event(from_client::WEBRTC_CLOSE, &payload));
+        host.pass(event(from_client::WEBRTC_CLOSE, &payload));
     }
+}
+
+/// Which bound a signal goes beyond.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Beyond {
+    Rate(&'static str, Rate),
+    /// How many bytes it has, and how many it may have.
+    Size(&'static str, usize, usize),
+    /// Too much waits for its receiver.
+    Waiting,
 }
 
 /// A request for who answers for the stream now. It says so if it was answered before: who is the same page still, over
@@ -191,7 +267,3 @@ fn given(request: &Request) -> Option<Message> {
 
 /// No page serves more viewers than this; a larger wish counts as this.
 const PEERS_MAX: u32 = 1_000;
-
-fn is_in(room: &SharedRoom, peer: &Peer) -> bool {
-    peer.socket.rooms().contains(&room_name(&room.key))
-}
