@@ -8,7 +8,7 @@ use crate::StreamHub;
 use crate::grant::{Grant, Lessor, neighbourhood};
 use crate::names::from_server;
 use crate::room::{Room, SharedRoom};
-use crate::stage::event;
+use crate::stage::{Peer, event};
 use abanico_core::key::SessionId;
 use abanico_core::rights::{Deed, Over};
 use parking_lot::Mutex;
@@ -76,6 +76,9 @@ enum Whom {
     User(Uuid),
     Address(IpAddr),
 }
+
+/// The session of somebody who is in a room, and where somebody comes from.
+type Concerned = (Option<(SessionId, Arc<Peer>)>, Option<IpAddr>);
 
 /// What one stream remembers of it.
 #[derive(Default)]
@@ -213,7 +216,7 @@ impl Shared {
                 json!({ "streamKey": key, "messageId": message_id }),
             ),
             Measure::Silence { user_id } | Measure::Unsilence { user_id } => {
-                let (_, from) = self.present(room, user_id)?;
+                let (_, from) = self.concerned(room, user_id)?;
                 let is_silent = matches!(measure, Measure::Silence { .. });
                 room.order.silence(user_id, from, is_silent);
                 (
@@ -222,9 +225,9 @@ impl Shared {
                 )
             }
             Measure::Remove { user_id } => {
-                let (session, from) = self.present(room, user_id)?;
+                let (here, from) = self.concerned(room, user_id)?;
                 room.order.remove(user_id, from);
-                let here = session.and_then(|session| Some((session, self.peer(session)?)));
+                // Who is not in the room finds out when it comes: it is somebody else's viewer, perhaps.
                 if let Some((session, peer)) = here {
                     let name = {
                         let directory = self.directory.lock();
@@ -246,12 +249,8 @@ impl Shared {
         Ok(())
     }
 
-    /// The session of a user whom a measure can concern, if it is here, and its address.
-    fn present(
-        &self,
-        room: &Room,
-        user: Uuid,
-    ) -> Result<(Option<SessionId>, Option<IpAddr>), ModerateRefusal> {
+    /// A user whom a measure can concern: its session, if that is in the room, and its address, if it is connected.
+    fn concerned(&self, room: &Room, user: Uuid) -> Result<Concerned, ModerateRefusal> {
         let session = {
             let directory = self.directory.lock();
             let user = directory
@@ -262,9 +261,12 @@ impl Shared {
                 .as_ref()
                 .map(|presence| presence.session)
         };
-        let peer = session.and_then(|session| self.peer(session));
-        let from = peer.map(|peer| self.gate.address(peer.socket.handshake()));
-        Ok((session, from))
+        let connected = session.and_then(|session| Some((session, self.peer(session)?)));
+        let from = connected
+            .as_ref()
+            .map(|(_, peer)| self.gate.address(peer.socket.handshake()));
+        let here = connected.filter(|(_, peer)| peer.is_in(room));
+        Ok((here, from))
     }
 }
 

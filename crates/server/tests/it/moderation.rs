@@ -95,3 +95,33 @@ fn a_message_goes_a_viewer_falls_silent_and_is_put_out_for_a_while() {
     let done = node.request("POST", &path, &[ELSEWHERE, &shown], streamer);
     assert_eq!(done.status, 404, "{}", said(&done));
 }
+
+#[test]
+fn who_was_never_there_hears_nothing_of_being_put_out_and_does_not_come_in() {
+    let node = Node::start_with(&["--publishing", "open"]);
+    let (_ada, key) = Client::live(&node, "Ada");
+    let (mut mallory, other) = Client::live(&node, "Mallory");
+    let viewer = json!({"username": "Eve", "role": "VIEWER"});
+    let (mut eve, is) = Client::register(&node, &viewer);
+    assert_eq!(join(&mut eve, &key)[0], "stream:joined");
+    let remove = json!({"streamKey": other, "userId": is["user"]["id"]});
+    mallory.emit("viewer:remove", &remove);
+    loop {
+        let heard = mallory.heard_any();
+        assert_ne!(heard[1]["message"]["content"], "Eve salió del stream");
+        if heard[0] == "viewer:removed" {
+            break;
+        }
+    }
+    // Of what came before this answer nothing was for her.
+    eve.emit("clock:get", &json!({}));
+    loop {
+        let heard = eve.heard_any();
+        assert_ne!(heard[0], "stream:ended", "{heard}");
+        if heard[0] == "clock:now" {
+            break;
+        }
+    }
+    assert_eq!(join(&mut eve, &other)[1]["code"], "removed");
+    assert_eq!(join(&mut eve, &key)[0], "stream:joined");
+}
