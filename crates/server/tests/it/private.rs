@@ -350,6 +350,14 @@ fn the_native_door_and_socketio_let_in_who_shows_a_link_and_nobody_else() {
             // Whoever is not in it says nothing there, and learns nothing of it.
             for (event, payload) in [
                 (
+                    "stream:poster",
+                    json!({"streamKey": stream.key, "data": "data:image/jpeg;base64,/9j/2Q=="}),
+                ),
+                (
+                    "stream:poster",
+                    json!({"streamKey": stream.key, "data": "x", "publishToken": "x"}),
+                ),
+                (
                     "chat:message:send",
                     json!({"streamKey": stream.key, "content": "psst"}),
                 ),
@@ -361,11 +369,13 @@ fn the_native_door_and_socketio_let_in_who_shows_a_link_and_nobody_else() {
                 client.emit(event, &payload);
             }
             let refused = client.heard_any();
-            client.emit(
-                "stream:end",
-                &json!({"streamKey": "none", "publishToken": "x"}),
-            );
+            for event in ["stream:poster", "stream:end"] {
+                let payload = json!({"streamKey": "none", "data": "x", "publishToken": "x"});
+                client.emit(event, &payload);
+            }
             assert_eq!(refused, client.heard_any());
+            client.emit("clock:get", &json!({}));
+            assert_eq!(client.heard_any()[0], "clock:now");
             client.emit("users:get", &json!({}));
             let users = client.heard("users:list");
             assert!(!users.to_string().contains(&stream.key), "{users}");

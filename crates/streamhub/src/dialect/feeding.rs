@@ -138,12 +138,17 @@ impl Turn<'_> {
             return;
         };
         let token = sent.publish_token.as_deref().map(PublishToken::new);
+        // Of one that is not there nothing is said either.
+        let is_secret = room.hides(Refusal::NotPublisher);
         let right = match self.right(&room, token) {
             Ok(right) => right,
+            Err(_) if is_secret => return,
             Err(refused) => return self.refuse_unheeded(&room, &refused),
         };
         if !self.may_publish(&room, stream, right).await {
-            self.refuse_of(&room, Refusal::NotPublisher);
+            if !is_secret {
+                self.refuse_of(&room, Refusal::NotPublisher);
+            }
             return;
         }
         let refuse = |error: &str| {
