@@ -2,15 +2,18 @@
 //!
 //! Telling everybody of everybody costs N² messages. While a stream is small each coming and going is told as it happens;
 //! above a bound only the count is, at most once per interval, so that N viewers joining cost O(N) messages a second at
-//! the worst and not O(N²) in all.
+//! the worst and not O(N²) in all. Nor does it help to come and go again and again: names have a rate as well.
 
+use crate::rate::{Bucket, Rate};
 use std::time::{Duration, Instant};
 
 /// From which size on a room is told counts only, and how often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
     /// Up to this many viewers each coming and going is told by name.
     pub named_max: usize,
+    /// So many of them are.
+    pub named_rate: Rate,
     /// Above that the count is told at most once in this time.
     pub count_every: Duration,
 }
@@ -19,6 +22,10 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             named_max: 50,
+            named_rate: Rate {
+                burst: 200,
+                per_second: 10.0,
+            },
             count_every: Duration::from_millis(500),
         }
     }
@@ -37,6 +44,7 @@ pub enum Telling {
 #[derive(Debug)]
 pub struct Presence {
     policy: Policy,
+    names: Bucket,
     told_at: Option<Instant>,
     due: Option<Instant>,
 }
@@ -46,6 +54,7 @@ impl Presence {
     pub fn new(policy: Policy) -> Self {
         Self {
             policy,
+            names: Bucket::new(policy.named_rate),
             told_at: None,
             due: None,
         }
@@ -53,7 +62,7 @@ impl Presence {
 
     /// Somebody came or went, and `count` viewers are there now.
     pub fn changed(&mut self, count: usize, now: Instant) -> Telling {
-        if count <= self.policy.named_max {
+        if count <= self.policy.named_max && self.names.take(now) {
             self.told_at = Some(now);
             self.due = None;
             return Telling::Named;
@@ -105,5 +114,22 @@ mod tests {
             presence.deadline().is_some(),
             "the last count is still to be told"
         );
+    }
+
+    #[test]
+    fn who_comes_and_goes_without_end_is_named_at_a_pace_and_counted_in_the_end() {
+        let start = Instant::now();
+        let mut presence = Presence::new(Policy::default());
+        let (mut named, mut counts) = (0, 0);
+        for millis in 1..=2000u32 {
+            let now = start + Duration::from_millis(u64::from(millis));
+            counts += u32::from(presence.count_is_due(now));
+            let count = 1 + (millis % 2) as usize;
+            named += u32::from(presence.changed(count, now) == Telling::Named);
+        }
+        assert_eq!(named, 219, "200 at once, and ten a second");
+        assert!(counts <= 3, "{counts} counts in less than two seconds");
+        let due = presence.deadline().expect("the last is still to be told");
+        assert!(presence.count_is_due(due) && presence.deadline().is_none());
     }
 }

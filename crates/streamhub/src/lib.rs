@@ -56,6 +56,7 @@ use crate::store::{Record, Snapshot};
 use crate::talk::Talk;
 use crate::time::Timestamp;
 use abanico_core::key::{SessionId, StreamKey};
+use abanico_core::presence;
 use abanico_hub::Distributor;
 use abanico_live::Pool;
 use abanico_socketio::{NamespaceHandle, Server, Socket};
@@ -87,8 +88,8 @@ pub(crate) struct Shared {
     namespace: OnceLock<NamespaceHandle>,
     journal: mpsc::Sender<Record>,
     sessions: AtomicU64,
-    /// Above so many in a room names are not told.
-    named_max: usize,
+    /// How many in a room are told by name who comes and goes.
+    presence: presence::Policy,
     /// What the frames of all streams are made with.
     pool: Arc<Pool>,
     /// The sessions of publishers at other doors.
@@ -118,7 +119,7 @@ impl StreamHub {
             directory: Mutex::new(Directory::new(config.limits.clone(), snapshot)),
             rooms: RwLock::default(),
             ended: Mutex::new(Ended::new(config.limits.ended_max, config.limits.ended_for)),
-            named_max: config.distributor.stream.presence.named_max,
+            presence: config.distributor.stream.presence,
             pool: Pool::new(config.live),
             at_doors: Mutex::default(),
             gate,

@@ -1,6 +1,6 @@
 //! One stream as the dialect sees it: who made it and when, its media, its poster, and what is told of it when it is over.
 
-use crate::config::Rates;
+use crate::Shared;
 use crate::door::News;
 use crate::grant::Grant;
 use crate::guessing::Guessable;
@@ -59,6 +59,8 @@ pub(crate) struct Room {
     pub(crate) hosting: Mutex<Hosting>,
     /// What may still be sent to who answers for it, by all of its viewers together.
     pub(crate) signals: Mutex<Bucket>,
+    /// How many of those whose media come over another door may still be named as they come and go.
+    pub(crate) names: Mutex<Bucket>,
     /// For whom it was opened, and what waits for the end of that right.
     held: Mutex<Held>,
     /// Its token, if somebody chose it.
@@ -77,7 +79,7 @@ impl Room {
         relay: Relay,
         channel: Channel,
         (chosen, private): (bool, bool),
-        rates: &Rates,
+        shared: &Shared,
     ) -> Self {
         Self {
             id: Uuid::new_v4(),
@@ -94,9 +96,10 @@ impl Room {
             private,
             links: Links::default(),
             order: Arc::default(),
-            talk: Mutex::new(Talk::of_room(rates)),
+            talk: Mutex::new(Talk::of_room(&shared.rates)),
             hosting: Mutex::default(),
-            signals: Mutex::new(Bucket::new(rates.room_signal_bytes)),
+            signals: Mutex::new(Bucket::new(shared.rates.room_signal_bytes)),
+            names: Mutex::new(Bucket::new(shared.presence.named_rate)),
             held: Mutex::default(),
             guessable: None,
             news: watch::Sender::new(News::default()),

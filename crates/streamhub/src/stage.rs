@@ -145,7 +145,8 @@ impl Shared {
                 }
                 if telling == Telling::Named {
                     let payload = json!({ "username": name, "viewerCount": count });
-                    self.to_room(room, &event(from_server::VIEWER_JOINED, &payload));
+                    let joined = event(from_server::VIEWER_JOINED, &payload);
+                    self.to_room(room, &joined.skippable());
                     self.count(room, count);
                     self.system_chat(room, &format!("{name} se unió al stream"));
                 }
@@ -275,7 +276,8 @@ impl Shared {
             return;
         };
         let payload = json!({ "username": name, "viewerCount": count });
-        self.to_room(room, &event(from_server::VIEWER_JOINED, &payload));
+        let joined = event(from_server::VIEWER_JOINED, &payload);
+        self.to_room(room, &joined.skippable());
         self.system_chat(room, &format!("{name} se unió al stream"));
     }
 
@@ -286,20 +288,20 @@ impl Shared {
         }
     }
 
-    /// How many watch, if there are so few that a room is told names.
+    /// How many watch, if there are so few, and so few come and go, that a room is told names.
     fn named_count(&self, room: &SharedRoom) -> Option<usize> {
         let count = room.stream.get()?.status().viewers;
-        let is_crowd = count > self.named_max
+        let is_crowd = count > self.presence.named_max
             || self
                 .namespace()
                 .to(&room.name())
-                .are_more_than(self.named_max);
-        (!is_crowd).then_some(count)
+                .are_more_than(self.presence.named_max);
+        (!is_crowd && room.names.lock().take(Instant::now())).then_some(count)
     }
 
     fn left(&self, room: &SharedRoom, name: &str, count: usize, parting: Parting) {
         let payload = json!({ "username": name, "viewerCount": count });
-        let left = event(from_server::VIEWER_LEFT, &payload);
+        let left = event(from_server::VIEWER_LEFT, &payload).skippable();
         match parting {
             Parting::Explicit => {
                 self.to_room(room, &left);

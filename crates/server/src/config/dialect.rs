@@ -22,6 +22,7 @@ impl Config {
                     viewers_max: streams.stream_viewers_max.0,
                     presence: presence::Policy {
                         named_max: streams.presence_named_max.0,
+                        named_rate: rate(streams.presence_rate),
                         count_every: streams.presence_count_every.0,
                     },
                 },

@@ -108,7 +108,7 @@ pub struct SocketIo {
     )]
     pub queue_messages_max: Count,
 
-    /// Bytes of chat and reactions that may wait for one session; beyond that the oldest are left out for it
+    /// Bytes of chat, reactions, and names of who comes and goes that may wait for one session; beyond that the oldest are left out for it
     #[arg(
         long,
         value_name = "SIZE",

@@ -195,6 +195,15 @@ pub struct Streams {
     )]
     pub presence_named_max: Count,
 
+    /// So many comings and goings of a room are told by name; of more the room is told the count, as a larger one is
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "10/s burst 200",
+        hide_short_help = true
+    )]
+    pub presence_rate: Often,
+
     /// How often the count of a larger room is told
     #[arg(
         long,

@@ -859,3 +859,49 @@ fn nobody_is_closed_for_the_signals_of_others_who_are_told_what_is_too_much() {
     assert!((1..10).contains(&offers), "{offers} of 30 offers");
     assert_eq!(node.json("/health")["activeStreams"], 1);
 }
+
+#[test]
+fn nobody_is_closed_for_what_it_is_told_of_who_comes_and_goes() {
+    let node = Node::start_with(&[
+        "--queue-messages-max",
+        "300",
+        "--presence-rate",
+        "1/s burst 10",
+        "--request-rate",
+        "1000/s burst 1000",
+    ]);
+    let (mut ada, key) = Client::live(&node, "Ada");
+    let (mut bob, _) = member(&node, "Bob", &key);
+    // Neither fetches anything meanwhile.
+    for (number, media) in [true, false].into_iter().enumerate() {
+        let (mut eve, _) = member(&node, &format!("Eve {number}"), &key);
+        let join = json!(["stream:join", {"streamKey": key, "media": media}]);
+        let leave = json!(["stream:leave", {"streamKey": key}]);
+        let storm = vec![format!("42{join}\x1e42{leave}"); 150].join("\x1e");
+        eve.post(&storm);
+        assert!(refused(&mut eve).is_empty());
+    }
+    ada.emit(
+        "chat:message:send",
+        &json!({"streamKey": key, "content": "hold on"}),
+    );
+    for who in [&mut ada, &mut bob] {
+        let (mut told, mut count) = (0, json!(null));
+        loop {
+            let heard = who.heard_any();
+            if heard[1]["message"]["content"] == "hold on" {
+                break;
+            }
+            match heard[0].as_str().unwrap() {
+                "viewer:joined" | "viewer:left" => told += 1,
+                "viewer:count:update" => count = heard[1]["viewerCount"].clone(),
+                _ => {}
+            }
+        }
+        assert!((2..50).contains(&told), "{told} of 600 are told by name");
+        // Who is not named is counted all the same, when it is over.
+        while count != 1 {
+            count = who.heard("viewer:count:update")["viewerCount"].clone();
+        }
+    }
+}

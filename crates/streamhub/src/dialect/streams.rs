@@ -128,7 +128,7 @@ impl Turn<'_> {
             relay,
             channel,
             (false, private),
-            &self.shared.rates,
+            self.shared,
         );
         let room = Arc::new(room);
         // Listed first: the stream's task finds it from its first notice on.

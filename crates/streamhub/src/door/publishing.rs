@@ -256,7 +256,7 @@ impl StreamHub {
             relay,
             channel,
             (true, claim.private),
-            &shared.rates,
+            shared,
         );
         let from = claim.grant.address;
         room.guessable = guessable.map(|token| Guessable::new(token, &shared.gate, from));
