@@ -196,7 +196,8 @@ fn for_phones(
     fingerprint: &str,
 ) -> String {
     let Some(address) = address else {
-        return "\n  LAN mode: this machine is in no network yet. Connect it, and start anew.\n"
+        return "\n  LAN mode: no phone reaches this server, as the machine is in no network yet, or `listen` leaves it out.\n  \
+             Mend that, and start anew.\n"
             .to_owned();
     };
     let drawn = scanned.as_deref().and_then(qr::terminal);

@@ -288,7 +288,7 @@ pub(crate) fn refuse_viewer(refusal: WatchRefusal) -> Response<Body> {
             *response.status_mut() = StatusCode::FORBIDDEN;
             response
         }
-        WatchRefusal::Seats { retry_after } | WatchRefusal::Full { retry_after } => {
+        WatchRefusal::Seats { retry_after } | WatchRefusal::Full { retry_after, .. } => {
             say_later(&sentence, retry_after)
         }
     }

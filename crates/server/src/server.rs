@@ -122,7 +122,7 @@ impl Server {
             let greeting = Greeting {
                 tls: https.as_ref().map(|https| https.address),
                 names: https.as_ref().and_then(Named::of),
-                trust: https.as_ref().and_then(|https| Trust::of(https, address.port(), keeper.clone())),
+                trust: https.as_ref().and_then(|https| Trust::of(https, address, keeper.clone())),
             };
             let ways = Ways { listener, https, trust: greeting.trust.clone() };
             let mut running = Running::start(&config, ways, streamhub, keeper, rtc, writer);

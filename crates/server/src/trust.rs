@@ -29,6 +29,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -43,26 +44,26 @@ const CODE_TIME_MAX: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(crate) struct Trust {
     lan: Lan,
-    port: u16,
+    bound: SocketAddr,
     tls_port: u16,
     keeper: Keeper,
 }
 
 impl Trust {
-    /// That of a server whose plain HTTP is at `port`, if it is in LAN mode.
-    pub(crate) fn of(https: &Https, port: u16, keeper: Keeper) -> Option<Self> {
+    /// That of a server whose plain HTTP is at `bound`, if it is in LAN mode.
+    pub(crate) fn of(https: &Https, bound: SocketAddr, keeper: Keeper) -> Option<Self> {
         Some(Self {
             lan: https.lan()?.clone(),
-            port,
+            bound,
             tls_port: https.public_port,
             keeper,
         })
     }
 
-    /// The page's address for a phone, if this machine is in a network.
+    /// The page's address for a phone, if this machine is in a network and the server listens there.
     pub(crate) fn address(&self) -> Option<String> {
-        let host = self.lan.outward()?;
-        Some(format!("http://{host}:{}/trust", self.port))
+        let host = self.lan.outward(self.bound.ip())?;
+        Some(format!("http://{host}:{}/trust", self.bound.port()))
     }
 
     /// The same with a new code, which lets the phone go live; none where nobody needs one.

@@ -105,6 +105,8 @@ pub(crate) mod limit {
     pub(crate) const STREAMS: &str = "streams-max";
     pub(crate) const VIEWERS: &str = "viewers-max";
     pub(crate) const STREAM_VIEWERS: &str = "stream-viewers-max";
+    /// What the machine has left, whichever of the two it lacks.
+    pub(crate) const RESERVES: &str = "memory-left-min or busy-max";
 }
 
 /// Texts as StreamHub sends them, and ours in the same language.

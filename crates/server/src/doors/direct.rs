@@ -111,7 +111,10 @@ pub(super) async fn answer(doors: &Doors, asked: Request, mut stream: Cable) {
         }
     };
     if let Err(mut stream) = answered {
-        let refusal = say_later("there is no room for another connection now", FULL_RETRY);
+        let refusal = say_later(
+            "there is no room for another connection now (sessions-max)",
+            FULL_RETRY,
+        );
         // Its request was read, so a new connection has room for this and closes without losing it.
         let _ = stream.write_all(&whole(refusal).await).await;
     }

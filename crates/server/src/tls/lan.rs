@@ -11,6 +11,7 @@ use anyhow::ensure;
 use authority::{Authority, CERTIFICATE_FOR};
 use names::Names;
 use parking_lot::RwLock;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -66,9 +67,9 @@ impl Lan {
         self.0.authority.certificate()
     }
 
-    /// Where the machine is reached from its network, if it is in one.
-    pub(crate) fn outward(&self) -> Option<String> {
-        self.0.names.read().outward(&self.0.given)
+    /// Where a server that listens at `bound` is reached from the machine's network, if it is.
+    pub(crate) fn outward(&self, bound: IpAddr) -> Option<String> {
+        self.0.names.read().outward(&self.0.given, bound)
     }
 
     /// Renews the certificate when the machine's addresses have changed or it has grown old, until `stop` is cancelled.

@@ -31,7 +31,11 @@ impl Refused {
             Self::UnsupportedVersion => {
                 (StatusCode::BAD_REQUEST, 5, "Unsupported protocol version")
             }
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, 6, "Server is full"),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                6,
+                "Server is full (sessions-max)",
+            ),
             Self::TooLarge => {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;

@@ -178,7 +178,10 @@ async fn one_session_too_many_is_told_to_come_back() {
     let answer = node.request("GET", "?EIO=4&transport=polling", b"").await;
     assert_eq!(
         (answer.status, answer.text()),
-        (503, r#"{"code":6,"message":"Server is full"}"#)
+        (
+            503,
+            r#"{"code":6,"message":"Server is full (sessions-max)"}"#
+        )
     );
     assert!(answer.header("retry-after").is_some());
     first.text().await;

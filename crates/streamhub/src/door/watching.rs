@@ -3,6 +3,7 @@
 use super::{News, lose};
 use crate::StreamHub;
 use crate::grant::{Grant, Lease};
+use crate::names::limit;
 use crate::privacy::Stay;
 use crate::relay::Packet;
 use crate::room::SharedRoom;
@@ -39,8 +40,10 @@ pub enum WatchRefusal {
         retry_after: Duration,
     },
     /// There is no room now; it is worth to try again after this time.
-    #[error("there is no room for another viewer now")]
+    #[error("there is no room for another viewer now ({limit})")]
     Full {
+        /// By which bound, as the operator knows it.
+        limit: &'static str,
         /// After how long.
         retry_after: Duration,
     },
@@ -67,7 +70,7 @@ impl StreamHub {
             .distributor
             .register_viewer(key, session, String::new())
             .await;
-        let retry_after = match joined {
+        let (limit, retry_after) = match joined {
             Ok(()) => {
                 let by_door = room.is_by_door();
                 room.relay.lock().mirror_to(&room.channel, by_door);
@@ -80,14 +83,14 @@ impl StreamHub {
             Err(JoinError::Unknown | JoinError::Refused(Refusal::Ended)) => {
                 return Err(self.no_stream(key));
             }
-            Err(JoinError::Busy { after }) => after,
-            Err(
-                JoinError::Refused(Refusal::Full { .. } | Refusal::NotPublisher)
-                | JoinError::Full { .. }
-                | JoinError::Exhausted,
-            ) => FULL_RETRY,
+            Err(JoinError::Busy { after }) => (limit::JOIN_RATE, after),
+            Err(JoinError::Refused(Refusal::Full { .. } | Refusal::NotPublisher)) => {
+                (limit::STREAM_VIEWERS, FULL_RETRY)
+            }
+            Err(JoinError::Full { .. }) => (limit::VIEWERS, FULL_RETRY),
+            Err(JoinError::Exhausted) => (limit::RESERVES, FULL_RETRY),
         };
-        Err(WatchRefusal::Full { retry_after })
+        Err(WatchRefusal::Full { limit, retry_after })
     }
 
     /// Hears how the stream `key` stands, without being counted: for somebody whose media come by another connection.

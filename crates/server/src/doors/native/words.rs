@@ -68,7 +68,7 @@ impl Closing {
             WatchRefusal::Unknown => Self::error(code::NO_STREAM, "no-stream", &message),
             WatchRefusal::Ended => Self::error(code::ENDED, "ended", &message),
             WatchRefusal::Removed { .. } => Self::over(Over::Removed, &message),
-            WatchRefusal::Seats { retry_after } | WatchRefusal::Full { retry_after } => {
+            WatchRefusal::Seats { retry_after } | WatchRefusal::Full { retry_after, .. } => {
                 Self::full(&message, retry_after)
             }
         }

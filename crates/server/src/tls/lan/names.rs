@@ -32,14 +32,16 @@ impl Names {
         names
     }
 
-    /// The address to show to somebody in the network: one of IPv4 if there is any, else of IPv6, else a name that was given.
-    pub(crate) fn outward(&self, given: &Self) -> Option<String> {
-        let of_network = |address: &&IpAddr| !address.is_loopback();
-        let first = given
-            .addresses
-            .iter()
-            .chain(&self.addresses)
-            .find(of_network);
+    /// The address to show to somebody in the network, of a server that listens at `bound`: one of IPv4 if there is any, else
+    /// of IPv6, else a name that was given. What was given is shown wherever it listens.
+    pub(crate) fn outward(&self, given: &Self, bound: IpAddr) -> Option<String> {
+        let is_reached = |address: &&IpAddr| match bound.is_unspecified() {
+            true => bound.is_ipv6() || address.is_ipv4(),
+            false => **address == bound,
+        };
+        let own = self.addresses.iter().filter(is_reached);
+        let mut addresses = given.addresses.iter().chain(own);
+        let first = addresses.find(|address| !address.is_loopback());
         match first {
             Some(IpAddr::V6(address)) => Some(format!("[{address}]")),
             Some(address) => Some(address.to_string()),
@@ -61,4 +63,33 @@ pub(crate) fn host() -> Option<String> {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     (is_label && name != "localhost").then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_shown_an_address_at_which_the_server_does_not_listen() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let of = |addresses: &[&str]| Names {
+            addresses: addresses.iter().map(|text| ip(text)).collect(),
+            ..Names::default()
+        };
+        let here = of(&["127.0.0.1", "::1", "fd00::2"]);
+        let nothing = Names::default();
+        let both = of(&["127.0.0.1", "192.168.1.20", "fd00::2"]);
+        for (names, given, bound, shown) in [
+            (&here, &nothing, "::", Some("[fd00::2]")),
+            (&here, &nothing, "fd00::2", Some("[fd00::2]")),
+            (&here, &nothing, "0.0.0.0", None),
+            (&here, &nothing, "127.0.0.1", None),
+            (&both, &nothing, "::", Some("192.168.1.20")),
+            (&both, &nothing, "0.0.0.0", Some("192.168.1.20")),
+            (&both, &nothing, "::1", None),
+            (&here, &of(&["10.0.0.7"]), "127.0.0.1", Some("10.0.0.7")),
+        ] {
+            assert_eq!(names.outward(given, ip(bound)).as_deref(), shown, "{bound}");
+        }
+    }
 }
