@@ -110,6 +110,40 @@ test('what a viewer is moved past that stopped reading is counted, and told when
   });
 });
 
+test('who goes while it is sent everything is told of in the log with all that it had, at any door', async (t) => {
+  const FRAMES = 40;
+  const delivered = async (start) => {
+    let had;
+    await server.until(async () => {
+      await server.json('/health');
+      had = server.log.match(new RegExp(`a viewer has gone.*key="?${start}.*delivered=(\\d+) skipped=0`))?.[1];
+      return had;
+    });
+    return Number(had);
+  };
+  // What was announced with the first frame is a packet, too.
+  const all = (had) => assert.ok(had >= FRAMES && had <= FRAMES + 2, `${had} of ${FRAMES}`);
+
+  const frames = await vp8(FRAMES);
+  const from = await publisher(t, 'departed');
+  const to = await viewer(t, 'departed');
+  for (const [n, frame] of frames.entries()) {
+    from.frame(frame, n * 33_333);
+    await to.got(n + 1);
+  }
+  to.close();
+  all(await delivered('depa'));
+
+  const ada = await server.publisher();
+  const bob = await server.viewer(ada.key);
+  for (let n = 0; n < FRAMES; n++) {
+    ada.send(`frame ${n}`);
+    await bob.next('stream:data');
+  }
+  bob.cut();
+  all(await delivered(ada.key.slice(0, 4)));
+});
+
 test('who waits for the first frame of a stream that ends without one is told that it ended', async () => {
   const from = await Native.publish(server, 'empty');
   await from.heard('ready');

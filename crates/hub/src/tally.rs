@@ -132,6 +132,11 @@ impl Tally {
     pub fn lent(&self, place: u64) {
         self.figures.lent_from.store(place, Ordering::Relaxed);
     }
+
+    /// Packets that a courier has brought since, which the viewer has not counted itself.
+    pub fn brought(&self) -> u64 {
+        self.figures.brought().unwrap_or(0)
+    }
 }
 
 impl fmt::Debug for Tally {
@@ -147,13 +152,19 @@ impl Drop for Tally {
 }
 
 impl Figures {
-    fn look(&self) -> Look {
+    /// What a courier has brought; `None` if none serves it.
+    fn brought(&self) -> Option<u64> {
         let lent_from = self.lent_from.load(Ordering::Relaxed);
-        let head = (self.head)();
-        let (brought, behind) = if lent_from == NOT_LENT {
-            (0, head.saturating_sub(self.place.load(Ordering::Relaxed)))
-        } else {
-            (head.saturating_sub(lent_from), 0)
+        (lent_from != NOT_LENT).then(|| (self.head)().saturating_sub(lent_from))
+    }
+
+    fn look(&self) -> Look {
+        let (brought, behind) = match self.brought() {
+            Some(brought) => (brought, 0),
+            None => {
+                let place = self.place.load(Ordering::Relaxed);
+                (0, (self.head)().saturating_sub(place))
+            }
         };
         let watching_for = self.since.elapsed();
         let noted = Duration::from_millis(self.noted_ms.load(Ordering::Relaxed));
@@ -224,8 +235,10 @@ mod tests {
         tally.lent(10);
         head.store(25, Ordering::Relaxed);
         assert_eq!(tallies.look()[0].delivered, 19);
+        assert_eq!(tally.brought(), 15);
         tally.note(25, 19, 0, 0, Rung::All);
         assert_eq!(tallies.look()[0].delivered, 19);
+        assert_eq!(tally.brought(), 0, "the viewer has counted it");
     }
 
     #[tokio::test(start_paused = true)]

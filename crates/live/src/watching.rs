@@ -462,12 +462,14 @@ impl Drop for Watching {
     fn drop(&mut self) {
         if self.had.counts {
             let now = now();
+            // Who goes while a courier serves it has not counted what that has brought.
+            let brought = self.had.tally.as_ref().map_or(0, Tally::brought);
             debug!(
                 target: "abanico::viewers",
                 key = shortened(self.channel.key()),
                 door = self.format.name(),
                 seconds = now.saturating_duration_since(self.had.since).as_secs(),
-                delivered = self.had.delivered,
+                delivered = self.had.delivered + brought,
                 skipped = self.had.skipped,
                 lags = self.had.lags,
                 receiving = ?self.ladder.rung(now),

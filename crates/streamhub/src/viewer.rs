@@ -238,7 +238,8 @@ impl Drop for ViewerFeed {
             key = %self.room.key,
             door = "Socket.IO",
             seconds = now.saturating_duration_since(self.since).as_secs(),
-            delivered = counts.read,
+            // Who goes while a courier serves it has not counted what that has brought.
+            delivered = counts.read + self.tally.brought(),
             skipped = counts.skipped,
             lags = self.lags,
             receiving = ?self.ladder.rung(now),
