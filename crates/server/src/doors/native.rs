@@ -39,12 +39,12 @@ pub(super) fn open(doors: &Doors, key: &str, request: Request) -> Response<Body>
     let response = match PlainSessions::subprotocol(&request, &[WATCH, PUBLISH]) {
         Some(WATCH) => doors.viewers.accept(request, Some(WATCH), |session| {
             Conversation::new(session, |session, inbox| {
-                let guest = watch::Guest {
+                let guest = Box::new(watch::Guest {
                     keeper,
                     asker,
                     in_address,
                     key,
-                };
+                });
                 watch::converse(session, inbox, texts, streamhub, guest)
             })
         }),

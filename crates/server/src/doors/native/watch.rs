@@ -3,7 +3,7 @@
 use super::FIRST_WORD_WITHIN;
 use super::count::Count;
 use super::feed::NativeFeed;
-use super::words::{self, Texts, Word};
+use super::words::{self, Resume, Texts, Word};
 use crate::doors::conversation::{Closing, Inbox};
 use crate::rights::{Asker, Keeper};
 use abanico_live::native::tracks_json;
@@ -29,44 +29,91 @@ pub(super) struct Guest {
 /// Talks with a viewer of a stream until one of them has enough.
 pub(super) async fn converse(
     session: Session,
+    inbox: Inbox,
+    texts: Texts,
+    streamhub: StreamHub,
+    guest: Box<Guest>,
+) -> Closing {
+    // In a box of its own, whose memory goes back: to ask and to join takes far more room than to watch, and who watches
+    // does so for long.
+    let arrived = match Box::pin(arrive(inbox, texts, streamhub, guest)).await {
+        Ok(arrived) => arrived,
+        Err(closing) => return closing,
+    };
+    stay(session, arrived).await
+}
+
+/// Somebody who may watch.
+struct Arrived {
+    inbox: Inbox,
+    texts: Texts,
+    key: String,
+    seat: Seat,
+    resume: Option<Resume>,
+    /// Whether it would like media.
+    media: bool,
+}
+
+/// Hears which stream a viewer would like to watch, and how, and lets it in if it may.
+async fn arrive(
     mut inbox: Inbox,
     mut texts: Texts,
     streamhub: StreamHub,
-    guest: Guest,
-) -> Closing {
+    guest: Box<Guest>,
+) -> Result<Box<Arrived>, Closing> {
     let (resume, media, token) = match inbox.next_within(FIRST_WORD_WITHIN).await {
-        Ok(None) => return Closing::gone(),
-        Ok(Some(Inbound::Text(text))) => match texts.read(&text) {
-            Ok(Word::Watch {
+        Ok(None) => return Err(Closing::gone()),
+        Ok(Some(Inbound::Text(text))) => match texts.read(&text)? {
+            Word::Watch {
                 resume,
                 media,
                 token,
-            }) => (resume, media != Some(false), token),
-            Ok(_) => return Closing::silent(r#"{"type":"watch"}"#),
-            Err(closing) => return closing,
+            } => (resume, media != Some(false), token),
+            _ => return Err(Closing::silent(r#"{"type":"watch"}"#)),
         },
-        Ok(Some(Inbound::Binary(_))) | Err(()) => return Closing::silent(r#"{"type":"watch"}"#),
+        Ok(Some(Inbound::Binary(_))) | Err(()) => {
+            return Err(Closing::silent(r#"{"type":"watch"}"#));
+        }
     };
     let Guest {
         keeper,
         asker,
         in_address,
         key,
-    } = guest;
+    } = *guest;
     let shown = token.or(in_address);
-    let grant = match keeper.visit(asker, &key, shown.as_deref()).await {
-        Ok(grant) => grant,
-        Err(refused) => return Closing::no_key(refused),
-    };
+    let grant = keeper
+        .visit(asker, &key, shown.as_deref())
+        .await
+        .map_err(Closing::no_key)?;
     let joined = if media {
         streamhub.watch(&key, &grant).await.map(Seat::Viewer)
     } else {
         streamhub.observe(&key, &grant).await.map(Seat::Observer)
     };
-    let seat = match joined {
-        Ok(seat) => seat,
-        Err(refusal) => return Closing::no_watching(refusal),
-    };
+    let seat = joined.map_err(Closing::no_watching)?;
+    // A future would keep room for what it was called with and for what it makes of that.
+    Ok(Box::new(Arrived {
+        inbox,
+        texts,
+        key,
+        seat,
+        resume,
+        media,
+    }))
+}
+
+/// Shows the stream to who was let in.
+async fn stay(session: Session, mut arrived: Box<Arrived>) -> Closing {
+    let Arrived {
+        inbox,
+        texts,
+        key,
+        seat,
+        resume,
+        media,
+    } = &mut *arrived;
+    let (seat, media) = (&*seat, *media);
     let mut news = seat.news();
     let known = *news.borrow_and_update();
     let channel = seat.channel();
@@ -89,7 +136,7 @@ pub(super) async fn converse(
         media: None,
     };
     if media {
-        let watching = match resume {
+        let watching = match resume.take() {
             Some(resume) => channel.resume(&resume.epoch, resume.sequence),
             None => match whole(channel) {
                 Ok(watching) => watching,
@@ -268,6 +315,18 @@ impl Talk {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a viewer's conversation may take. It took 6.9 kB while it kept room for the join, as much as all else of a viewer.
+    const CONVERSATION_BYTES_MAX: usize = 2048;
+
+    #[test]
+    fn who_watches_keeps_no_room_for_what_it_took_to_join() {
+        fn future_of<A, B, C, D, E, F>(_: impl FnOnce(A, B, C, D, E) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = future_of(converse);
+        assert!(bytes <= CONVERSATION_BYTES_MAX, "it takes {bytes} bytes");
+    }
 
     #[tokio::test]
     async fn the_end_of_a_feed_that_went_without_a_word_can_be_waited_for_again() {
