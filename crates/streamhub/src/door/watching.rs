@@ -99,6 +99,10 @@ impl StreamHub {
     /// When there is no such stream.
     pub async fn observe(&self, key: &str, grant: &Grant) -> Result<Observer, WatchRefusal> {
         let room = self.shared.room(key).ok_or_else(|| self.no_stream(key))?;
+        // As for a viewer: one that is about to begin is not there yet.
+        if room.stream.get().is_none() {
+            return Err(WatchRefusal::Unknown);
+        }
         let session = self.shared.next_door_session();
         let stay = room.admit_guest(grant, session, false).await?;
         // To know what the stream consists of, its frames must be looked at, as for a viewer.
