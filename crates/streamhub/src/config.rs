@@ -132,6 +132,8 @@ pub struct Rates {
     pub signal_bytes: Rate,
     /// The bytes that all in one stream together send to its publisher so.
     pub room_signal_bytes: Rate,
+    /// The bytes that all connections of one address together send to publishers so, in all streams.
+    pub address_signal_bytes: Rate,
     /// `webrtc:request`.
     pub signal_requests: Rate,
     /// Everything else.
@@ -181,6 +183,11 @@ impl Default for Rates {
             room_signal_bytes: Rate {
                 burst: 1 << 20,
                 per_second: f64::from(256 << 10),
+            },
+            // Half of it, as with chat, and at once half of what may wait for one.
+            address_signal_bytes: Rate {
+                burst: 256 << 10,
+                per_second: f64::from(128 << 10),
             },
             signal_requests: Rate {
                 burst: 32,

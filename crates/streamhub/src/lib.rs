@@ -43,7 +43,6 @@ pub use privacy::{LinkRefusal, Rooms};
 pub use watchers::{Watcher, Watchers};
 pub use wire::{Distribution, Health, ListedStream, StreamDetail, UserCounts};
 
-use crate::by_address::ByAddress;
 use crate::dialect::Dialect;
 use crate::directory::Directory;
 use crate::door::WatchRefusal;
@@ -53,7 +52,7 @@ use crate::relay::Packet;
 use crate::room::{Ended, EndedStream, SharedRoom};
 use crate::stage::{Peer, Stage};
 use crate::store::{Record, Snapshot};
-use crate::talk::Talk;
+use crate::talk::{Talk, Talkers};
 use crate::time::Timestamp;
 use abanico_core::key::{SessionId, StreamKey};
 use abanico_core::presence;
@@ -95,8 +94,10 @@ pub(crate) struct Shared {
     /// The sessions of publishers at other doors.
     at_doors: Mutex<HashSet<SessionId>>,
     gate: Arc<dyn Gate>,
-    /// What may still be said from each address, in all streams together.
-    talkers: Mutex<ByAddress<Talk>>,
+    /// What may still be said from each address in chats.
+    talkers: Talkers,
+    /// What may still be sent from each address to publishers, of signals.
+    signallers: Talkers,
 }
 
 /// Who is connected, by session and by socket.
@@ -123,7 +124,8 @@ impl StreamHub {
             pool: Pool::new(config.live),
             at_doors: Mutex::default(),
             gate,
-            talkers: Mutex::default(),
+            talkers: Talkers::new(Talk::of_address(&config.rates)),
+            signallers: Talkers::new(Talk::signals_of_address(&config.rates)),
             distributor: Distributor::new(config.distributor),
             peers: RwLock::default(),
             namespace: OnceLock::new(),

@@ -88,6 +88,7 @@ pub(crate) mod limit {
     pub(crate) const SIGNAL_BYTES_RATE: &str = "signal-bytes-rate";
     pub(crate) const SIGNAL_REQUEST_RATE: &str = "signal-request-rate";
     pub(crate) const ROOM_SIGNAL_BYTES_RATE: &str = "room-signal-bytes-rate";
+    pub(crate) const ADDRESS_SIGNAL_BYTES_RATE: &str = "address-signal-bytes-rate";
     pub(crate) const QUEUE_SIGNAL_BYTES: &str = "queue-signal-bytes-max";
     pub(crate) const SIGNAL_BYTES: &str = "signal-bytes-max";
     pub(crate) const SIGNAL_REQUEST_BYTES: &str = "signal-request-bytes-max";

@@ -58,7 +58,7 @@ pub(crate) struct Room {
     /// Which connection answers for it, and for how many viewers it would itself.
     pub(crate) hosting: Mutex<Hosting>,
     /// What may still be sent to who answers for it, by all of its viewers together.
-    pub(crate) signals: Mutex<Bucket>,
+    pub(crate) signals: Mutex<Talk>,
     /// How many of those whose media come over another door may still be named as they come and go.
     pub(crate) names: Mutex<Bucket>,
     /// For whom it was opened, and what waits for the end of that right.
@@ -98,7 +98,7 @@ impl Room {
             order: Arc::default(),
             talk: Mutex::new(Talk::of_room(&shared.rates)),
             hosting: Mutex::default(),
-            signals: Mutex::new(Bucket::new(shared.rates.room_signal_bytes)),
+            signals: Mutex::new(Talk::signals_of_room(&shared.rates)),
             names: Mutex::new(Bucket::new(shared.presence.named_rate)),
             held: Mutex::default(),
             guessable: None,

@@ -223,6 +223,15 @@ pub struct Clients {
     )]
     pub room_signal_bytes_rate: Throughput,
 
+    /// Bytes of these that all connections of one address together send to publishers, in all streams; more are refused
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "128KiB/s burst 256KiB",
+        hide_short_help = true
+    )]
+    pub address_signal_bytes_rate: Throughput,
+
     /// All other requests of one connection, where a list counts as one for every 50 whom it names; more are refused
     #[arg(
         long,

@@ -81,6 +81,7 @@ impl Config {
                 signals: rate(clients.signal_rate),
                 signal_bytes: bytes(clients.signal_bytes_rate),
                 room_signal_bytes: bytes(clients.room_signal_bytes_rate),
+                address_signal_bytes: bytes(clients.address_signal_bytes_rate),
                 signal_requests: rate(clients.signal_request_rate),
                 requests: rate(clients.request_rate),
             },

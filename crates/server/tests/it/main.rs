@@ -2,6 +2,7 @@
 
 mod acme;
 mod acme_server;
+mod addresses;
 mod moderation;
 mod node;
 

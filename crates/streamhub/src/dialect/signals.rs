@@ -4,7 +4,7 @@
 //! publisher offers a picture. What is in them is the peers' own affair.
 //!
 //! Invariant: nobody is closed for what others send it. What is sent to one has bounds, in number and in bytes, for each
-//! who sends, for all of a stream together, and for what waits; who goes beyond is told which.
+//! who sends, for each address, for all of a stream together, and for what waits; who goes beyond is told which.
 
 use super::{Turn, is_to_be_told};
 use crate::Shared;
@@ -12,6 +12,7 @@ use crate::hosting::Request;
 use crate::names::{from_client, from_server, limit, text};
 use crate::room::SharedRoom;
 use crate::stage::{Peer, event};
+use crate::talk::{Excess, cost};
 use crate::wire::{ErrorObject, Peers, Signal};
 use abanico_core::key::SessionId;
 use abanico_core::rate::Rate;
@@ -111,7 +112,8 @@ impl Turn<'_> {
         receiver.pass(message).then_some(()).ok_or(Beyond::Waiting)
     }
 
-    /// Takes what a viewer sends to a publisher from what it may send, and from what all viewers of the stream may.
+    /// Takes what a viewer sends to a publisher from what it may send, from what its address may, and from what all viewers
+    /// of the stream may.
     fn pay_for(
         &mut self,
         room: &SharedRoom,
@@ -119,15 +121,17 @@ impl Turn<'_> {
         now: Instant,
     ) -> Result<(), Beyond> {
         let rates = &self.shared.rates;
-        let bytes = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        let bytes = cost(message.len());
         if !self.session.buckets.signal_bytes.take_many(now, bytes) {
             return Err(Beyond::Rate(limit::SIGNAL_BYTES_RATE, rates.signal_bytes));
         }
-        if !room.signals.lock().take_many(now, bytes) {
-            let rate = rates.room_signal_bytes;
-            return Err(Beyond::Rate(limit::ROOM_SIGNAL_BYTES_RATE, rate));
-        }
-        Ok(())
+        let (from, signallers) = (self.counted_address(), &self.shared.signallers);
+        let Some(Excess { limit, rate }) = signallers.take(from, &room.signals, message.len(), now)
+        else {
+            return Ok(());
+        };
+        self.session.buckets.signal_bytes.give_back_many(bytes);
+        Err(Beyond::Rate(limit, rate))
     }
 
     /// Signals come fast, too: their refusal is told once a second.

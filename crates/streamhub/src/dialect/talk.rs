@@ -8,13 +8,14 @@ use crate::moderation::{Measure, ModerateRefusal};
 use crate::names::{code, from_server, limit, text};
 use crate::room::SharedRoom;
 use crate::stage::event;
-use crate::talk::{Excess, Talk};
+use crate::talk::Excess;
 use crate::time::Timestamp;
 use crate::wire::{ChatMessage, ChatSend, ErrorObject, Reaction, ReactionSend};
 use abanico_core::rights::{Deed, Question};
 use abanico_core::stream::{Event as StreamEvent, Right};
 use abanico_socketio::{Event, Message};
 use serde_json::json;
+use std::net::IpAddr;
 use std::time::Instant;
 use uuid::Uuid;
 
@@ -95,7 +96,11 @@ impl Turn<'_> {
     fn say(&self, room: &SharedRoom, user: Uuid, message: Message) {
         let refused = match user == room.streamer {
             true => None,
-            false => self.excess(room, message.len()),
+            false => {
+                let (from, now) = (self.counted_address(), Instant::now());
+                let talkers = &self.shared.talkers;
+                talkers.take(from, &room.talk, message.len(), now)
+            }
         };
         if let Some(Excess { limit, rate }) = refused {
             return self.refuse_rate(limit, rate);
@@ -103,23 +108,11 @@ impl Turn<'_> {
         self.shared.to_room(room, &message.skippable());
     }
 
-    /// Takes so many bytes of what may be said there and from here, or says of what there is not enough left.
-    fn excess(&self, room: &SharedRoom, bytes: usize) -> Option<Excess> {
-        let (shared, now) = (self.shared, Instant::now());
-        let from = shared.gate.address(self.socket.handshake());
-        if shared.gate.speaks_for_many(from) {
-            return room.talk.lock().take(bytes, now);
-        }
-        let mut talkers = shared.talkers.lock();
-        let talk = talkers.of((from, None), now, || Talk::of_address(&shared.rates));
-        if let Some(excess) = talk.take(bytes, now) {
-            return Some(excess);
-        }
-        let excess = room.talk.lock().take(bytes, now);
-        if excess.is_some() {
-            talk.give_back(bytes);
-        }
-        excess
+    /// The address that has a share, if the client's is not that of many.
+    pub(super) fn counted_address(&self) -> Option<IpAddr> {
+        let gate = &self.shared.gate;
+        let from = gate.address(self.socket.handshake());
+        (!gate.speaks_for_many(from)).then_some(from)
     }
 
     /// Whether nothing is taken of this user there: it was silenced, or put out.
