@@ -135,6 +135,8 @@ impl Client {
         let socket = Socket::new(self.session.clone(), members);
         match seat {
             None => {
+                // There are few namespaces, and thousands of clients.
+                self.seats.reserve_exact(1);
                 self.seats.push(Seat {
                     namespace,
                     socket,
@@ -225,6 +227,10 @@ impl Client {
         let Some(job) = self.queue.pop_front() else {
             return false;
         };
+        if self.queue.is_empty() {
+            // Most clients say something once and then listen for hours.
+            self.queue = VecDeque::new();
+        }
         self.queue_bytes -= job.bytes;
         let Job {
             seat, socket, kind, ..

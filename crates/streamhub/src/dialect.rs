@@ -50,12 +50,10 @@ pub(crate) struct Session {
     shown: Option<String>,
     /// Streams whose room it is in while it has their media over another door, or not at all.
     attended: HashSet<StreamKey>,
-    buckets: Buckets,
-    /// When it was last told that it sends frames too fast.
-    data_refused_at: Option<Instant>,
-    /// When it was last told that a signal of it is passed on to nobody.
-    signal_refused_at: Option<Instant>,
-    poster_at: Option<Instant>,
+    /// What is left of what it may ask for.
+    requests: Bucket,
+    /// Most only watch, and there are thousands of them.
+    says: Option<Box<Says>>,
 }
 
 /// Waits for the end of what lets a session be with a stream, until this is dropped.
@@ -75,17 +73,22 @@ impl Drop for Staying {
     }
 }
 
-struct Buckets {
+/// What is kept of a socket that says something.
+struct Says {
     chat: Bucket,
     reactions: Bucket,
     data: Bucket,
     signals: Bucket,
     signal_bytes: Bucket,
     signal_requests: Bucket,
-    requests: Bucket,
+    /// When it was last told that it sends frames too fast.
+    data_refused_at: Option<Instant>,
+    /// When it was last told that a signal of it is passed on to nobody.
+    signal_refused_at: Option<Instant>,
+    poster_at: Option<Instant>,
 }
 
-impl Buckets {
+impl Says {
     fn new(rates: &Rates) -> Self {
         Self {
             chat: Bucket::new(rates.chat),
@@ -94,7 +97,9 @@ impl Buckets {
             signals: Bucket::new(rates.signals),
             signal_bytes: Bucket::new(rates.signal_bytes),
             signal_requests: Bucket::new(rates.signal_requests),
-            requests: Bucket::new(rates.requests),
+            data_refused_at: None,
+            signal_refused_at: None,
+            poster_at: None,
         }
     }
 }
@@ -124,10 +129,8 @@ impl Handler for Dialect {
             stays: HashMap::new(),
             shown,
             attended: HashSet::new(),
-            buckets: Buckets::new(&self.0.rates),
-            data_refused_at: None,
-            signal_refused_at: None,
-            poster_at: None,
+            requests: Bucket::new(self.0.rates.requests),
+            says: None,
         })
     }
 
@@ -191,26 +194,32 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// What is kept of it as of one that says something, which is made when it does.
+    fn says(&mut self) -> &mut Says {
+        let says = &mut self.session.says;
+        says.get_or_insert_with(|| Box::new(Says::new(&self.shared.rates)))
+    }
+
     async fn take(mut self, event: &Event) {
         use from_client as name;
         let now = Instant::now();
         match event.name() {
             name::STREAM_DATA_SEND => {
-                if self.session.buckets.data.take(now) {
+                if self.says().data.take(now) {
                     self.data(event, now).await;
                 } else {
                     self.refuse_data(now);
                 }
             }
             name::CHAT_MESSAGE_SEND => {
-                if self.session.buckets.chat.take(now) {
+                if self.says().chat.take(now) {
                     self.chat(event);
                 } else {
                     self.refuse_rate(limit::CHAT_RATE, self.shared.rates.chat);
                 }
             }
             name::REACTION_SEND => {
-                if self.session.buckets.reactions.take(now) {
+                if self.says().reactions.take(now) {
                     self.react(event);
                 } else {
                     self.refuse_rate(limit::REACTION_RATE, self.shared.rates.reactions);
@@ -227,7 +236,7 @@ impl Turn<'_> {
             }
             known => {
                 let cost = self.cost(known);
-                if self.session.buckets.requests.take_many(now, cost) {
+                if self.session.requests.take_many(now, cost) {
                     self.request(known, event, now).await;
                 } else {
                     self.refuse_rate(limit::REQUEST_RATE, self.shared.rates.requests);
@@ -336,7 +345,7 @@ impl Turn<'_> {
 
     /// Frames come fast: their refusal is told once a second.
     fn refuse_data(&mut self, now: Instant) {
-        if is_to_be_told(&mut self.session.data_refused_at, now) {
+        if is_to_be_told(&mut self.says().data_refused_at, now) {
             self.refuse_rate(limit::DATA_RATE, self.shared.rates.data);
         }
     }

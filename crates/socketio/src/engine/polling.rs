@@ -35,9 +35,9 @@ pub(crate) async fn poll(session: &Arc<Shared>) -> Result<Response<Body>, Refuse
     let upgraded = {
         let mut state = session.state.lock();
         admit(session, &state)?;
-        (state.polling.upgrading != Upgrading::No).then(|| {
+        (state.polling().upgrading != Upgrading::No).then(|| {
             let (sender, receiver) = oneshot::channel();
-            state.polling.upgraded = Some(sender);
+            state.polling().upgraded = Some(sender);
             receiver
         })
     };
@@ -47,13 +47,13 @@ pub(crate) async fn poll(session: &Arc<Shared>) -> Result<Response<Body>, Refuse
     let receiver = {
         let mut state = session.state.lock();
         admit(session, &state)?;
-        if state.polling.poll.is_some() {
+        if state.polling().poll.is_some() {
             drop(state);
             session.close(DisconnectReason::TransportError);
             return Err(Refused::BadRequest);
         }
         let (sender, receiver) = oneshot::channel();
-        state.polling.poll = Some(sender);
+        state.polling().poll = Some(sender);
         receiver
     };
     session.wake();
@@ -74,24 +74,27 @@ where
     {
         let mut state = session.state.lock();
         admit(session, &state)?;
-        if state.polling.posting.is_some() {
+        if state.polling().posting.is_some() {
             drop(state);
             session.close(DisconnectReason::TransportError);
             return Err(Refused::BadRequest);
         }
-        state.polling.posting = Some((0, Instant::now()));
+        state.polling().posting = Some((0, Instant::now()));
     }
     let presence = Presence {
         session,
         is_done: false,
     };
     let result = take(session, body).await;
-    session.state.lock().polling.posting = None;
+    if let Some(polling) = &mut session.state.lock().polled {
+        polling.posting = None;
+    }
     presence.done();
     match result {
         Ok(()) => Ok(answer::text(Body::from(Bytes::from_static(b"ok")))),
         Err(refused) => {
-            if refused == Refused::BadRequest {
+            // One that came too late for a WebSocket that has taken over harms nobody.
+            if refused == Refused::BadRequest && !session.is_websocket() {
                 session.close(DisconnectReason::ParseError);
             }
             Err(refused)
@@ -105,7 +108,12 @@ where
 {
     let config = &session.config;
     let count = |bytes| {
-        if let Some((posting, _)) = &mut session.state.lock().polling.posting {
+        let mut state = session.state.lock();
+        let posting = state
+            .polled
+            .as_mut()
+            .and_then(|polling| polling.posting.as_mut());
+        if let Some((posting, _)) = posting {
             *posting = bytes;
         }
     };
@@ -114,7 +122,7 @@ where
         .unwrap_or(Err(Refused::BadRequest))?;
     let payload = Payload::new(body).map_err(|_| Refused::BadRequest)?;
     let says_goodbye = payload.check().map_err(|_| Refused::BadRequest)?;
-    if says_goodbye && session.state.lock().polling.poll.is_none() {
+    if says_goodbye && session.state.lock().polling().poll.is_none() {
         tokio::time::sleep(GOODBYE_GRACE).await;
     }
     let mut payload = Some(payload);
@@ -122,13 +130,13 @@ where
         let taken = {
             let mut state = session.state.lock();
             admit(session, &state)?;
-            if state.polling.post.is_none() {
-                state.polling.post = payload.take();
-                state.polling.has_left = says_goodbye;
+            if state.polling().post.is_none() {
+                state.polling().post = payload.take();
+                state.polling().has_left = says_goodbye;
                 break;
             }
             let (sender, receiver) = oneshot::channel();
-            state.polling.post_taken = Some(sender);
+            state.polling().post_taken = Some(sender);
             receiver
         };
         // An error is the end of the session, which `admit` finds.
@@ -143,7 +151,11 @@ fn admit(session: &Shared, state: &State) -> Result<(), Refused> {
     if session.is_websocket() {
         return Err(Refused::BadRequest);
     }
-    let is_dead = Instant::now() >= state.dead_at && state.polling.post.is_none();
+    let has_post = state
+        .polled
+        .as_ref()
+        .is_some_and(|polling| polling.post.is_some());
+    let is_dead = Instant::now() >= state.dead_at && !has_post;
     if is_dead || !state.accepts_requests() {
         return Err(Refused::SessionUnknown);
     }
@@ -163,7 +175,7 @@ impl State {
             }
             Phase::Closed => false,
         };
-        is_open && !self.polling.has_left
+        is_open && !self.polled.as_ref().is_some_and(|polling| polling.has_left)
     }
 }
 

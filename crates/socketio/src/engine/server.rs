@@ -170,10 +170,11 @@ impl<S: Service> Server<S> {
         let response = accept::accept(&request).ok_or(Refused::BadRequest)?;
         let upgrade = hyper::upgrade::on(&mut request);
         let mut state = session.state.lock();
-        let is_free = state.polling.upgrading == Upgrading::No && !session.is_websocket();
+        let is_free = !session.is_websocket() && state.polling().upgrading == Upgrading::No;
         if is_free && state.accepts_requests() {
-            state.polling.upgrading = Upgrading::Connected;
-            state.polling.upgrade = Some(upgrade);
+            let polling = state.polling();
+            polling.upgrading = Upgrading::Connected;
+            polling.upgrade = Some(upgrade);
             drop(state);
             session.wake();
         } else {

@@ -199,7 +199,8 @@ pub(crate) struct State {
     feeds_attached: u64,
     /// The moment after which a polling client is taken for dead, even if the task has not yet seen it.
     pub(crate) dead_at: Instant,
-    pub(crate) polling: PollingState,
+    /// Only of sessions that have polled: most come by WebSocket, and there are thousands of them.
+    pub(crate) polled: Option<Box<PollingState>>,
     /// What the task keeps of what the client has said, and since when something stands there.
     pub(crate) held: Option<(usize, Instant)>,
 }
@@ -268,10 +269,16 @@ impl State {
         }
     }
 
+    /// What requests and the task leave for each other while the session polls.
+    pub(crate) fn polling(&mut self) -> &mut PollingState {
+        self.polled.get_or_insert_default()
+    }
+
     /// Bytes of what the client has said that have stood there since `then`: what it does not go on with, or what nobody
     /// handles.
     pub(crate) fn standing_bytes(&self, then: Instant) -> usize {
-        let held = [self.held, self.polling.posting];
+        let posting = self.polled.as_ref().and_then(|polling| polling.posting);
+        let held = [self.held, posting];
         let standing = held.into_iter().flatten();
         let standing = standing.filter(|(_, since)| *since <= then);
         standing.map(|(bytes, _)| bytes).sum()
@@ -388,7 +395,7 @@ impl Shared {
                 feed_changes: Vec::new(),
                 feeds_attached: 0,
                 dead_at,
-                polling: PollingState::default(),
+                polled: None,
                 held: None,
             }),
         })
@@ -456,7 +463,7 @@ impl Shared {
         let dropped = (
             state.take_queue(),
             std::mem::take(&mut state.feed_changes),
-            std::mem::take(&mut state.polling),
+            state.polled.take(),
         );
         drop(state);
         // Feeds are foreign code, which must not run under the lock.

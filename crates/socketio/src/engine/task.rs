@@ -55,7 +55,7 @@ pub(crate) struct Task<D> {
     ping_due: bool,
     probe: Option<Box<Probe>>,
     alarm: Alarm,
-    closing: Option<Closing>,
+    closing: Option<Box<Closing>>,
 }
 
 /// What carries the session at the moment.
@@ -154,7 +154,11 @@ impl<D: Driver> Task<D> {
         if let Phase::Closing(reason) = state.phase {
             return Err(Ending::of(reason).with(state.farewell));
         }
-        if let Some(upgrade) = state.polling.upgrade.take() {
+        let upgrade = state
+            .polled
+            .as_mut()
+            .and_then(|polling| polling.upgrade.take());
+        if let Some(upgrade) = upgrade {
             drop(state);
             let config = &self.ticket.shared.config;
             let now = Instant::now();
@@ -451,6 +455,8 @@ impl<D: Driver> Task<D> {
         let lent = self.feeds.lend(|loan| Outlet::new(line, loan));
         if lent.map_err(|_| panicked())? {
             link.lent();
+            // A feed that writes by itself leaves little to do here. Thousands of sessions need not keep room for it.
+            self.outbox = Outbox::default();
         }
         Ok(())
     }
@@ -460,12 +466,12 @@ impl<D: Driver> Task<D> {
         let (packets_max, bytes_max) = self.answer_bounds();
         {
             let mut state = self.ticket.shared.state.lock();
-            if state.polling.poll.is_none() {
+            if state.polling().poll.is_none() {
                 // A poll that comes wakes the task.
                 state.is_idle = false;
-                self.feeds.apply(&mut state.feed_changes);
+                let detached = self.feeds.apply(&mut state.feed_changes);
                 drop(state);
-                self.feeds.drop_detached();
+                drop(detached);
                 return Ok(());
             }
         }
@@ -473,11 +479,11 @@ impl<D: Driver> Task<D> {
             outbox.has_room_in_answer(packets_max, bytes_max)
         })?;
         let mut state = self.ticket.shared.state.lock();
-        if self.outbox.is_empty() && state.polling.upgrading == Upgrading::Probed {
+        if self.outbox.is_empty() && state.polling().upgrading == Upgrading::Probed {
             self.outbox.push(Parcel::noop());
         }
         if !self.outbox.is_empty()
-            && let Some(poll) = state.polling.poll.take()
+            && let Some(poll) = state.polling().poll.take()
         {
             drop(state);
             // A poll that was dropped meanwhile ends the session.
@@ -506,24 +512,25 @@ impl<D: Driver> Task<D> {
                 Wire::Body => {}
             }
         }
-        {
-            let mut state = self.ticket.shared.state.lock();
-            while has_room(&self.outbox) {
-                let Some(parcel) = state.pop() else {
-                    break;
-                };
-                self.outbox.push(parcel);
-            }
-            self.feeds.apply(&mut state.feed_changes);
-            state.is_idle = state.queue.is_empty();
-            if !state.is_idle {
-                return Ok(false);
-            }
-            if state.queue.capacity() > QUEUE_KEPT {
-                state.queue.shrink_to(QUEUE_KEPT);
-            }
+        let mut state = self.ticket.shared.state.lock();
+        while has_room(&self.outbox) {
+            let Some(parcel) = state.pop() else {
+                break;
+            };
+            self.outbox.push(parcel);
         }
-        self.feeds.drop_detached();
+        let detached = self.feeds.apply(&mut state.feed_changes);
+        let is_idle = state.queue.is_empty();
+        state.is_idle = is_idle;
+        if is_idle {
+            // Most sessions are told something now and then; room for it in each of thousands is not worth while.
+            state.queue = VecDeque::new();
+        }
+        drop(state);
+        drop(detached);
+        if !is_idle {
+            return Ok(false);
+        }
         while has_room(&self.outbox) {
             match self.feeds.poll_next(cx) {
                 Ok(Poll::Ready(parcel)) => self.outbox.push(parcel),
@@ -540,7 +547,7 @@ impl<D: Driver> Task<D> {
             match probe.poll(cx) {
                 Poll::Pending => return,
                 Poll::Ready(Probed::Answered) => {
-                    self.ticket.shared.state.lock().polling.upgrading = Upgrading::Probed;
+                    self.ticket.shared.state.lock().polling().upgrading = Upgrading::Probed;
                 }
                 Poll::Ready(Probed::Failed) => return self.end_probe(),
                 Poll::Ready(Probed::Upgraded(link)) => {
@@ -555,21 +562,21 @@ impl<D: Driver> Task<D> {
     /// The WebSocket did not take over: the session goes on over polling.
     fn end_probe(&mut self) {
         self.probe = None;
-        let mut state = self.ticket.shared.state.lock();
-        state.polling.upgrading = Upgrading::No;
-        state.polling.upgraded = None;
+        if let Some(polling) = &mut self.ticket.shared.state.lock().polled {
+            polling.upgrading = Upgrading::No;
+            polling.upgraded = None;
+        }
     }
 
     fn leave_polling(&mut self) {
         let shared = &self.ticket.shared;
-        let mut state = shared.state.lock();
-        shared.is_websocket.store(true, Ordering::Release);
-        state.polling.upgrading = Upgrading::No;
-        state.polling.upgraded = None;
-        self.payloads.extend(state.polling.post.take());
-        let poll = state.polling.poll.take();
-        drop(state);
-        if let Some(poll) = poll {
+        let polling = {
+            let mut state = shared.state.lock();
+            shared.is_websocket.store(true, Ordering::Release);
+            state.polled.take().unwrap_or_default()
+        };
+        self.payloads.extend(polling.post);
+        if let Some(poll) = polling.poll {
             let _ = poll.send(answer_of(&Parcel::noop()));
         }
     }
@@ -594,9 +601,6 @@ fn panicked() -> Ending {
     Ending::of(DisconnectReason::HandlerPanic)
 }
 
-/// Room that an empty queue keeps.
-const QUEUE_KEPT: usize = 16;
-
 fn limits(shared: &Shared) -> Limits {
     Limits {
         message_bytes_max: shared.message_bytes_max(),
@@ -610,8 +614,9 @@ fn answer_of(parcel: &Parcel) -> Body {
 
 fn take_post(shared: &Shared) -> Option<Payload> {
     let mut state = shared.state.lock();
-    let payload = state.polling.post.take()?;
-    state.polling.post_taken = None;
+    let polling = state.polling();
+    let payload = polling.post.take()?;
+    polling.post_taken = None;
     Some(payload)
 }
 

@@ -151,11 +151,12 @@ impl Turn<'_> {
             }
             return;
         }
+        let too_soon = |at| now.saturating_duration_since(at) < POSTER_EVERY;
+        let is_too_soon = self.says().poster_at.is_some_and(too_soon);
         let refuse = |error: &str| {
             self.refuse(&ErrorObject::new(text::POSTER_REFUSED, error));
         };
-        let too_soon = |at| now.saturating_duration_since(at) < POSTER_EVERY;
-        if self.session.poster_at.is_some_and(too_soon) {
+        if is_too_soon {
             return refuse("como mucho una cada dos segundos");
         }
         let data = Data::take(event, sent.data);
@@ -172,7 +173,7 @@ impl Turn<'_> {
             return refuse("se espera JPEG, PNG o WebP");
         };
         *room.poster.lock() = Some((kind.mime(), bytes));
-        self.session.poster_at = Some(now);
+        self.says().poster_at = Some(now);
     }
 }
 

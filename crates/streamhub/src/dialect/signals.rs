@@ -28,7 +28,7 @@ impl Turn<'_> {
     /// in StreamHub; what is too much is said.
     pub(super) fn signal(&mut self, incoming: &Event, now: Instant) -> Result<(), Beyond> {
         let (limits, rates) = (&self.shared.limits, &self.shared.rates);
-        if !self.session.buckets.signals.take(now) {
+        if !self.says().signals.take(now) {
             return Err(Beyond::Rate(limit::SIGNAL_RATE, rates.signals));
         }
         let Some(raw) = incoming.arg_raw(0) else {
@@ -73,7 +73,7 @@ impl Turn<'_> {
             return Ok(());
         };
         if request {
-            if !self.session.buckets.signal_requests.take(now) {
+            if !self.says().signal_requests.take(now) {
                 let rate = rates.signal_requests;
                 return Err(Beyond::Rate(limit::SIGNAL_REQUEST_RATE, rate));
             }
@@ -122,7 +122,7 @@ impl Turn<'_> {
     ) -> Result<(), Beyond> {
         let rates = &self.shared.rates;
         let bytes = cost(message.len());
-        if !self.session.buckets.signal_bytes.take_many(now, bytes) {
+        if !self.says().signal_bytes.take_many(now, bytes) {
             return Err(Beyond::Rate(limit::SIGNAL_BYTES_RATE, rates.signal_bytes));
         }
         let (from, signallers) = (self.counted_address(), &self.shared.signallers);
@@ -130,13 +130,13 @@ impl Turn<'_> {
         else {
             return Ok(());
         };
-        self.session.buckets.signal_bytes.give_back_many(bytes);
+        self.says().signal_bytes.give_back_many(bytes);
         Err(Beyond::Rate(limit, rate))
     }
 
     /// Signals come fast, too: their refusal is told once a second.
     pub(super) fn refuse_signal(&mut self, beyond: Beyond, now: Instant) {
-        if !is_to_be_told(&mut self.session.signal_refused_at, now) {
+        if !is_to_be_told(&mut self.says().signal_refused_at, now) {
             return;
         }
         match beyond {

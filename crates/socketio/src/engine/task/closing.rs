@@ -30,11 +30,11 @@ impl<D: Driver> Task<D> {
         tracing::debug!(peer = ?self.ticket.shared.handshake.peer_addr(), ?ending, "session ends");
         let now = Instant::now();
         let deadline = now + self.ticket.shared.config.close_timeout;
-        self.closing = Some(Closing {
+        self.closing = Some(Box::new(Closing {
             ending,
             deadline,
             driver_is_done: false,
-        });
+        }));
         self.alarm.set(deadline, now);
         self.end_probe();
         self.payloads.clear();
@@ -53,12 +53,10 @@ impl<D: Driver> Task<D> {
 
     /// Says goodbye over the carrier and lets the driver come to its end, side by side.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(Closing {
-            ending, deadline, ..
-        }) = self.closing
-        else {
+        let Some(closing) = &self.closing else {
             return Poll::Ready(());
         };
+        let (ending, deadline) = (closing.ending, closing.deadline);
         if !matches!(self.carrier, Carrier::Ended)
             && (self.poll_goodbye(cx, ending.farewell).is_ready()
                 || self.alarm.poll(cx).is_ready() && Instant::now() >= deadline)
@@ -119,7 +117,8 @@ impl<D: Driver> Task<D> {
         let reason = self.closing.as_ref().map(|closing| closing.ending.reason);
         let (poll, has_left) = {
             let mut state = shared.state.lock();
-            (state.polling.poll.take(), state.polling.has_left)
+            let polling = state.polling();
+            (polling.poll.take(), polling.has_left)
         };
         match (poll, farewell) {
             (Some(poll), _) if reason == Some(DisconnectReason::ClientDisconnect) => {
