@@ -28,12 +28,8 @@ fn track(id: u64, codec: Codec, config: &'static [u8]) -> Track {
         }
     };
     Track {
-        id,
-        codec,
-        kind,
         config: Bytes::from_static(config),
-        codec_string: String::new(),
-        frame_duration: None,
+        ..Track::new(id, codec, kind)
     }
 }
 

@@ -266,12 +266,8 @@ fn parse_track(object: &TrackObject) -> Result<Track, MessageError> {
         Kind::Audio => sound(object)?,
     };
     Ok(Track {
-        id: u64::from(object.track),
-        codec,
-        kind,
         config: config.into(),
-        codec_string: String::new(),
-        frame_duration: None,
+        ..Track::new(u64::from(object.track), codec, kind)
     })
 }
 

@@ -301,17 +301,7 @@ impl Encoder {
     /// When this source is refused.
     pub fn picture(&mut self, picture: Bytes, captured: i64) -> Result<Taken, SourceError> {
         if self.lanes.is_empty() {
-            self.tracks(vec![Track {
-                id: 0,
-                codec: Codec::Jpeg,
-                kind: TrackKind::Video {
-                    width: 0,
-                    height: 0,
-                },
-                config: Bytes::new(),
-                codec_string: String::new(),
-                frame_duration: None,
-            }])?;
+            self.tracks(vec![Track::new(0, Codec::Jpeg, TrackKind::UNSIZED_VIDEO)])?;
         }
         let life = self.intake.channel.life();
         let header = Header {

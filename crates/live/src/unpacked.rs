@@ -98,23 +98,20 @@ mod tests {
     use std::time::Duration;
 
     fn track(codec: Codec, config: &'static [u8]) -> Track {
+        let kind = if matches!(codec, Codec::Opus | Codec::Aac) {
+            TrackKind::Audio {
+                sample_rate: 48_000,
+                channels: 2,
+            }
+        } else {
+            TrackKind::Video {
+                width: 64,
+                height: 48,
+            }
+        };
         Track {
-            id: 1,
-            kind: if matches!(codec, Codec::Opus | Codec::Aac) {
-                TrackKind::Audio {
-                    sample_rate: 48_000,
-                    channels: 2,
-                }
-            } else {
-                TrackKind::Video {
-                    width: 64,
-                    height: 48,
-                }
-            },
-            codec,
             config: Bytes::from_static(config),
-            codec_string: String::new(),
-            frame_duration: None,
+            ..Track::new(1, codec, kind)
         }
     }
 

@@ -27,6 +27,19 @@ pub struct Track {
 }
 
 impl Track {
+    /// A track of which nothing more is known as yet: no configuration, no codec string, no duration of a frame.
+    #[must_use]
+    pub const fn new(id: u64, codec: Codec, kind: TrackKind) -> Self {
+        Self {
+            id,
+            codec,
+            kind,
+            config: Bytes::new(),
+            codec_string: String::new(),
+            frame_duration: None,
+        }
+    }
+
     /// Whether this is a video track.
     #[must_use]
     pub const fn is_video(&self) -> bool {
@@ -59,6 +72,14 @@ pub enum TrackKind {
     },
     /// Anything else (subtitles, data). Passed along, never a reason to join.
     Other,
+}
+
+impl TrackKind {
+    /// Pictures of a size that nobody has said.
+    pub const UNSIZED_VIDEO: Self = Self::Video {
+        width: 0,
+        height: 0,
+    };
 }
 
 /// How a track's frames are encoded.

@@ -155,14 +155,7 @@ mod tests {
     use crate::frame::TrackKind;
 
     fn track(kind: TrackKind) -> Track {
-        Track {
-            id: 1,
-            codec: Codec::Vp8,
-            kind,
-            config: Bytes::new(),
-            codec_string: String::new(),
-            frame_duration: None,
-        }
+        Track::new(1, Codec::Vp8, kind)
     }
 
     fn places(track: &Track, frames: &[(u64, Option<u64>)]) -> Vec<(u64, u64)> {
@@ -186,10 +179,7 @@ mod tests {
 
     #[test]
     fn a_picture_is_said_to_last_as_long_as_the_one_before_it_and_never_shortly() {
-        let video = track(TrackKind::Video {
-            width: 0,
-            height: 0,
-        });
+        let video = track(TrackKind::UNSIZED_VIDEO);
         let got = places(
             &video,
             &[

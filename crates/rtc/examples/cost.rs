@@ -19,7 +19,6 @@ use abanico_live::{Bounds, Channel, Format, Layer, Pool};
 use abanico_media::frame::{Codec, Track, TrackKind};
 use abanico_rtc::{Config, Endpoint, Side};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use bytes::Bytes;
 use peer::{Peer, vp8};
 use quinn_udp::{Transmit, UdpSocketState};
 use std::net::{Ipv4Addr, UdpSocket};
@@ -244,15 +243,5 @@ fn bare(viewers: usize, seconds: u64) -> Duration {
 }
 
 fn picture() -> Track {
-    Track {
-        id: 0,
-        codec: Codec::Vp8,
-        kind: TrackKind::Video {
-            width: 0,
-            height: 0,
-        },
-        config: Bytes::new(),
-        codec_string: String::new(),
-        frame_duration: None,
-    }
+    Track::new(0, Codec::Vp8, TrackKind::UNSIZED_VIDEO)
 }

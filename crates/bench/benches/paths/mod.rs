@@ -201,16 +201,13 @@ impl Round {
 pub(crate) fn recording() -> Vec<Bytes> {
     const CHUNKS: u64 = 10;
     const FRAMES_A_CHUNK: u64 = 3;
+    let size = TrackKind::Video {
+        width: 640,
+        height: 480,
+    };
     let track = Track {
-        id: 1,
-        codec: Codec::Vp8,
-        kind: TrackKind::Video {
-            width: 640,
-            height: 480,
-        },
-        config: Bytes::new(),
         codec_string: "vp8".to_owned(),
-        frame_duration: None,
+        ..Track::new(1, Codec::Vp8, size)
     };
     let mut muxer = Muxer::new(&[track], DocType::WebM).unwrap();
     let mut chunks = vec![muxer.init_segment()];

@@ -31,18 +31,11 @@ pub(super) fn run(data: &[u8]) {
             sample_rate: 48_000,
             channels: 2,
         },
-        _ => TrackKind::Video {
-            width: 0,
-            height: 0,
-        },
+        _ => TrackKind::UNSIZED_VIDEO,
     };
     let track = Track {
-        id: 1,
-        codec,
-        kind,
         config: Bytes::copy_from_slice(config),
-        codec_string: String::new(),
-        frame_duration: None,
+        ..Track::new(1, codec, kind)
     };
     let Ok(mut normalizer) = Normalizer::new(track) else {
         return;

@@ -7,17 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn track(codec: Codec) -> Track {
-    Track {
-        id: 1,
-        codec,
-        kind: TrackKind::Video {
-            width: 0,
-            height: 0,
-        },
-        config: Bytes::new(),
-        codec_string: String::new(),
-        frame_duration: None,
-    }
+    Track::new(1, codec, TrackKind::UNSIZED_VIDEO)
 }
 
 fn frame(keyframe: bool, payload: &[u8]) -> Frame {

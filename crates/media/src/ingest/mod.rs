@@ -362,10 +362,7 @@ fn as_its_codec_says(mut track: Track) -> Track {
         Codec::Opus | Codec::Aac | Codec::Other(_) => false,
     };
     if is_of_pictures && !track.is_video() {
-        track.kind = TrackKind::Video {
-            width: 0,
-            height: 0,
-        };
+        track.kind = TrackKind::UNSIZED_VIDEO;
     }
     track
 }

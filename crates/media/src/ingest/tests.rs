@@ -19,14 +19,7 @@ fn track(id: u64, codec: Codec) -> Track {
             height: 16,
         },
     };
-    Track {
-        id,
-        codec,
-        kind,
-        config: Bytes::new(),
-        codec_string: String::new(),
-        frame_duration: None,
-    }
+    Track::new(id, codec, kind)
 }
 
 fn frame(track: u64, at: u64, payload: &[u8]) -> Frame {

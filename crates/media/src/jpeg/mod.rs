@@ -109,17 +109,14 @@ impl Pictures {
             return;
         };
         if !std::mem::replace(&mut self.announced, true) {
-            let track = Track {
-                id: TRACK,
-                codec: Codec::Jpeg,
-                kind: TrackKind::Video {
+            let track = Track::new(
+                TRACK,
+                Codec::Jpeg,
+                TrackKind::Video {
                     width: u32::from(size.width),
                     height: u32::from(size.height),
                 },
-                config: Bytes::new(),
-                codec_string: String::new(),
-                frame_duration: None,
-            };
+            );
             out.push(Event::Init(Init {
                 tracks: Arc::new([track]),
                 segment: Bytes::new(),

@@ -273,17 +273,7 @@ fn streams_with_start_codes_and_nothing_else_are_packaged() {
         let stream = ffmpeg(&format!("{PICTURE} -pix_fmt yuv420p -t 2 {args}"));
         let frames = access_units(&stream, delimiter);
         assert_eq!(frames.len(), 60);
-        let track = Track {
-            id: 1,
-            codec,
-            kind: TrackKind::Video {
-                width: 0,
-                height: 0,
-            },
-            config: Bytes::new(),
-            codec_string: String::new(),
-            frame_duration: None,
-        };
+        let track = Track::new(1, codec, TrackKind::UNSIZED_VIDEO);
         let (tracks, frames) = normal(vec![track], frames);
         assert_eq!(
             tracks[0].kind,

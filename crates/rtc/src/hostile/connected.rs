@@ -9,7 +9,6 @@ use crate::sender::REPEATED_BYTES_MAX;
 use abanico_live::native::Header;
 use abanico_live::{Bounds, Channel, Encoder, Format, Item, Pool, Watching};
 use abanico_media::frame::{Codec, Track, TrackKind};
-use bytes::Bytes;
 use std::task::{Context, Poll, Waker};
 
 /// The variable that says for how many minutes each is tried.
@@ -82,18 +81,7 @@ impl Viewer {
 impl Stream {
     fn new(channel: &Channel) -> Self {
         let mut encoder = channel.encoder();
-        let kind = TrackKind::Video {
-            width: 0,
-            height: 0,
-        };
-        let picture = Track {
-            id: 0,
-            codec: Codec::Vp8,
-            kind,
-            config: Bytes::new(),
-            codec_string: String::new(),
-            frame_duration: None,
-        };
+        let picture = Track::new(0, Codec::Vp8, TrackKind::UNSIZED_VIDEO);
         encoder.tracks(vec![picture]).unwrap();
         Self {
             encoder,

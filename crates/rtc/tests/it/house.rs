@@ -5,7 +5,6 @@ use abanico_live::native::Header;
 use abanico_live::{Bounds, Channel, Encoder, Format, Pool};
 use abanico_media::frame::{Codec, Track, TrackKind};
 use abanico_rtc::{Config, Endpoint, Publishing, Side};
-use bytes::Bytes;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,18 +52,7 @@ impl House {
     /// A publisher inside, of a picture in VP8.
     pub(crate) fn encoder(&self) -> Encoder {
         let mut encoder = self.channel.encoder();
-        let kind = TrackKind::Video {
-            width: 0,
-            height: 0,
-        };
-        let picture = Track {
-            id: 0,
-            codec: Codec::Vp8,
-            kind,
-            config: Bytes::new(),
-            codec_string: String::new(),
-            frame_duration: None,
-        };
+        let picture = Track::new(0, Codec::Vp8, TrackKind::UNSIZED_VIDEO);
         encoder.tracks(vec![picture]).unwrap();
         encoder
     }
