@@ -120,10 +120,19 @@ pub(crate) struct Crowded<'a> {
     pub(crate) alarms: &'a mut BinaryHeap<Alarm>,
 }
 
+/// Who churns stays for so long, and up to a second more.
+pub(crate) const CHURN_US: u64 = 500_000;
+
 impl Crowded<'_> {
     /// Calls the client's `alarm` with `wish` at a time.
     pub(crate) fn call_at(&mut self, at_us: u64, wish: u32) {
         self.alarms.push(Reverse((at_us, self.number, wish)));
+    }
+
+    /// Calls who churns with `wish` when it has stayed its while in this round: not when others of its kind are called.
+    pub(crate) fn churn_on(&mut self, round: u64, wish: u32) {
+        let some_us = (self.number as u64 * 37 + round * 101) % 1_000 * 1_000;
+        self.call_at(self.now_us + CHURN_US + some_us, wish);
     }
 
     /// Counts a viewer's connection that begins. Who storms is called with `again` when all of its kind are.

@@ -43,6 +43,15 @@ impl Habit {
         }
     }
 
+    /// How much it sends of what it asks first.
+    pub(crate) fn said_of(self, request: &str) -> &[u8] {
+        let bytes = request.as_bytes();
+        match self {
+            Self::HalfOpen => &bytes[..bytes.len() / 2],
+            _ => bytes,
+        }
+    }
+
     /// Where among the bad ones it stands; an honest viewer has no place there.
     pub(crate) fn place(self) -> Option<usize> {
         Self::HOSTILE.iter().position(|habit| *habit == self)

@@ -58,7 +58,6 @@ const DRIVEN_EVERY_US: u64 = 1_000_000;
 const OPENED_EVERY_US: u64 = 1_000;
 /// Datagrams that are taken at one look, at most.
 const DATAGRAMS_MAX: usize = 256;
-const CHURN_US: u64 = 500_000;
 
 impl Peer {
     /// A viewer that will watch a stream.
@@ -177,12 +176,7 @@ impl Peer {
             crowd.shared.host(),
             offer.len()
         );
-        let len = if self.habit == Habit::HalfOpen {
-            request.len() / 2
-        } else {
-            request.len()
-        };
-        link.send(&request.as_bytes()[..len])?;
+        link.send(self.habit.said_of(&request))?;
         self.stage = Stage::Asking;
         crowd.watch_for(&*link, waiting(link))
     }
@@ -283,9 +277,7 @@ impl Peer {
         match (self.habit, &self.session) {
             (Habit::Stalled, Some(session)) => crowd.watch_for(session, EventFlags::empty())?,
             (Habit::Churn, _) => {
-                let some = (crowd.number as u64 * 37 + u64::from(self.life) * 101) % 1_000 * 1_000;
-                let at = crowd.now_us + CHURN_US + some;
-                crowd.call_at(at, self.life * WISHES + HABIT);
+                crowd.churn_on(self.life.into(), self.life * WISHES + HABIT);
             }
             _ => {}
         }

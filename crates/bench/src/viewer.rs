@@ -5,7 +5,7 @@
 //! Invariant: an honest viewer answers every ping and reads all that there is; what it misses is the server's doing.
 
 use crate::body::Body;
-use crate::client::{Crowded, Ended, Origin, Shared};
+use crate::client::{CHURN_US, Crowded, Ended, Origin, Shared};
 use crate::door::Door;
 use crate::habit::Habit;
 use crate::handshake::answered;
@@ -42,7 +42,6 @@ const TAIL_BYTES: usize = 80;
 const SLOW_EVERY_US: u64 = 100_000;
 const SLOW_BYTES: usize = 100;
 const FRAGMENTS_EVERY_US: u64 = 100_000;
-const CHURN_US: u64 = 500_000;
 
 /// Where a frame's keeping ends for viewers of this run.
 pub(crate) fn keep(shared: &Shared) -> Keep {
@@ -137,12 +136,7 @@ impl Viewer {
                 return self.begin_watching(crowd);
             }
             let request = request(crowd.shared, self.stream);
-            let len = if self.habit == Habit::HalfOpen {
-                request.len() / 2
-            } else {
-                request.len()
-            };
-            link.send(&request.as_bytes()[..len])?;
+            link.send(self.habit.said_of(&request))?;
             self.stage = Stage::Asking;
             return crowd.watch_for(link, EventFlags::IN);
         }
@@ -251,10 +245,7 @@ impl Viewer {
                 crowd.call_at(crowd.now_us + SLOW_EVERY_US, self.life);
             }
             Habit::Fragments => crowd.call_at(crowd.now_us + FRAGMENTS_EVERY_US, self.life),
-            Habit::Churn => {
-                let some = (crowd.number as u64 * 37 + self.rounds * 101) % 1_000 * 1_000;
-                crowd.call_at(crowd.now_us + CHURN_US + some, self.life);
-            }
+            Habit::Churn => crowd.churn_on(self.rounds, self.life),
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::words::{self, Resume, Texts, Word};
 use crate::doors::conversation::{Closing, Inbox};
 use crate::rights::{Asker, Keeper};
 use abanico_live::native::tracks_json;
-use abanico_live::{Channel, Format, Watching};
+use abanico_live::{Channel, Format};
 use abanico_media::frame::Track;
 use abanico_socketio::engine::{Inbound, Parcel, Session};
 use abanico_streamhub::StreamHub;
@@ -61,20 +61,20 @@ async fn arrive(
     streamhub: StreamHub,
     guest: Box<Guest>,
 ) -> Result<Box<Arrived>, Closing> {
-    let (resume, media, token) = match inbox.next_within(FIRST_WORD_WITHIN).await {
+    let word = match inbox.next_within(FIRST_WORD_WITHIN).await {
         Ok(None) => return Err(Closing::gone()),
-        Ok(Some(Inbound::Text(text))) => match texts.read(&text)? {
-            Word::Watch {
-                resume,
-                media,
-                token,
-            } => (resume, media != Some(false), token),
-            _ => return Err(Closing::silent(r#"{"type":"watch"}"#)),
-        },
-        Ok(Some(Inbound::Binary(_))) | Err(()) => {
-            return Err(Closing::silent(r#"{"type":"watch"}"#));
-        }
+        Ok(Some(Inbound::Text(text))) => Some(texts.read(&text)?),
+        Ok(Some(Inbound::Binary(_))) | Err(()) => None,
     };
+    let Some(Word::Watch {
+        resume,
+        media,
+        token,
+    }) = word
+    else {
+        return Err(Closing::silent(r#"{"type":"watch"}"#));
+    };
+    let media = media != Some(false);
     let Guest {
         keeper,
         asker,
@@ -105,15 +105,8 @@ async fn arrive(
 
 /// Shows the stream to who was let in.
 async fn stay(session: Session, mut arrived: Box<Arrived>) -> Closing {
-    let Arrived {
-        inbox,
-        texts,
-        key,
-        seat,
-        resume,
-        media,
-    } = &mut *arrived;
-    let (seat, media) = (&*seat, *media);
+    let arrived = &mut *arrived;
+    let seat = &arrived.seat;
     let mut news = seat.news();
     let known = *news.borrow_and_update();
     let channel = seat.channel();
@@ -121,7 +114,7 @@ async fn stay(session: Session, mut arrived: Box<Arrived>) -> Closing {
         &session,
         &json!({
             "type": "welcome",
-            "streamKey": key,
+            "streamKey": arrived.key,
             "epoch": channel.epoch(),
             "now": words::now(),
             "paused": known.paused,
@@ -135,26 +128,22 @@ async fn stay(session: Session, mut arrived: Box<Arrived>) -> Closing {
         count: Count::new(known.viewers),
         media: None,
     };
-    if media {
-        let watching = match resume.take() {
-            Some(resume) => channel.resume(&resume.epoch, resume.sequence),
-            None => match whole(channel) {
-                Ok(watching) => watching,
-                Err(closing) => return closing,
-            },
-        };
-        channel.want_keyframe();
-        talk.play(watching);
+    if arrived.media {
+        let resume = arrived.resume.take();
+        let seen = resume.as_ref().map(|seen| (&*seen.epoch, seen.sequence));
+        if let Err(closing) = talk.play(channel, seen) {
+            return closing;
+        }
     }
     let mut tracks = channel.watch_tracks();
     tracks.mark_changed();
     loop {
         let word = tokio::select! {
-            said = inbox.next() => match said {
+            said = arrived.inbox.next() => match said {
                 None => return Closing::gone(),
                 // A viewer has no frames to send.
                 Some(Inbound::Binary(_)) => return Closing::malformed("a viewer sends texts only"),
-                Some(Inbound::Text(text)) => match texts.read(&text) {
+                Some(Inbound::Text(text)) => match arrived.texts.read(&text) {
                     Ok(word) => word,
                     Err(closing) => return closing,
                 },
@@ -189,16 +178,11 @@ async fn stay(session: Session, mut arrived: Box<Arrived>) -> Closing {
                 channel.want_keyframe();
             }
             Word::Hold => talk.hold(),
-            Word::Resume { sequence } if media && talk.media.is_none() => {
-                let watching = match sequence {
-                    Some(sequence) => channel.resume(channel.epoch(), sequence),
-                    None => match whole(channel) {
-                        Ok(watching) => watching,
-                        Err(closing) => return closing,
-                    },
-                };
-                channel.want_keyframe();
-                talk.play(watching);
+            Word::Resume { sequence } if arrived.media && talk.media.is_none() => {
+                let seen = sequence.map(|sequence| (channel.epoch(), sequence));
+                if let Err(closing) = talk.play(channel, seen) {
+                    return closing;
+                }
             }
             _ => {}
         }
@@ -234,13 +218,6 @@ impl Seat {
     }
 }
 
-/// The newest group and all that follows.
-fn whole(channel: &Channel) -> Result<Watching, Closing> {
-    channel
-        .watch(Format::Native)
-        .map_err(|unsuitable| Closing::malformed(&unsuitable.to_string()))
-}
-
 /// What stands between a viewer and its stream.
 struct Talk {
     session: Session,
@@ -271,9 +248,18 @@ async fn ended(media: &mut Option<Media>) {
 }
 
 impl Talk {
-    fn play(&mut self, watching: Watching) {
+    /// Plays what follows the frame that it saw last, or the newest group and all that follows.
+    fn play(&mut self, channel: &Channel, seen: Option<(&str, u32)>) -> Result<(), Closing> {
+        let watching = match seen {
+            Some((epoch, sequence)) => channel.resume(epoch, sequence),
+            None => channel
+                .watch(Format::Native)
+                .map_err(|unsuitable| Closing::malformed(&unsuitable.to_string()))?,
+        };
+        channel.want_keyframe();
         let (feed, ended) = NativeFeed::new(watching);
         self.media = Some((self.session.attach(feed), Some(ended)));
+        Ok(())
     }
 
     fn hold(&mut self) {
