@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
 use crate::acme_server::AcmeServer;
-use crate::node::{Answer, Node, PATIENCE, abanico, ran};
+use crate::answer::Answer;
+use crate::node::{Node, PATIENCE, abanico, ran};
 use crate::secure::Secured;
 use std::io::Write;
 use std::time::{Duration, Instant};

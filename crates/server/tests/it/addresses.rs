@@ -1,6 +1,7 @@
 //! What all connections of one address together take of what others need: less than there is.
 
-use crate::node::{Client, Node};
+use crate::client::Client;
+use crate::node::Node;
 use serde_json::json;
 
 #[test]
@@ -18,10 +19,8 @@ fn whoever_floods_a_publisher_with_signals_from_one_address_others_reach_it() {
     let user = json!({"username": "Ada", "role": "STREAMER"});
     let (mut ada, registered) = Client::register(&node, &user);
     let host = registered["user"]["socketId"].as_str().unwrap();
-    ada.emit("stream:create", &json!({}));
-    let created = ada.heard("stream:created");
+    let created = ada.go_live(&json!({}));
     let key = created["stream"]["streamKey"].as_str().unwrap();
-    ada.emit("stream:start", &json!({"streamKey": key}));
     let send = |name: &str, from: &[&str], signals: usize| {
         let user = json!({"username": name, "role": "VIEWER"});
         let (mut viewer, registered) = Client::register_with(&node, from, &user);

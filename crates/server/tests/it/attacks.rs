@@ -3,10 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
-use crate::matrix::{self, body, offer};
-use crate::node::{Answer, Client, Node, PATIENCE, picture};
+use crate::answer::{Answer, head_of};
+use crate::client::Client;
+use crate::material::{body, offer, picture};
+use crate::node::{Node, PATIENCE};
+use crate::socket::{Socket, connected, frame, websocket};
 use serde_json::json;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -75,46 +78,6 @@ impl Innocent {
         let grown = node.rss_kb().saturating_sub(self.rss_before);
         assert!(grown < 60_000, "{grown} kB more");
     }
-}
-
-/// A WebSocket at this path, opened with further header lines.
-pub(crate) fn websocket(node: &Node, path: &str, lines: &str) -> (TcpStream, String) {
-    let mut stream = node.connect();
-    let head = format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n"
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    let mut byte = [0];
-    while !answer.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).unwrap();
-        answer.push(byte[0]);
-    }
-    (stream, String::from_utf8(answer).unwrap())
-}
-
-/// A session of Socket.IO over a WebSocket that has connected.
-pub(crate) fn connected(node: &Node) -> TcpStream {
-    let (mut stream, answer) = websocket(node, "/socket.io/?EIO=4&transport=websocket", "");
-    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
-    stream.write_all(&frame(0x81, b"40")).unwrap();
-    stream
-}
-
-/// A frame of a client, masked with zeros.
-pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match u8::try_from(payload.len()) {
-        Ok(short @ ..126) => frame.push(0x80 | short),
-        _ => {
-            frame.push(0x80 | 127);
-            frame.extend((payload.len() as u64).to_be_bytes());
-        }
-    }
-    frame.extend([0; 4]);
-    frame.extend(payload);
-    frame
 }
 
 /// The code with which the server closes a WebSocket.
@@ -211,7 +174,7 @@ fn a_publisher_that_closes_right_behind_its_body_has_ended_its_stream() {
 
 /// Connects from another address of the loopback network.
 pub(crate) fn connect_from(node: &Node, address: &str) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let local: SocketAddr = format!("{address}:0").parse().unwrap();
     socket.bind(&local.into()).unwrap();
     socket.connect(&node.address.into()).unwrap();
@@ -400,13 +363,8 @@ fn whatever_is_said_to_a_body_without_an_end_its_connection_is_closed() {
         let from = "X-Forwarded-For: 203.0.113.9";
         let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{from}\r\n{header}\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            answer.push(byte[0]);
-        }
-        (stream, String::from_utf8(answer).unwrap().to_lowercase())
+        let answer = head_of(&mut stream).to_lowercase();
+        (stream, answer)
     };
     for (path, header, status) in [
         ("/live/a", "X: y", 401),
@@ -746,7 +704,7 @@ fn who_may_not_publish_yet_is_let_say_little_and_who_may_sends_large_frames() {
     for stream in strangers {
         assert_eq!(close_code(stream), 1009);
     }
-    let mut native = matrix::Socket::open(&node, "/live/large", "abanico.publish.v1", "");
+    let mut native = Socket::open(&node, "/live/large", "abanico.publish.v1", "");
     native.say(r#"{"type":"publish"}"#);
     assert_eq!(native.hear()["type"], "ready");
     // No frame, but as large as one may be.
@@ -796,11 +754,8 @@ fn nobody_is_closed_for_the_signals_of_others_who_are_told_what_is_too_much() {
     let user = json!({"username": "Ada", "role": "STREAMER"});
     let (mut ada, registered) = Client::register(&node, &user);
     let host = registered["user"]["socketId"].as_str().unwrap();
-    ada.emit("stream:create", &json!({}));
-    let created = ada.heard("stream:created");
+    let created = ada.go_live(&json!({}));
     let key = created["stream"]["streamKey"].as_str().unwrap();
-    ada.emit("stream:start", &json!({"streamKey": key}));
-    ada.heard("stream:started");
     let (mut bob, reads_nothing) = member(&node, "Bob", key);
 
     let packet = |event: &str, payload: serde_json::Value| format!("42{}", json!([event, payload]));

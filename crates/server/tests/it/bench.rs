@@ -1,6 +1,8 @@
 //! `abanico bench` before a server of this binary.
 
-use crate::node::{Client, Node, abanico, picture, ran};
+use crate::client::Client;
+use crate::material::picture;
+use crate::node::{Node, abanico, ran};
 use base64_simd::STANDARD;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};

@@ -4,10 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
+use crate::client::Client;
 use crate::login::{file, jwt};
-use crate::matrix::{ELSEWHERE, Stream, quoted};
-use crate::node::{Client, Node};
+use crate::matrix::quoted;
+use crate::node::Node;
 use crate::private::{revoke, token};
+use crate::stream::{ELSEWHERE, Stream};
 use serde_json::{Value, json};
 
 /// Who says something over Socket.IO.

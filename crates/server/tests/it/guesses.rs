@@ -1,7 +1,10 @@
 //! Guesses of a token that a publisher chose, at every door that takes one.
 
-use crate::matrix::{Socket, body, offer};
-use crate::node::{Answer, Client, Node};
+use crate::answer::Answer;
+use crate::client::Client;
+use crate::material::{body, offer};
+use crate::node::Node;
+use crate::socket::Socket;
 use serde_json::{Value, json};
 
 /// What somebody is told at a door.

@@ -5,7 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
-use crate::node::{Answer, Client, Node, PATIENCE};
+use crate::answer::Answer;
+use crate::client::Client;
+use crate::node::{Node, PATIENCE};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};

@@ -1,6 +1,8 @@
 //! What hostile or careless clients cannot do.
 
-use crate::node::{Answer, Client, Node};
+use crate::answer::Answer;
+use crate::client::Client;
+use crate::node::Node;
 use serde_json::json;
 use std::collections::HashSet;
 use std::io::{Read, Write};

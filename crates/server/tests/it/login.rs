@@ -6,8 +6,9 @@
 mod callback;
 pub(crate) mod jwt;
 
-use crate::matrix::{ELSEWHERE, Socket};
 use crate::node::Node;
+use crate::socket::Socket;
+use crate::stream::ELSEWHERE;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;

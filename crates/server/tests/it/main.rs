@@ -1,11 +1,17 @@
 //! The real binary, driven from outside as its users do: over HTTP, by signals, by its settings.
 
-mod acme;
+// What the tests are made of: servers and their clients.
 mod acme_server;
-mod addresses;
-mod moderation;
+mod answer;
+mod client;
+mod material;
 mod node;
+mod secure;
+mod socket;
+mod stream;
 
+mod acme;
+mod addresses;
 #[cfg(target_os = "linux")]
 mod attacks;
 #[cfg(target_os = "linux")]
@@ -16,6 +22,7 @@ mod kills;
 mod limits;
 mod login;
 mod matrix;
+mod moderation;
 #[cfg(target_os = "linux")]
 mod mutations;
 mod pages;
@@ -25,7 +32,6 @@ mod reserves;
 mod restart;
 mod rights;
 mod routes;
-mod secure;
 #[cfg(target_os = "linux")]
 mod shares;
 mod shutdown;

@@ -5,15 +5,14 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
+use crate::answer::said;
 use crate::login::{file, jwt};
-use crate::node::{Answer, Client, Node, picture};
-use serde_json::{Value, json};
+use crate::material::{body, measure, offer};
+use crate::node::Node;
+use crate::socket::Socket;
+use crate::stream::{ELSEWHERE, Stream};
+use serde_json::json;
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
-/// What a request from elsewhere has in a test.
-pub(crate) const ELSEWHERE: &str = "X-Forwarded-For: 203.0.113.9";
 
 /// Who asks over plain HTTP or the native door.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -407,50 +406,7 @@ fn the_native_door_answers_each_who_asks_as_the_table_says() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// A stream of pictures that somebody at this machine publishes over Socket.IO.
-pub(crate) struct Stream<'a> {
-    pub(crate) node: &'a Node,
-    pub(crate) publisher: Client<'a>,
-    pub(crate) streamer: Value,
-    pub(crate) key: String,
-    pub(crate) token: String,
-}
-
-impl<'a> Stream<'a> {
-    pub(crate) fn open(node: &'a Node) -> Self {
-        Self::open_as(node, &json!({}))
-    }
-
-    /// The same, opened with a login's token.
-    pub(crate) fn open_for_holder(node: &'a Node) -> Self {
-        Self::open_as(node, &json!({"key": jwt::holder()}))
-    }
-
-    /// The same, with more of a wish.
-    pub(crate) fn open_as(node: &'a Node, wish: &Value) -> Self {
-        let user = json!({"username": "Ada", "role": "STREAMER"});
-        let (mut publisher, registered) = Client::register(node, &user);
-        publisher.emit("stream:create", wish);
-        let created = publisher.heard("stream:created");
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let key = text(&created["stream"]["streamKey"]);
-        publisher.emit("stream:start", &json!({"streamKey": key}));
-        publisher.heard("stream:started");
-        let picture = base64_simd::STANDARD.encode_to_string(picture(100));
-        let frame = json!({"streamKey": key, "data": picture});
-        publisher.emit("stream:data:send", &frame);
-        // What one client says is handled in order: with the answer to this, the picture is there.
-        publisher.emit("clock:get", &json!({}));
-        publisher.heard("clock:now");
-        Self {
-            node,
-            publisher,
-            streamer: registered["user"]["id"].clone(),
-            token: text(&created["publishToken"]),
-            key,
-        }
-    }
-
+impl Stream<'_> {
     /// What somebody shows at a door.
     fn shown(&self, asks: Asks) -> Option<String> {
         match asks {
@@ -470,20 +426,6 @@ impl<'a> Stream<'a> {
         let elsewhere = (asks != Asks::Local).then(|| ELSEWHERE.to_owned());
         shown.into_iter().chain(elsewhere).collect()
     }
-
-    /// What others can see of it: that it is live, whether it pauses, and its picture.
-    pub(crate) fn looks(&self) -> Value {
-        let listed = self.node.json("/streams");
-        let ours = listed["streams"].as_array().unwrap().iter();
-        let mut ours = ours.filter(|listed| listed["streamKey"] == self.key);
-        let ours = ours.next().map(|listed| listed["paused"].clone());
-        let picture = self.node.get(&format!("/streams/{}/poster", self.key)).body;
-        json!([ours, picture])
-    }
-}
-
-pub(crate) fn said(answer: &Answer) -> String {
-    String::from_utf8_lossy(&answer.body).into_owned()
 }
 
 /// The text in quotes that comes first behind each `mark`.
@@ -492,108 +434,4 @@ pub(crate) fn quoted(source: &str, mark: &str) -> BTreeSet<String> {
     pieces
         .map(|piece| piece.split('"').nth(1).unwrap().to_owned())
         .collect()
-}
-
-/// A measure that concerns nobody in particular.
-pub(crate) fn measure() -> Vec<u8> {
-    let id = "00000000-0000-0000-0000-000000000001";
-    let measure = json!({"do": "remove-message", "messageId": id});
-    measure.to_string().into_bytes()
-}
-
-/// A body of one picture.
-pub(crate) fn body() -> Vec<u8> {
-    let mut body = b"--b\r\nContent-Type: image/jpeg\r\n\r\n".to_vec();
-    body.extend(picture(100));
-    body.extend(b"\r\n--b--\r\n");
-    body
-}
-
-/// An offer of VP8.
-pub(crate) fn offer(direction: &str) -> String {
-    format!(
-        "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
-         m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
-         a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 {}\r\na=setup:actpass\r\na=mid:0\r\n\
-         a={direction}\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n",
-        ["AB"; 32].join(":")
-    )
-}
-
-/// A WebSocket, no more than the native door's first words need.
-pub(crate) struct Socket(pub(crate) TcpStream);
-
-impl Socket {
-    pub(crate) fn open(node: &Node, path: &str, protocol: &str, header: &str) -> Self {
-        let mut stream = node.connect();
-        let line = if header.is_empty() {
-            String::new()
-        } else {
-            format!("{header}\r\n")
-        };
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{line}\
-             Sec-WebSocket-Protocol: {protocol}\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            node.address
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        assert!(head.starts_with(b"HTTP/1.1 101 "), "{path}");
-        Self(stream)
-    }
-
-    /// Sends a text under a mask that changes nothing.
-    pub(crate) fn say(&mut self, text: &str) {
-        let len = u16::try_from(text.len()).expect("a short text");
-        let mut head = vec![0x81];
-        match u8::try_from(len).ok().filter(|len| *len < 126) {
-            Some(len) => head.push(0x80 | len),
-            None => {
-                head.push(0x80 | 126);
-                head.extend(len.to_be_bytes());
-            }
-        }
-        head.extend([0; 4]);
-        self.0.write_all(&head).unwrap();
-        self.0.write_all(text.as_bytes()).unwrap();
-    }
-
-    /// The next text, before any frame.
-    pub(crate) fn hear(&mut self) -> Value {
-        let (kind, text) = self.next();
-        assert_eq!(kind, 0x81, "a text comes first");
-        serde_json::from_slice(&text).unwrap()
-    }
-
-    /// The next text; frames before it are passed over.
-    pub(crate) fn told(&mut self) -> Value {
-        loop {
-            let (kind, text) = self.next();
-            if kind == 0x81 {
-                return serde_json::from_slice(&text).unwrap();
-            }
-        }
-    }
-
-    fn next(&mut self) -> (u8, Vec<u8>) {
-        let mut head = [0; 2];
-        self.0.read_exact(&mut head).unwrap();
-        let len = match head[1] {
-            126 => {
-                let mut long = [0; 2];
-                self.0.read_exact(&mut long).unwrap();
-                usize::from(u16::from_be_bytes(long))
-            }
-            short => usize::from(short),
-        };
-        let mut content = vec![0; len];
-        self.0.read_exact(&mut content).unwrap();
-        (head[0], content)
-    }
 }

@@ -1,7 +1,10 @@
 //! Keeping order: what its publisher and a moderator do, and that it holds for whom it concerns and nobody else.
 
-use crate::matrix::{ELSEWHERE, Socket, Stream, said};
-use crate::node::{Client, Node};
+use crate::answer::said;
+use crate::client::Client;
+use crate::node::Node;
+use crate::socket::Socket;
+use crate::stream::{ELSEWHERE, Stream};
 use serde_json::{Value, json};
 
 /// Hears the next answer to a wish to join.

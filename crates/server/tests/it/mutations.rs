@@ -1,9 +1,10 @@
 //! Every event of the dialect with each of its fields missing, of another type, huge, deep or strange: the server answers
 //! or ignores it, and nobody else hears anything of it. The same inputs in every run.
 
-use crate::attacks::connected;
+use crate::client::Client;
 use crate::events::EVENTS;
-use crate::node::{Client, Node};
+use crate::node::Node;
+use crate::socket::connected;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -113,7 +114,7 @@ impl Talker {
 
     fn say(&mut self, event: &str, payload: &str) {
         let text = format!("42[{},{payload}]", json!(event));
-        let frame = crate::attacks::frame(0x81, text.as_bytes());
+        let frame = crate::socket::frame(0x81, text.as_bytes());
         self.stream
             .write_all(&frame)
             .expect("it is still connected");

@@ -1,6 +1,7 @@
 //! A server of the test's own, and small clients for it that hide nothing of the wire.
 
-use serde_json::{Value, json};
+use crate::answer::Answer;
+use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The longest that a test waits for anything. It is there to end a test that would hang, not to time one.
@@ -32,15 +33,6 @@ pub(crate) fn ran(command: &mut Command) -> Output {
         .stdin(Stdio::null())
         .output()
         .expect("the binary can be started")
-}
-
-/// As much of a JPEG picture as tells its size, and noise.
-pub(crate) fn picture(bytes: usize) -> Vec<u8> {
-    let mut picture = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0".to_vec();
-    picture.extend(b"\xff\xda\0\x08\x01\x01\0\0\x3f\0");
-    picture.resize(bytes - 2, 7);
-    picture.extend(b"\xff\xd9");
-    picture
 }
 
 /// A running server. It is killed when the test is done with it.
@@ -333,181 +325,5 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// An answer, taken apart.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    head: String,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Answer {
-    /// Reads until the server closes.
-    pub(crate) fn read(stream: &mut impl Read) -> Self {
-        let mut bytes = Vec::new();
-        stream
-            .read_to_end(&mut bytes)
-            .expect("the server answers and closes");
-        let end = bytes
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-            .expect("an HTTP head");
-        let body = bytes.split_off(end + 4);
-        let head = String::from_utf8(bytes).expect("a head is text");
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok())
-            .expect("a status");
-        Self { status, head, body }
-    }
-
-    /// A header's value, by its lower-case name.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (header, value) = line.split_once(':')?;
-            header.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).expect("text")
-    }
-}
-
-/// A Socket.IO client over polling, no more than a test needs.
-pub(crate) struct Client<'a> {
-    node: &'a Node,
-    path: String,
-    /// Of the opening request.
-    headers: &'a [&'a str],
-    waiting: Vec<Value>,
-}
-
-impl<'a> Client<'a> {
-    /// Opens a session and connects to the main namespace.
-    pub(crate) fn connect(node: &'a Node) -> Self {
-        Self::connect_with(node, &[])
-    }
-
-    /// The same, with headers that tell where it comes from.
-    pub(crate) fn connect_with(node: &'a Node, headers: &'a [&'a str]) -> Self {
-        let opened = node.request("GET", "/socket.io/?EIO=4&transport=polling", headers, "");
-        assert_eq!(opened.status, 200, "{}", opened.text());
-        let open: Value = serde_json::from_str(&opened.text()[1..]).expect("an open packet");
-        let sid = open["sid"].as_str().expect("a session id");
-        let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
-        let client = Self {
-            node,
-            path,
-            headers,
-            waiting: Vec::new(),
-        };
-        client.post("40");
-        let answer = client.poll();
-        assert!(answer.starts_with("40{"), "{answer}");
-        client
-    }
-
-    /// Connects and registers. Gives the client and the answer.
-    pub(crate) fn register(node: &'a Node, user: &Value) -> (Self, Value) {
-        Self::register_with(node, &[], user)
-    }
-
-    /// The same, with headers that tell where it comes from.
-    pub(crate) fn register_with(
-        node: &'a Node,
-        headers: &'a [&'a str],
-        user: &Value,
-    ) -> (Self, Value) {
-        let mut client = Self::connect_with(node, headers);
-        client.emit("user:register", user);
-        let registered = client.heard("user:registered");
-        (client, registered)
-    }
-
-    /// A streamer with a live stream, and that stream's key.
-    pub(crate) fn live(node: &'a Node, name: &str) -> (Self, String) {
-        let (mut client, _) = Self::register(node, &json!({"username": name, "role": "STREAMER"}));
-        client.emit("stream:create", &json!({}));
-        let created = client.heard("stream:created");
-        let key = created["stream"]["streamKey"]
-            .as_str()
-            .expect("a key")
-            .to_owned();
-        client.emit("stream:start", &json!({"streamKey": key}));
-        client.heard("stream:started");
-        (client, key)
-    }
-
-    pub(crate) fn emit(&mut self, event: &str, payload: &Value) {
-        self.post(&format!("42{}", json!([event, payload])));
-    }
-
-    /// Says something, and does not look whether it is heard.
-    pub(crate) fn ask(&self, event: &str, payload: &Value) -> TcpStream {
-        self.send(&format!("42{}", json!([event, payload])))
-    }
-
-    /// The payload of the next event of this name; others are passed over.
-    pub(crate) fn heard(&mut self, event: &str) -> Value {
-        loop {
-            let heard = self.heard_any();
-            assert_ne!(heard[0], "stream:error", "instead of {event}: {heard}");
-            if heard[0] == event {
-                return heard[1].clone();
-            }
-        }
-    }
-
-    /// The same, whatever is refused before it.
-    pub(crate) fn heard_after_refusals(&mut self, event: &str) -> Value {
-        loop {
-            let heard = self.heard_any();
-            if heard[0] == event {
-                return heard[1].clone();
-            }
-        }
-    }
-
-    /// The next event, with its name.
-    pub(crate) fn heard_any(&mut self) -> Value {
-        let begun = Instant::now();
-        loop {
-            assert!(begun.elapsed() < PATIENCE, "no event comes");
-            if !self.waiting.is_empty() {
-                return self.waiting.remove(0);
-            }
-            let polled = self.poll();
-            for packet in polled.split('\u{1e}') {
-                if let Some(event) = packet.strip_prefix("42") {
-                    self.waiting
-                        .push(serde_json::from_str(event).expect("JSON"));
-                }
-            }
-        }
-    }
-
-    pub(crate) fn post(&self, packet: &str) {
-        let answer = Answer::read(&mut self.send(packet));
-        assert_eq!((answer.status, answer.text()), (200, "ok"), "POST {packet}");
-    }
-
-    fn send(&self, packet: &str) -> TcpStream {
-        self.node.ask(
-            "POST",
-            &self.path,
-            &[&["Content-Type: text/plain;charset=UTF-8"], self.headers].concat(),
-            packet,
-        )
-    }
-
-    fn poll(&self) -> String {
-        let answer = self.node.request("GET", &self.path, self.headers, "");
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.text().to_owned()
     }
 }

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
-use crate::matrix::{ELSEWHERE, body};
-use crate::node::{Answer, Client, Node};
+use crate::answer::Answer;
+use crate::client::Client;
+use crate::material::body;
+use crate::node::Node;
 use crate::secure::{client, shake, tcp};
+use crate::stream::ELSEWHERE;
 use serde_json::{Value, json};
 use std::io::Write;
 

@@ -4,8 +4,13 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
-use crate::matrix::{ELSEWHERE, Socket, Stream, body, measure, offer, quoted, said};
-use crate::node::{Client, Node, PATIENCE};
+use crate::answer::{head_of, said};
+use crate::client::Client;
+use crate::material::{body, measure, offer};
+use crate::matrix::quoted;
+use crate::node::{Node, PATIENCE};
+use crate::socket::Socket;
+use crate::stream::{ELSEWHERE, Stream};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -455,13 +460,8 @@ fn ask(node: &Node, stream: &mut TcpStream, path: &str) {
         node.address
     );
     stream.write_all(request.as_bytes()).unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    assert!(head.starts_with(b"HTTP/1.1 200 "), "{path}");
+    let answer = head_of(stream);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! A machine with nothing to spare: who comes is refused, who watches goes on.
 
-use crate::attacks::{connected, frame};
-use crate::matrix::{Socket, Stream};
-use crate::node::{Answer, Client, Node, PATIENCE, picture};
+use crate::answer::Answer;
+use crate::client::Client;
+use crate::material::picture;
+use crate::node::{Node, PATIENCE};
+use crate::socket::{Socket, connected, frame};
+use crate::stream::Stream;
 use serde_json::json;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};

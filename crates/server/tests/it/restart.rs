@@ -1,7 +1,8 @@
 //! What a crash leaves, and what it does not.
 
+use crate::client::Client;
 use crate::kills::wait_until_written;
-use crate::node::{Client, Node};
+use crate::node::Node;
 use serde_json::json;
 
 #[test]
@@ -10,11 +11,8 @@ fn after_kill_9_nothing_claims_to_be_live_and_the_publisher_streams_at_once() {
     let (mut ada, registered) =
         Client::register(&node, &json!({"username": "Ada", "role": "STREAMER"}));
     let token = registered["resumeToken"].clone();
-    ada.emit("stream:create", &json!({}));
-    let created = ada.heard("stream:created");
+    let created = ada.go_live(&json!({}));
     let key = created["stream"]["streamKey"].as_str().unwrap().to_owned();
-    ada.emit("stream:start", &json!({"streamKey": key}));
-    ada.heard("stream:started");
     wait_until_written(node.data(), &[key.clone()].into());
     let data = node.killed();
 

@@ -1,7 +1,10 @@
 //! The operator's key, who is at this machine, and what a proxy may say.
 
-use crate::matrix::{ELSEWHERE, Stream, body, said};
-use crate::node::{Client, Node};
+use crate::answer::said;
+use crate::client::Client;
+use crate::material::body;
+use crate::node::Node;
+use crate::stream::{ELSEWHERE, Stream};
 use serde_json::{Value, json};
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which routes there are, and what they say.
 
-use crate::node::{Client, Node};
+use crate::client::Client;
+use crate::node::Node;
 use serde_json::json;
 
 #[test]

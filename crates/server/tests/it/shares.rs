@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
-use crate::attacks::{COUNTED, Innocent, connect_from, offered, websocket};
-use crate::node::{Answer, Node, PATIENCE, picture};
+use crate::answer::{Answer, head_of};
+use crate::attacks::{COUNTED, Innocent, connect_from, offered};
+use crate::material::picture;
+use crate::node::{Node, PATIENCE};
+use crate::socket::websocket;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
@@ -130,12 +133,7 @@ fn what_is_watched_beside_other_requests_is_a_session_to_its_end() {
         let mut viewer = node.connect();
         let asked = "HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
         viewer.write_all(asked.as_bytes()).unwrap();
-        let mut seen = Vec::new();
-        while !seen.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            viewer.read_exact(&mut byte).unwrap();
-            seen.push(byte[0]);
-        }
+        head_of(&mut viewer);
         let watched = "GET /live/demo.mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n";
         viewer.write_all(watched.as_bytes()).unwrap();
         let mut status = [0; 12];

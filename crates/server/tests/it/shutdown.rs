@@ -1,6 +1,7 @@
 //! How the server goes.
 
-use crate::node::{Client, Node};
+use crate::client::Client;
+use crate::node::Node;
 use serde_json::json;
 use std::io::{Read, Write};
 use std::time::Instant;

@@ -5,8 +5,10 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
-use crate::node::{Node, PATIENCE, picture};
+use crate::material::picture;
+use crate::node::{Node, PATIENCE};
 use crate::secure::{Authority, Peer};
+use crate::socket::{frame, upgrade};
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -118,40 +120,26 @@ fn narrow(way: &Way<'_>) -> Box<dyn Peer> {
     }
 }
 
-fn upgrade(stream: &mut dyn Peer, path: &str, protocol: &str) {
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{protocol}\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101 "));
+fn upgraded(stream: &mut dyn Peer, path: &str, protocol: &str) {
+    let answer = upgrade(stream, path, protocol);
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
 }
 
-/// Sends a text as a client does, under a mask that changes nothing.
 fn say(stream: &mut dyn Peer, text: &str) {
-    let len = u8::try_from(text.len()).expect("a short text");
-    assert!(len < 126);
-    stream.write_all(&[0x81, 0x80 | len, 0, 0, 0, 0]).unwrap();
-    stream.write_all(text.as_bytes()).unwrap();
+    stream.write_all(&frame(0x81, text.as_bytes())).unwrap();
 }
 
 fn native(way: &Way<'_>) -> Box<dyn Peer> {
     let mut stream = narrow(way);
     let protocol = "Sec-WebSocket-Protocol: abanico.watch.v1\r\n";
-    upgrade(&mut *stream, "/live/slow", protocol);
+    upgraded(&mut *stream, "/live/slow", protocol);
     say(&mut *stream, r#"{"type":"watch"}"#);
     stream
 }
 
 fn socketio(way: &Way<'_>) -> Box<dyn Peer> {
     let mut stream = narrow(way);
-    upgrade(&mut *stream, "/socket.io/?EIO=4&transport=websocket", "");
+    upgraded(&mut *stream, "/socket.io/?EIO=4&transport=websocket", "");
     say(&mut *stream, "40");
     say(
         &mut *stream,

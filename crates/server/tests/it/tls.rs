@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
-use crate::node::{Answer, Node, PATIENCE, abanico, ran};
+use crate::answer::Answer;
+use crate::node::{Node, PATIENCE, abanico, ran};
 use crate::secure::{Authority, Secured, tcp};
 use std::io::{Read, Write};
 use std::time::Instant;

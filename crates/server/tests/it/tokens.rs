@@ -1,7 +1,11 @@
 //! Publish tokens with names: what they open, and that what they opened ends when they do, at every door.
 
-use crate::matrix::{ELSEWHERE, Socket, body, offer, said};
-use crate::node::{Client, Node, PATIENCE, abanico, ran};
+use crate::answer::said;
+use crate::client::Client;
+use crate::material::{body, offer};
+use crate::node::{Node, PATIENCE, abanico, ran};
+use crate::socket::Socket;
+use crate::stream::ELSEWHERE;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::time::Instant;
@@ -53,11 +57,7 @@ fn what_a_token_opened_ends_with_it_at_every_door() {
 
     let user = json!({"username": "Ada", "role": "STREAMER"});
     let (mut socketio, _) = Client::register_with(&node, &[ELSEWHERE], &user);
-    socketio.emit("stream:create", &json!({"key": token}));
-    let created = socketio.heard("stream:created");
-    let start = json!({"streamKey": created["stream"]["streamKey"]});
-    socketio.emit("stream:start", &start);
-    socketio.heard("stream:started");
+    socketio.go_live(&json!({"key": token}));
 
     let (mut native, ready) = publish(&node, "native", &token);
     assert_eq!(ready["type"], "ready", "{ready}");

@@ -3,8 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
 use super::{KIND, SDP, bearer, file, is_just_over, publish, seconds_in};
-use crate::matrix::{ELSEWHERE, Socket, Stream, body, offer, said};
-use crate::node::{Client, Node, PATIENCE};
+use crate::answer::said;
+use crate::client::Client;
+use crate::material::{body, offer};
+use crate::node::{Node, PATIENCE};
+use crate::socket::Socket;
+use crate::stream::{ELSEWHERE, Stream};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -3,8 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
 use super::{KIND, SDP, bearer, file, is_just_over, publish, seconds_in};
-use crate::matrix::{ELSEWHERE, Socket, Stream, body, offer, said};
-use crate::node::{Client, Node, PATIENCE};
+use crate::answer::said;
+use crate::client::Client;
+use crate::material::{body, offer};
+use crate::node::{Node, PATIENCE};
+use crate::socket::Socket;
+use crate::stream::{ELSEWHERE, Stream};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
@@ -107,11 +111,7 @@ fn what_a_token_opened_ends_with_the_token_at_every_door() {
     let shown = bearer(&token);
     let user = json!({"username": "Ada", "role": "STREAMER"});
     let (mut socketio, _) = Client::register_with(&node, &[ELSEWHERE], &user);
-    socketio.emit("stream:create", &json!({"key": token}));
-    let created = socketio.heard("stream:created");
-    let start = json!({"streamKey": created["stream"]["streamKey"]});
-    socketio.emit("stream:start", &start);
-    socketio.heard("stream:started");
+    socketio.go_live(&json!({"key": token}));
     let (mut native, ready) = publish(&node, "native", &token);
     assert_eq!(ready["type"], "ready", "{ready}");
     let mut put = put(&node, "put", &shown);
