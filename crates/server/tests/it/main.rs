@@ -32,8 +32,6 @@ mod reserves;
 mod restart;
 mod rights;
 mod routes;
-#[cfg(target_os = "linux")]
-mod shares;
 mod shutdown;
 #[cfg(target_os = "linux")]
 mod stall;

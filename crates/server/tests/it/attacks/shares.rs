@@ -1,9 +1,8 @@
 //! How many sessions one address holds, whatever carries them.
 
-#![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
-
+use super::innocent::Innocent;
+use super::{COUNTED, connect_from, offered};
 use crate::answer::{Answer, head_of};
-use crate::attacks::{COUNTED, Innocent, connect_from, offered};
 use crate::material::picture;
 use crate::node::{Node, PATIENCE};
 use crate::socket::websocket;
