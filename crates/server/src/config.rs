@@ -35,9 +35,10 @@ pub use streams::Streams;
 pub use tls::Tls;
 pub use token::TokenCommand;
 pub(crate) use token::after;
-pub use value::{
-    Addresses, Count, Hosts, Listen, Often, Share, Size, Span, Throughput, ValueError,
-};
+pub use value::ValueError;
+pub use value::amount::{Count, Share, Size, Span};
+pub use value::place::{Addresses, Hosts, Listen};
+pub use value::rate::{Often, Throughput};
 pub use webrtc::WebRtc;
 
 use clap::parser::ValueSource;
