@@ -4,6 +4,7 @@
 //! Invariant: what it says only brings a renewal forward. An authority that says nothing, or nonsense, changes nothing.
 
 use super::error::OrderError;
+use anyhow::ensure;
 use instant_acme::{Account, CertificateIdentifier};
 use rustls::pki_types::CertificateDer;
 use std::time::{Duration, SystemTime};
@@ -42,6 +43,11 @@ pub(super) async fn ask(
 
 /// Somewhere between the two, so that not everybody comes at once.
 fn within(start: SystemTime, end: SystemTime, random: f64) -> anyhow::Result<SystemTime> {
+    // The time that servers write for none is in the year 1.
+    ensure!(
+        start >= SystemTime::UNIX_EPOCH,
+        "its window begins before 1970"
+    );
     let length = end.duration_since(start);
     let length = length.map_err(|_| anyhow::anyhow!("its window ends before it begins"))?;
     Ok(start + length.mul_f64(random))
@@ -52,12 +58,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_renewal_is_somewhere_in_the_window_that_the_authority_names() {
+    fn a_renewal_is_somewhere_in_the_window_that_the_authority_names_if_that_is_one() {
         let start = SystemTime::UNIX_EPOCH;
         let end = start + Duration::from_secs(100);
         let at = |random| within(start, end, random).unwrap();
         assert_eq!([at(0.0), at(1.0)], [start, end]);
         assert_eq!(at(0.5), start + Duration::from_secs(50));
         assert!(within(end, start, 0.5).is_err());
+        assert!(within(start - Duration::from_secs(1), end, 1.0).is_err());
     }
 }
