@@ -172,22 +172,26 @@ fn begins_session<B>(request: &http::Request<B>) -> bool {
         return method == Method::GET && !asked.any(|one| one.starts_with("sid="));
     }
     if path.starts_with("/live/") {
-        return !asks_for_still(request) && method != Method::OPTIONS && method != Method::HEAD;
+        // Whoever writes there publishes, and an upgrade stays, whatever the name ends with.
+        let may_stay = request.headers().contains_key(UPGRADE) || path.contains('%');
+        let is_still = asks_for_still(request) && !may_stay;
+        return !is_still && method != Method::OPTIONS && method != Method::HEAD;
     }
     let is_webrtc = path.starts_with("/whip/") || path.starts_with("/whep/");
     is_webrtc && method == Method::POST
 }
 
-/// Whether a request asks for one picture, live or a poster.
+/// Whether a request asks for one picture, live or a poster. A name with letters as numbers, as in `%6apg`, which no key and no
+/// ending needs, may be one's, too: who writes so is counted as if it asked for a still and for a stream.
 fn asks_for_still<B>(request: &http::Request<B>) -> bool {
-    // Whoever writes there publishes, and an upgrade stays, whatever the name ends with.
-    if request.method() != Method::GET || request.headers().contains_key(UPGRADE) {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return false;
     }
     let path = request.uri().path();
     let is_poster = path.starts_with("/streams/") && path.ends_with("/poster");
-    let name = path.strip_prefix("/live/");
-    is_poster || name.is_some_and(|name| name.ends_with(".jpg") || name.ends_with(".jpeg"))
+    let may_be =
+        |name: &str| [".jpg", ".jpeg"].iter().any(|end| name.ends_with(end)) || name.contains('%');
+    is_poster || path.strip_prefix("/live/").is_some_and(may_be)
 }
 
 /// So many things of a kind each address may have at one time.
@@ -333,13 +337,15 @@ mod tests {
             ("POST", "/live/demo.jpeg"),
             ("SOURCE", "/live/demo"),
             ("SOURCE", "/live/demo.jpg"),
+            ("GET", "/live/demo%2ewebm"),
             ("POST", "/whip/demo"),
             ("POST", "/whep/demo"),
         ] {
             assert!(begins(method, uri), "{method} {uri}");
         }
         let socket = http::Request::get("/live/demo.jpg").header(UPGRADE, "websocket");
-        assert!(begins_session(&socket.body(()).unwrap()));
+        let socket = socket.body(()).unwrap();
+        assert!(begins_session(&socket) && asks_for_still(&socket));
         for (method, uri, is_still) in [
             ("GET", "/live/demo.jpg", true),
             ("GET", "/live/demo.jpeg", true),
@@ -347,6 +353,10 @@ mod tests {
             ("GET", "/streams/demo/links", false),
             ("PUT", "/live/demo.jpg", false),
             ("GET", "/live/demo.mjpeg", false),
+            ("HEAD", "/live/demo.jpg", true),
+            ("HEAD", "/streams/demo/poster", true),
+            ("HEAD", "/live/demo.mjpeg", false),
+            ("GET", "/live/demo.%6apg", true),
         ] {
             let request = http::Request::builder().method(method).uri(uri);
             let asks = asks_for_still(&request.body(()).unwrap());
