@@ -124,8 +124,7 @@ pub(crate) mod text {
         "este servidor pide un permiso para ver; entra por donde te llegó el enlace";
     pub(crate) const UNDECIDED: &str =
         "quien decide sobre esto no responde ahora; prueba dentro de un momento";
-    pub(crate) const KEY_TOO_MANY: &str =
-        "han llegado demasiadas claves equivocadas desde esta dirección; prueba más tarde";
+    pub(crate) const KEY_TOO_MANY: &str = "han llegado demasiadas claves o permisos equivocados desde esta dirección; prueba más tarde";
     pub(crate) const KEY_BUSY: &str =
         "se están comprobando demasiadas claves a la vez; prueba dentro de un momento";
     pub(crate) const CREATE_FAILED: &str = "Error al crear stream";
