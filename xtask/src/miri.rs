@@ -6,8 +6,8 @@
 use crate::step::{Run, answers, command, go, root};
 use anyhow::ensure;
 
-/// What can be run: the crate with the workspace's one unsafe line, which takes seconds, and those that are pure, whose buffers
-/// are others' unsafe code, which take many minutes each.
+/// What can be run: the crate with the workspace's unsafe lines, which takes seconds, and those that are pure, whose buffers are
+/// others' unsafe code, which take many minutes each.
 const CRATES: [&str; 3] = ["abanico-memory", "abanico-core", "abanico-media"];
 
 /// Inputs of each property. Miri takes about a thousand times as long as a processor, and only what a test does matters here.
