@@ -28,6 +28,7 @@ fn without_memory_to_spare_who_comes_is_told_so_at_every_door_and_who_watches_go
     new.emit("stream:join", &watch);
     let refused = new.heard_any();
     assert_eq!(refused[0], "stream:error", "{refused}");
+    assert_eq!(refused[1]["limit"], "memory-left-min or busy-max");
     let after = refused[1]["retryAfterMs"].as_u64();
     assert!(after.is_some_and(|after| after > 0), "{refused}");
     for name in ["mjpeg", "jpg"] {

@@ -95,7 +95,8 @@ impl Turn<'_> {
                 self.refuse_for_now(error, after, Some(limit::JOIN_RATE));
             }
             Err(JoinError::Exhausted) => {
-                self.refuse_for_now("el servidor está al límite de su máquina", FULL_RETRY, None);
+                let error = "el servidor está al límite de su máquina";
+                self.refuse_for_now(error, FULL_RETRY, Some(limit::RESERVES));
             }
             Err(JoinError::Refused(Refusal::NotPublisher)) => {
                 unreachable!("watching needs no right to publish")
