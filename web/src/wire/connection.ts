@@ -55,6 +55,7 @@ export class Connection {
       if (webrtc) this.#peering = webrtc;
       this.#registered(user, resumeToken);
     });
+    this.#socket.on('stream:error', ({ retryAfterMs }) => this.#turnedAway(retryAfterMs));
     this.#socket.on('clock:now', ({ id, now }) => this.#clockAnswer(id, now));
   }
 
@@ -185,14 +186,21 @@ export class Connection {
     this.#askClock(CLOCK_BURST);
   }
 
+  /** Before there is an answer, a refusal is of the registration: too many come from here, and the server says until when. */
+  #turnedAway(retryAfterMs: number | undefined): void {
+    if (this.#state === CONNECTION.online || retryAfterMs === undefined) return;
+    clearTimeout(this.#knockTimer);
+    this.#knockTimer = window.setTimeout(() => this.#register(), retryAfterMs);
+  }
+
   #lost(knockAgain: boolean): void {
     if (this.#state === CONNECTION.closed) return;
     clearTimeout(this.#clockTimer);
+    clearTimeout(this.#knockTimer);
     this.#clockSent.clear();
     this.#backlog.reset();
     this.#set(CONNECTION.offline);
     if (!knockAgain) return;
-    clearTimeout(this.#knockTimer);
     this.#knockTimer = window.setTimeout(() => this.#socket.connect(), KNOCK_AGAIN_MS);
   }
 
