@@ -318,4 +318,23 @@ test('WebRTC from the server is one of the ways to watch, and can be chosen whil
   await untilPath(viewer, 'whep');
   await publisher.locator('live-numbers[data-viewers="1"]').waitFor();
   assert.deepEqual(viewer.complaints, []);
+
+  // Pictures do not come that way: that is said, and forgotten when there is video again.
+  const recorded = await visit(t);
+  await recorded.goto(watch(key, '?transport=mse'));
+  await untilPath(recorded, 'mse');
+  const deliver = (choice) => publisher.locator(`source-settings input[value="${choice}"]`).check({ force: true });
+  await publisher.locator('.settings').evaluate((details) => {
+    details.open = true;
+  });
+  await deliver('demo');
+  for (const page of [viewer, recorded]) {
+    await untilState(page, 'unplayable');
+    await page.getByText('does not come the way that you have chosen').waitFor();
+  }
+  await deliver('live');
+  for (const page of [viewer, recorded]) {
+    await untilState(page, 'playing');
+    assert.ok(await isMoving(page), 'the picture stands still');
+  }
 });

@@ -232,6 +232,8 @@ export const en: Texts = {
   'player.unplayable.no-media-source': 'This browser cannot play live video. Try a newer one.',
   'player.unplayable.no-door': 'The server does not speak the player’s language. It may be an older one.',
   'player.unplayable.no-webrtc': 'WebRTC from the server does not come through here. Choose another way.',
+  'player.unplayable.other-way':
+    'What is published now does not come the way that you have chosen. Choose another, or “The best that works”.',
   'player.unplayable.broken': 'What arrives cannot be understood as video.',
   'player.unmute': 'Turn on sound',
   'player.mute': 'Mute',

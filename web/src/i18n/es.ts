@@ -236,6 +236,8 @@ export const es = {
   'player.unplayable.no-media-source': 'Este navegador no puede reproducir vídeo en directo. Prueba uno más nuevo.',
   'player.unplayable.no-door': 'El servidor no habla el idioma del reproductor. Quizá sea uno antiguo.',
   'player.unplayable.no-webrtc': 'El WebRTC del servidor no llega hasta aquí. Elige otro camino.',
+  'player.unplayable.other-way':
+    'Lo que se publica ahora no llega por el camino elegido. Elige otro, o «Lo mejor que funcione».',
   'player.unplayable.broken': 'Lo que llega no se entiende como vídeo.',
   'player.unmute': 'Activar el sonido',
   'player.mute': 'Silenciar',

@@ -34,6 +34,8 @@ export class MsePath implements Path {
   readonly #timer: number;
   #edge = new LiveEdge(FRAME_BOUNDS);
   #tracks: readonly Track[] = [];
+  /** They cannot be played. */
+  #unplayable: readonly Track[] | undefined;
   #mediaSource: MediaSource | undefined;
   #sourceBuffer: SourceBuffer | undefined;
   #url = '';
@@ -125,7 +127,7 @@ export class MsePath implements Path {
   /** Asks for the stream anew, from its newest group on. */
   #open(): void {
     this.#detach();
-    if (this.#isClosed || this.#tracks.length === 0) return;
+    if (this.#isClosed || this.#tracks.length === 0 || this.#tracks === this.#unplayable) return;
     const MediaSourceClass = mediaSourceClass();
     if (!MediaSourceClass) {
       this.#fail({ kind: 'no-media-source' });
@@ -133,7 +135,7 @@ export class MsePath implements Path {
     }
     const container = containerAfter(this.#vain, this.#tracks, (mime) => MediaSourceClass.isTypeSupported(mime));
     if (!container) {
-      this.#fail({ kind: 'codec', codec: this.#tracks.map(({ codec }) => codec).join(' + ') });
+      this.#giveUp(this.#tracks.map(({ codec }) => codec).join(' + '));
       return;
     }
     const mediaSource = new MediaSourceClass();
@@ -164,7 +166,8 @@ export class MsePath implements Path {
     try {
       const response = await fetch(url, { signal: request.signal, cache: 'no-store' });
       if (response.status === 406 && this.#vain > 0) {
-        this.#fail({ kind: 'codec', codec: await response.text() });
+        const sentence = await response.text();
+        if (this.#request === request) this.#giveUp(sentence);
         return;
       }
       if (response.ok && response.body) {
@@ -306,6 +309,14 @@ export class MsePath implements Path {
     this.#url = '';
     this.element.removeAttribute('src');
     this.element.load();
+  }
+
+  /** Nothing is played until other tracks are told of. */
+  #giveUp(codec: string): void {
+    this.#unplayable = this.#tracks;
+    this.#vain = 0;
+    this.#detach();
+    this.#host.failed({ kind: 'codec', codec });
   }
 
   #fail(failure: PathFailure): void {

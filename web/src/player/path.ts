@@ -17,7 +17,7 @@ export interface Incoming {
   isBacklog: boolean;
 }
 
-/** Why a path gave up. */
+/** Why a path gave up. One that has a socket of its own and cannot play a codec tries again with the next. */
 export type PathFailure =
   | { kind: 'codec'; codec: string }
   /** The codec does not come in a form that the browser plays; another way may bring it in one. */

@@ -309,11 +309,11 @@ export class Watch {
     return {
       serverNow: () => this.#connection?.serverNow() ?? Date.now(),
       shown: (delayMs) => {
-        this.#tellRoom({ hasCentral: true });
+        this.#centralWorks();
         this.#pictured('central', delayMs);
       },
       sounding: () => {
-        this.#tellRoom({ hasCentral: true });
+        this.#centralWorks();
         if (this.#front.side === 'central') this.#moves();
       },
       sized: (width, height) => this.#sized('central', width, height),
@@ -436,6 +436,12 @@ export class Watch {
     this.#moves();
   }
 
+  #centralWorks(): void {
+    // It may have failed with what was published before.
+    if (this.#situation.hasFailed) this.#change({ hasFailed: false });
+    this.#tellRoom({ hasCentral: true });
+  }
+
   #moves(): void {
     if (this.#situation.hasPicture) return;
     this.#change({ hasPicture: true });
@@ -463,7 +469,7 @@ export class Watch {
       return;
     }
     this.#host.failed(failure);
-    this.#change({ hasFailed: true });
+    this.#change(this.#front.side === 'central' ? { hasFailed: true, hasPicture: false } : { hasFailed: true });
   }
 
   #rejoin(): void {

@@ -34,6 +34,8 @@ export class WhepPath implements Path {
   #shownAt = 0;
   #vain = 0;
   #hasTracks = false;
+  /** The server has said that these tracks cannot come so. */
+  #isRefused = false;
   #isLinked = false;
   #isResting = false;
   #isClosed = false;
@@ -57,6 +59,7 @@ export class WhepPath implements Path {
         this.isSoundOnly = areSoundOnly(tracks);
         host.tracksKnown();
         // A codec of before is not the codec of now.
+        this.#isRefused = false;
         void this.#begin();
       },
       link: (state) => {
@@ -105,7 +108,7 @@ export class WhepPath implements Path {
 
   async #begin(): Promise<void> {
     this.#leave();
-    if (this.#isClosed || this.#isResting || !this.#hasTracks) return;
+    if (this.#isClosed || this.#isResting || !this.#hasTracks || this.#isRefused) return;
     const connection = new RTCPeerConnection();
     this.#connection = connection;
     this.#shownAt = performance.now();
@@ -139,8 +142,11 @@ export class WhepPath implements Path {
   }
 
   #refused(status: number, sentence: string): void {
-    if (status === 406) this.#fail({ kind: 'codec', codec: sentence });
-    else if (status === 404 || status === 405 || status === 501) this.#fail({ kind: 'no-webrtc' });
+    if (status === 406) {
+      this.#isRefused = true;
+      this.#leave();
+      this.#host.failed({ kind: 'codec', codec: sentence });
+    } else if (status === 404 || status === 405 || status === 501) this.#fail({ kind: 'no-webrtc' });
     else if (status === 429 || status === 503) {
       this.#leave();
       this.#againTimer = window.setTimeout(() => void this.#begin(), RETRY_LATER_MS);

@@ -422,7 +422,8 @@ export class AbanicoPlayer extends elementWith<PlayerEventMap>() {
 
   #failed(failure: PathFailure): void {
     const { kind, ...values } = failure;
-    setText(this.#said, FAILURES[kind], values);
+    const isChosen = kind === 'codec' && this.transport !== 'auto';
+    setText(this.#said, isChosen ? 'player.unplayable.other-way' : FAILURES[kind], values);
     this.#hint.hidden = true;
     this.#error = failure;
     this.#promises.failed(failure.kind);
