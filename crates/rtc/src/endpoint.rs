@@ -206,6 +206,14 @@ impl Endpoint {
         streams::serve(stream, peer, self.0.arrivals.clone()).await;
     }
 
+    /// Whether there is a session of that name, for who would read on only then.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn listed(&self, side: Side, key: &str, name: &str) -> Result<(), Unlisted> {
+        self.0.registry.find(side, key, name).map(drop)
+    }
+
     /// Takes candidates that come late, or restarts ICE. `if_match` is the header of that name.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What one address may take of the server: so many connections and sessions at a time, so many sessions a
+//! What one address may take of the server: so many connections, open requests and sessions at a time, so many sessions a
 //! second and so many stills, so many WebRTC sessions that are not connected yet.
 //!
 //! An address that speaks for many is not counted: a trusted proxy, whose visitors are told apart by what it writes, and
@@ -6,6 +6,7 @@
 //! addresses has a bound; whoever has a network of IPv6 has one address.
 
 use crate::doors::say_later;
+use crate::held;
 use crate::rights::{Asker, Keeper, Networks};
 use abanico_core::rate::{Bucket, Rate};
 use abanico_socketio::Kept;
@@ -18,7 +19,6 @@ use axum::middleware::Next;
 use http::header::UPGRADE;
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
-use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
 
-/// The connections and sessions of each address. Clones are the same.
+/// The connections, requests and sessions of each address. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Addresses(Arc<Inner>);
 
@@ -34,6 +34,8 @@ pub(crate) struct Addresses(Arc<Inner>);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shares {
     pub(crate) connections_max: usize,
+    /// Requests that are open, whatever they ask for: from their head to the end of their answer.
+    pub(crate) requests_max: usize,
     /// Whatever stays: sessions of Socket.IO, of viewers, of publishers and of WebRTC.
     pub(crate) sessions_max: usize,
     /// WebRTC sessions that are not connected yet.
@@ -52,6 +54,7 @@ pub(crate) struct Rates {
 struct Inner {
     connections: Arc<Places>,
     connecting: Arc<Places>,
+    requests: Arc<Places>,
     sessions: Arc<Places>,
     begun: Mutex<PerAddress>,
     stills: Mutex<PerAddress>,
@@ -63,6 +66,7 @@ impl Addresses {
         Self(Arc::new(Inner {
             connections: Places::of(shares.connections_max),
             connecting: Places::of(shares.connecting_max),
+            requests: Places::of(shares.requests_max),
             sessions: Places::of(shares.sessions_max),
             begun: Mutex::new(PerAddress::new(rates.sessions)),
             stills: Mutex::new(PerAddress::new(rates.stills)),
@@ -94,6 +98,12 @@ impl Addresses {
             || self.0.stills.lock().take(address, Instant::now())
     }
 
+    /// A place for one more open request of who makes it, or none.
+    fn ask<B>(&self, request: &http::Request<B>) -> Option<Place> {
+        let Asker { address, .. } = self.0.keeper.asker(request);
+        self.place(&self.0.requests, address)
+    }
+
     /// Has who makes a request begin another session, which has its place as long as what is kept of the request's
     /// extensions, if it may.
     pub(crate) fn begin<B>(&self, request: &mut http::Request<B>) -> Result<Kept, TooMany> {
@@ -109,13 +119,15 @@ impl Addresses {
     }
 }
 
-/// Why an address may not begin another session, or look once more.
+/// Why an address may not begin another session, look once more or ask for anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TooMany {
     /// It begins them too fast.
     Begun,
     /// It has as many as one may.
     Open,
+    /// It has as many requests open as one may.
+    Requests,
     /// It asks for stills too fast.
     Stills,
 }
@@ -125,6 +137,9 @@ impl TooMany {
         let sentence = match self {
             Self::Begun => "your address begins more sessions than one may (session-rate)",
             Self::Open => "your address has as many sessions as one may (sessions-per-address-max)",
+            Self::Requests => {
+                "your address has as many requests open as one may (requests-per-address-max)"
+            }
             Self::Stills => "your address asks for more stills than one may (still-rate)",
         };
         let mut refusal = say_later(sentence, FULL_RETRY);
@@ -133,7 +148,7 @@ impl TooMany {
     }
 }
 
-/// Refuses a request that would begin one session too many, or asks for one still too many.
+/// Refuses a request that would begin one session too many, asks for one still too many or is one too many itself.
 pub(crate) async fn guard(
     State(addresses): State<Addresses>,
     mut request: Request,
@@ -142,8 +157,14 @@ pub(crate) async fn guard(
     if asks_for_still(&request) && !addresses.may_look(&request) {
         return TooMany::Stills.response();
     }
-    if !begins_session(&request) {
+    if is_poll(&request) {
         return next.run(request).await;
+    }
+    if !begins_session(&request) {
+        let Some(place) = addresses.ask(&request) else {
+            return TooMany::Requests.response();
+        };
+        return next.run(request).await.map(|body| held::body(body, place));
     }
     let kept = match addresses.begin(&mut request) {
         Ok(kept) => kept,
@@ -157,10 +178,13 @@ fn lasting(body: Body, kept: Kept) -> Body {
     if body.size_hint().exact().is_some() {
         return body;
     }
-    Body::new(body.map_frame(move |frame| {
-        let _kept = &kept;
-        frame
-    }))
+    held::body(body, kept)
+}
+
+/// Whether a request waits for what a session of Socket.IO has to say: the session is counted, and has one.
+fn is_poll<B>(request: &http::Request<B>) -> bool {
+    let is_read = request.method() == Method::GET;
+    is_read && request.uri().path() == "/socket.io/" && !begins_session(request)
 }
 
 /// Whether a request asks for something that stays: a session of Socket.IO, a viewer's or a publisher's.
@@ -373,6 +397,19 @@ mod tests {
         ] {
             assert!(!begins(method, uri), "{method} {uri}");
         }
+    }
+
+    #[test]
+    fn who_waits_for_what_its_session_hears_has_its_place_already() {
+        let polls = |method: &str, uri: &str| {
+            let request = http::Request::builder().method(method).uri(uri);
+            is_poll(&request.body(()).unwrap())
+        };
+        let session = "/socket.io/?EIO=4&transport=polling&sid=abc";
+        assert!(polls("GET", session));
+        assert!(!polls("POST", session));
+        assert!(!polls("GET", "/socket.io/?EIO=4&transport=polling"));
+        assert!(!polls("GET", "/socket.io/socket.io.js"));
     }
 
     #[test]

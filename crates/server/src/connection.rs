@@ -22,7 +22,7 @@ use tower::ServiceExt;
 pub(crate) const HEAD_BYTES_MIN: usize = 8192;
 
 /// Most headers of one request. More are answered 431.
-const HEADERS_MAX: usize = 100;
+pub(crate) const HEADERS_MAX: usize = 100;
 
 /// What a listener's connections come to. Clones are the same.
 #[derive(Clone)]
@@ -33,19 +33,28 @@ pub(crate) struct Entrance {
     is_direct: bool,
     http1: auto::Builder<TokioExecutor>,
     http2: auto::Builder<TokioExecutor>,
+    /// Those that speak HTTP/2.
+    connected: http2::Connected,
     header_timeout: Duration,
     header_bytes_max: usize,
 }
 
 impl Entrance {
     /// Leads to the router, and past it to the doors if `is_direct`.
-    pub(crate) fn new(router: Router, doors: Doors, is_direct: bool, limits: &Connections) -> Self {
+    pub(crate) fn new(
+        router: Router,
+        doors: Doors,
+        is_direct: bool,
+        limits: &Connections,
+        connected: &http2::Connected,
+    ) -> Self {
         Self {
             router,
             doors,
             is_direct,
             http1: http1(limits),
             http2: http2::builder(limits),
+            connected: connected.clone(),
             header_timeout: limits.header_timeout.0,
             header_bytes_max: limits.header_bytes_max.0,
         }
@@ -169,8 +178,8 @@ pub(crate) async fn serve_http2(
     peer: SocketAddr,
     stop: CancellationToken,
 ) {
-    let (builder, router) = (&entrance.http2, &entrance.router);
-    http2::serve(builder, cable, peer, router, entrance.header_timeout, stop).await;
+    let (http2, router) = ((&entrance.http2, &entrance.connected), &entrance.router);
+    http2::serve(http2, cable, peer, router, entrance.header_timeout, stop).await;
 }
 
 /// Marks a request that came over HTTPS.

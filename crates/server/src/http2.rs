@@ -1,29 +1,37 @@
 //! Serves one connection that speaks HTTP/2: pages, the HTTP doors and polling. WebSockets come over HTTP/1.1, because
 //! nothing is announced that would let a browser try otherwise.
 //!
-//! Invariant: a connection on which nothing is asked for `header-timeout` is closed, as over HTTP/1.1.
+//! Invariant: a connection on which nothing is asked for `header-timeout` is closed, as over HTTP/1.1, and when memory runs
+//! out, those on which most is asked.
 
 use crate::config::Connections;
-use crate::connection::{HEAD_BYTES_MIN, arrived};
+use crate::connection::{HEAD_BYTES_MIN, HEADERS_MAX, arrived};
+use crate::held;
 use abanico_socketio::Cable;
 use axum::Router;
 use axum::body::Body;
-use http::HeaderValue;
+use axum::response::IntoResponse;
 use http::header::HOST;
+use http::{HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use parking_lot::Mutex;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-/// Requests of one connection at one time.
-const REQUESTS_MAX: u32 = 128;
+/// Requests of one connection at one time: a page and its files. Further ones wait with who asks.
+const REQUESTS_MAX: u32 = 32;
 
 /// Bytes of each answer that may wait for a client that takes none.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -43,9 +51,51 @@ pub(crate) fn builder(limits: &Connections) -> auto::Builder<TokioExecutor> {
     builder
 }
 
+/// The connections that are open, with how many requests are open on each. Clones are the same.
+#[derive(Clone, Default)]
+pub(crate) struct Connected(Arc<Mutex<HashMap<u64, Open>>>);
+
+/// One of them.
+struct Open {
+    requests: watch::Sender<usize>,
+    ends: CancellationToken,
+}
+
+impl Connected {
+    /// Ends the connections on which most is asked: `count` at most, of those with more than `requests` open. Says how many.
+    pub(crate) fn shed(&self, count: usize, requests: usize) -> usize {
+        let open = self.0.lock();
+        let asked = open.values().map(|open| (*open.requests.borrow(), open));
+        let mut greedy: Vec<_> = asked.filter(|(asked, _)| *asked > requests).collect();
+        greedy.sort_by_key(|(asked, _)| Reverse(*asked));
+        greedy.truncate(count);
+        for (_, open) in &greedy {
+            open.ends.cancel();
+        }
+        greedy.len()
+    }
+
+    fn enter(&self, requests: &watch::Sender<usize>, ends: &CancellationToken) -> Entered {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let (requests, ends) = (requests.clone(), ends.clone());
+        self.0.lock().insert(id, Open { requests, ends });
+        Entered(self.clone(), id)
+    }
+}
+
+/// A connection among those that are open, as long as it lives.
+struct Entered(Connected, u64);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.0.lock().remove(&self.1);
+    }
+}
+
 /// Answers the requests of one connection until it ends.
 pub(crate) async fn serve(
-    builder: &auto::Builder<TokioExecutor>,
+    (builder, connected): (&auto::Builder<TokioExecutor>, &Connected),
     cable: Cable,
     peer: SocketAddr,
     router: &Router,
@@ -53,17 +103,21 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     let (open, mut requests) = watch::channel(0_usize);
+    let shed = CancellationToken::new();
+    let _entered = connected.enter(&open, &shed);
     let service = hyper::service::service_fn(|mut request: http::Request<Incoming>| {
         arrived(&mut request, peer, true);
         name_host(&mut request);
         let counted = Counted::new(&open);
-        let answered = router.clone().oneshot(request);
+        // hyper bounds their bytes alone, and small ones take several times what they are long.
+        let too_many = request.headers().len() > HEADERS_MAX;
+        let answered = (!too_many).then(|| router.clone().oneshot(without_idle_body(request)));
         async move {
-            let answer = answered.await?;
-            Ok::<_, std::convert::Infallible>(answer.map(|body| Answering {
-                body,
-                _counted: counted,
-            }))
+            let answer = match answered {
+                Some(answered) => answered.await?,
+                None => too_many_headers(),
+            };
+            Ok::<_, Infallible>(answer.map(|body| held::body(body, counted)))
         }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(cable), service));
@@ -78,10 +132,19 @@ pub(crate) async fn serve(
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = shed.cancelled() => {
+            tracing::debug!(%peer, "connection ended: memory runs out, and much was asked on it");
+            Ok(())
+        }
     };
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "connection ended");
     }
+}
+
+fn too_many_headers() -> Response<Body> {
+    let sentence = format!("a request has at most {HEADERS_MAX} headers\n");
+    (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, sentence).into_response()
 }
 
 /// Writes the host where HTTP/1.1 has it: who asks for it looks there.
@@ -91,6 +154,18 @@ fn name_host<B>(request: &mut http::Request<B>) {
     if let Some(host) = host {
         request.headers_mut().insert(HOST, host);
     }
+}
+
+/// A request without the body of one that has none: what came of it would wait for somebody to read it.
+fn without_idle_body(request: http::Request<Incoming>) -> http::Request<Body> {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    request.map(|body| {
+        if is_read {
+            Body::empty()
+        } else {
+            Body::new(body)
+        }
+    })
 }
 
 /// Returns when nothing has been asked for so long.
@@ -117,31 +192,5 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.send_modify(|open| *open -= 1);
-    }
-}
-
-/// An answer whose request is open until its body is gone.
-struct Answering {
-    body: Body,
-    _counted: Counted,
-}
-
-impl http_body::Body for Answering {
-    type Data = bytes::Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
     }
 }

@@ -13,6 +13,7 @@ mod banner;
 mod connection;
 mod doors;
 pub mod headers;
+mod held;
 mod http2;
 mod https;
 mod icecast;

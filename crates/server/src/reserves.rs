@@ -1,7 +1,8 @@
 //! Watches what the machine has left, so that new viewers are refused before those who watch already suffer.
 //!
 //! When memory runs out, it is given back in this order: streams hold less of what is there for late and slow viewers;
-//! new viewers are refused; those are ended for whom most is waiting, or who let most of what they say stand unfinished.
+//! new viewers are refused; those are ended for whom most is waiting, or who let most of what they say stand unfinished, and
+//! connections on which most is asked at a time.
 //! Publishers, for whom nothing waits and who finish what they say, and what is said about streams are left to the end
 //! ([`Shortage`]).
 //!
@@ -14,6 +15,7 @@ mod memory;
 
 use crate::config::{Share, Size};
 use crate::doors::Doors;
+use crate::http2::Connected;
 use crate::reserves::memory::Memory;
 use abanico_streamhub::StreamHub;
 use std::time::{Duration, Instant};
@@ -99,6 +101,10 @@ const SHED_MAX: usize = 64;
 
 /// A session that holds less is worth nothing to end.
 const SHED_BYTES_MIN: usize = 64 << 10;
+
+/// A connection of HTTP/2 with no more requests open is worth nothing to end: a page that watches has one or two, and several
+/// tabs may share it.
+const SHED_REQUESTS_MIN: usize = 8;
 
 /// What one look saw.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -218,7 +224,7 @@ fn busy(metrics: &RuntimeMetrics) -> Duration {
 
 /// Watches until `stop` is cancelled.
 pub(crate) async fn watch(
-    (streamhub, doors): (StreamHub, Doors),
+    (streamhub, doors, http2): (StreamHub, Doors, Connected),
     bounds: Bounds,
     stop: CancellationToken,
 ) {
@@ -273,6 +279,14 @@ pub(crate) async fn watch(
                     ended,
                     ?look,
                     "sessions ended that held most: memory runs out"
+                );
+            }
+            let ended = http2.shed(SHED_MAX, SHED_REQUESTS_MIN);
+            if ended > 0 {
+                tracing::warn!(
+                    ended,
+                    ?look,
+                    "connections ended on which most was asked: memory runs out"
                 );
             }
         }

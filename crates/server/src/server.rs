@@ -12,7 +12,7 @@ use crate::shutdown::Signals;
 use crate::store::{DataDirectory, Store, Writer};
 use crate::tls::Https;
 use crate::trust::Trust;
-use crate::{https, listener, logs, open_files, reserves, routes, tls, webrtc};
+use crate::{http2, https, listener, logs, open_files, reserves, routes, tls, webrtc};
 use abanico_rtc::Endpoint;
 use abanico_streamhub::StreamHub;
 use anyhow::{Context, bail};
@@ -177,6 +177,7 @@ impl Running {
         let addresses = Addresses::new(
             Shares {
                 connections_max: config.connections.connections_per_address_max.0,
+                requests_max: config.connections.requests_per_address_max.0,
                 sessions_max: config.connections.sessions_per_address_max.0,
                 connecting_max: config.webrtc.rtc_connecting_per_address_max.0,
             },
@@ -214,14 +215,14 @@ impl Running {
             &config.browsers,
             trust,
         );
-        let limits = &config.connections;
+        let (limits, http2) = (&config.connections, http2::Connected::default());
         let plain = match https {
-            None => Entrance::new(router, doors.clone(), true, limits),
+            None => Entrance::new(router, doors.clone(), true, limits, &http2),
             Some(https) => {
                 let port = https.public_port;
                 let challenges = https.acme().map(|acme| acme.challenges().router());
                 let remembered = https::remembered(router.clone(), &config.tls, port);
-                let entrance = Entrance::new(remembered, doors.clone(), true, limits);
+                let entrance = Entrance::new(remembered, doors.clone(), true, limits, &http2);
                 https.start(&mut accepting, entrance, house.clone());
                 let redirects = config.tls.tls_redirect;
                 let answered = if redirects {
@@ -230,7 +231,7 @@ impl Running {
                     router
                 };
                 let answered = answered.merge(challenges.unwrap_or_default());
-                Entrance::new(answered, doors.clone(), !redirects, limits)
+                Entrance::new(answered, doors.clone(), !redirects, limits, &http2)
             }
         };
         accepting.spawn(accept::run(listener, None, plain, house));
@@ -242,7 +243,7 @@ impl Running {
             memory_max: config.streams.memory_max,
         };
         let stop_watching = stop_connections.clone();
-        let watched = (streamhub.clone(), doors.clone());
+        let watched = (streamhub.clone(), doors.clone(), http2);
         tokio::spawn(reserves::watch(watched, bounds, stop_watching));
         Self {
             streamhub,

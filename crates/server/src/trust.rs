@@ -26,6 +26,7 @@ use http::header::{
     ORIGIN, RETRY_AFTER, VARY,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
+use http_body::Body as _;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -192,16 +193,27 @@ async fn pair(State(trust): State<Trust>, request: Request) -> Response<Body> {
         return (StatusCode::FORBIDDEN, uncached, said).into_response();
     }
     let asker = trust.keeper.asker(&request);
+    // What cannot be right is not waited for.
+    if request.body().size_hint().lower() > CODE_BYTES_MAX as u64 {
+        return too_long();
+    }
+    if let Some(refused) = trust.keeper.refuses_codes(asker) {
+        return no_pass(&refused);
+    }
     let body = axum::body::to_bytes(request.into_body(), CODE_BYTES_MAX);
     let Ok(Ok(body)) = timeout(CODE_TIME_MAX, body).await else {
-        let said = "a code is a short text\n";
-        return (StatusCode::BAD_REQUEST, uncached, said).into_response();
+        return too_long();
     };
     let code = String::from_utf8_lossy(&body);
     match trust.keeper.pair(asker, code.trim()) {
         Ok(pass) => (uncached, Json(json!({ "pass": pass.reveal() }))).into_response(),
         Err(refused) => no_pass(&refused),
     }
+}
+
+fn too_long() -> Response<Body> {
+    let said = "a code is a short text\n";
+    (StatusCode::BAD_REQUEST, [(CACHE_CONTROL, "no-store")], said).into_response()
 }
 
 fn no_pass(refused: &Refused) -> Response<Body> {

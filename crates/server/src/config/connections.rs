@@ -26,6 +26,15 @@ pub struct Connections {
     )]
     pub connections_per_address_max: Count,
 
+    /// Requests of one address that are open at one time, whatever they ask for; further ones are answered 429. A session's are its own. Behind trusted-proxies that is the visitor's address; who is not counted above is not counted here
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "2000",
+        hide_short_help = true
+    )]
+    pub requests_per_address_max: Count,
+
     /// Sessions that one address may begin, of Socket.IO, of viewers and of publishers; more are answered 429. Behind trusted-proxies that is the visitor's address; who is not counted above is not counted here
     #[arg(
         long,

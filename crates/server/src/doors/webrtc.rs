@@ -245,6 +245,10 @@ async fn session(
             Err(unlisted) => say(StatusCode::NOT_FOUND, &unlisted.to_string()),
         },
         Method::PATCH => {
+            // Nobody says anything to a session that there is not.
+            if let Err(unlisted) = rtc.listed(side, key, name) {
+                return say(StatusCode::NOT_FOUND, &unlisted.to_string());
+            }
             let (head, body) = request.into_parts();
             let fragment = match text(&head.headers, FRAGMENT, body).await {
                 Ok(fragment) => fragment,

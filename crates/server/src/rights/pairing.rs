@@ -36,6 +36,12 @@ impl Keeper {
         is_enough.then(|| self.make_code()).flatten()
     }
 
+    /// Why no code would do that somebody shows, if there is none at the moment.
+    pub(crate) fn refuses_codes(&self, asker: Asker) -> Option<Refused> {
+        let is_shown = self.0.pairing.has_codes(Instant::now());
+        (!is_shown).then(|| self.0.keys.wrong(asker.address))
+    }
+
     /// The pass for a code.
     pub(crate) fn pair(&self, asker: Asker, code: &str) -> Result<Secret, Refused> {
         let code = Secret::read(code).filter(|_| Kind::of(code) == Some(Kind::Code));
@@ -68,12 +74,16 @@ impl Pairing {
         code
     }
 
+    /// Whether a code holds.
+    fn has_codes(&self, now: Instant) -> bool {
+        let codes = &self.0.lock().codes;
+        codes.iter().any(|(_, made)| holds(*made, now))
+    }
+
     /// The pass for a code, if the code holds. It does not hold any more then.
     pub(super) fn exchange(&self, code: &Secret, now: Instant) -> Option<Secret> {
         let inner = &mut *self.0.lock();
-        inner
-            .codes
-            .retain(|(_, made)| now.saturating_duration_since(*made) < CODE_FOR);
+        inner.codes.retain(|(_, made)| holds(*made, now));
         let wanted = hash(code);
         let at = inner.codes.iter().position(|(code, _)| *code == wanted)?;
         inner.codes.remove(at);
@@ -91,6 +101,11 @@ impl Pairing {
     }
 }
 
+/// Whether a code that was made then is good now.
+fn holds(made: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(made) < CODE_FOR
+}
+
 /// What is kept of a secret, and compared: how much of a hash is alike tells nobody anything.
 fn hash(secret: &Secret) -> Hash {
     Sha256::digest(secret.reveal()).into()
@@ -103,7 +118,10 @@ mod tests {
     #[test]
     fn a_code_is_good_for_one_pass_and_the_pass_holds() {
         let (pairing, now) = (Pairing::default(), Instant::now());
+        assert!(!pairing.has_codes(now));
         let code = pairing.make_code(now);
+        assert!(pairing.has_codes(now));
+        assert!(!pairing.has_codes(now + CODE_FOR));
         let pass = pairing.exchange(&code, now).unwrap();
         assert!(pairing.has(&pass));
         assert_eq!(pairing.exchange(&code, now), None);
