@@ -310,6 +310,14 @@ impl Driver {
             .is_some_and(|session| session.half_open.is_none())
     }
 
+    /// Takes the only session for ended, while its state machine still waits for something.
+    #[cfg(test)]
+    pub(crate) fn take_for_ended(&mut self) {
+        for session in self.sessions.values_mut() {
+            session.closed = Some(Instant::now());
+        }
+    }
+
     /// Sends what is left to be sent.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn flush(&mut self) {

@@ -167,6 +167,8 @@ impl Session {
             match self.rtc.poll_output() {
                 Ok(Output::Transmit(transmit)) => self.transmit(&transmit, socket, now),
                 Ok(Output::Event(event)) => self.hear(event, socket, now),
+                // Its goodbye was the last that it had to say.
+                Ok(Output::Timeout(_)) if !self.rtc.is_alive() => {}
                 Ok(Output::Timeout(at)) if at <= now + NEXT_TO_NOTHING => {
                     now = now.max(at);
                     self.pass(now);

@@ -271,19 +271,29 @@ mod tests {
     }
 
     #[test]
-    fn a_viewer_that_is_put_out_is_sent_nothing_more_whatever_it_says() {
+    fn a_viewer_that_is_put_out_is_told_so_and_gone_at_once() {
+        let mut viewer = Viewer::new();
+        viewer.feedback(&seed("feedback/report"));
+        let (session, _) = viewer.0.as_mut().unwrap();
+        let (driver, name) = (&mut session.hostile.driver, &session.name);
+        let endpoint = &session.hostile.endpoint;
+        endpoint.end(Side::Viewer, "demo", name).unwrap();
+        driver.obey_all();
+        assert!(driver.is_empty(), "it has left");
+        driver.flush();
+        let said = session.peer.received();
+        let kinds: Vec<u8> = said.iter().map(|bytes| bytes[0]).collect();
+        assert_eq!(kinds, [21, 128], "DTLS's goodbye and that of RTCP");
+    }
+
+    #[test]
+    fn a_viewer_whose_leave_takes_time_is_sent_nothing_more_whatever_it_says() {
         let mut viewer = Viewer::new();
         viewer.feedback(&seed("feedback/report"));
         let (session, stream) = viewer.0.as_mut().unwrap();
         let sent = stream.sent;
         assert!(sent > 0);
-        let name = session.name.clone();
-        session
-            .hostile
-            .endpoint
-            .end(Side::Viewer, "demo", &name)
-            .unwrap();
-        session.hostile.driver.obey_all();
+        session.hostile.driver.take_for_ended();
         for asks in ["feedback/picture-loss", "feedback/nack"] {
             stream.push();
             session.hostile.driver.bring();
@@ -291,6 +301,7 @@ mod tests {
             stream.count(&session.peer.received());
         }
         assert_eq!((stream.sent, stream.repeated), (sent, 0));
+        assert!(!session.hostile.driver.is_empty(), "it is still there");
         session.hostile.driver.pass(Instant::now() + LEAVES_WITHIN);
         assert!(session.hostile.driver.is_empty(), "it has left");
     }
