@@ -157,14 +157,19 @@ pub(crate) fn fuzz(run: &mut Run) -> anyhow::Result<()> {
 }
 
 /// What our own driver tries of WebRTC, where it is a test: a session is more than a function of bytes.
-const CONNECTED: [(&str, &str); 2] = [
+const SESSIONS: [(&str, &str); 4] = [
+    ("offer", "no_offer_like_those_of_clients_breaks_anything"),
+    (
+        "fragment",
+        "no_fragment_like_those_of_clients_breaks_anything",
+    ),
     ("feedback", "no_feedback_of_a_viewer_breaks_anything"),
     ("packets", "no_packets_of_a_publisher_break_anything"),
 ];
 
 fn own_driver(run: &mut Run, chosen: Option<&str>, minutes: f64) -> anyhow::Result<()> {
-    let is_connected = |name| CONNECTED.iter().any(|(target, _)| *target == name);
-    if !chosen.is_some_and(is_connected) {
+    let is_session = |name| SESSIONS.iter().any(|(target, _)| *target == name);
+    if !chosen.is_some_and(is_session) {
         run.step("fuzz", || {
             let driver = [
                 "run",
@@ -177,7 +182,7 @@ fn own_driver(run: &mut Run, chosen: Option<&str>, minutes: f64) -> anyhow::Resu
             go(cargo(&driver).args([chosen.unwrap_or("all"), &minutes.to_string()]))
         })?;
     }
-    for (target, test) in CONNECTED {
+    for (target, test) in SESSIONS {
         if chosen.is_none_or(|chosen| chosen == target) {
             run.step(&format!("fuzz rtc {target}"), || {
                 let tests = ["test", "--locked", "--release", "--package", "abanico-rtc"];

@@ -59,6 +59,67 @@ pub fn mutate(dice: &mut Dice, seeds: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
+/// One of the seeds, which are texts, with up to six of its lines changed, and half of the time something done to its bytes.
+pub fn mutate_lines(dice: &mut Dice, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut lines: Vec<Vec<u8>> = lines_of(pick(dice, seeds));
+    for _ in 0..=dice.below(6) {
+        let at = dice.below(lines.len() + 1);
+        let other = lines_of(pick(dice, seeds));
+        let other = match other.len() {
+            0 => Vec::new(),
+            count => other[dice.below(count)].clone(),
+        };
+        match dice.below(5) {
+            0 => lines.insert(at, other),
+            _ if at == lines.len() => {}
+            1 => drop(lines.remove(at)),
+            2 => lines[at] = other,
+            3 => {
+                let to = dice.below(lines.len());
+                lines.swap(at, to);
+            }
+            _ => lines[at] = with_another_word(dice, &lines[at], &other),
+        }
+    }
+    let mut bytes = lines.concat();
+    if dice.below(2) == 0 {
+        change(dice, &mut bytes, seeds);
+    }
+    bytes.truncate(BYTES_MAX);
+    bytes
+}
+
+fn lines_of(text: &[u8]) -> Vec<Vec<u8>> {
+    text.split_inclusive(|byte| *byte == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect()
+}
+
+/// The line with a number, or a word of another line, in place of one of its own.
+fn with_another_word(dice: &mut Dice, line: &[u8], other: &[u8]) -> Vec<u8> {
+    let is_between = |byte: &u8| b" :;=,/\r\n".contains(byte);
+    let words = |line: &[u8]| -> Vec<Vec<u8>> {
+        line.split_inclusive(is_between)
+            .map(<[u8]>::to_vec)
+            .collect()
+    };
+    let (mut own, others) = (words(line), words(other));
+    if own.is_empty() {
+        return line.to_vec();
+    }
+    let at = dice.below(own.len());
+    let between = own[at].last().copied().filter(|byte| is_between(byte));
+    let mut word = if others.is_empty() || dice.below(2) == 0 {
+        NUMBERS[dice.below(NUMBERS.len())].to_string().into_bytes()
+    } else {
+        others[dice.below(others.len())].clone()
+    };
+    word.retain(|byte| !is_between(byte));
+    word.extend(between);
+    own[at] = word;
+    own.concat()
+}
+
 fn pick<'a>(dice: &mut Dice, seeds: &'a [Vec<u8>]) -> &'a [u8] {
     match seeds.len() {
         0 => &[],
@@ -105,18 +166,23 @@ mod tests {
 
     #[test]
     fn the_same_number_gives_the_same_input_and_inputs_differ() {
-        let seeds = vec![b"one seed".to_vec(), b"another".to_vec()];
-        let some = |seed| {
-            let mut dice = Dice::new(seed);
-            (0..200)
-                .map(|_| mutate(&mut dice, &seeds))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(some(1), some(1));
-        assert_ne!(some(1), some(2));
-        let mut different = some(1);
-        different.sort();
-        different.dedup();
-        assert!(different.len() > 150, "{}", different.len());
+        let seeds = vec![
+            b"one=seed of words\nand: of lines\nthat;are,some\n".to_vec(),
+            b"another\nof/three\nlines=of its own".to_vec(),
+        ];
+        for mutate in [mutate, mutate_lines] {
+            let some = |seed| {
+                let mut dice = Dice::new(seed);
+                (0..200)
+                    .map(|_| mutate(&mut dice, &seeds))
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(some(1), some(1));
+            assert_ne!(some(1), some(2));
+            let mut different = some(1);
+            different.sort();
+            different.dedup();
+            assert!(different.len() > 150, "{}", different.len());
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Any text as the body of a `PATCH`.
+//! Any text as the body of a `PATCH`, behind a line that is its `If-Match`.
 #![no_main]
 
 use abanico_rtc::hostile::Hostile;
@@ -7,4 +7,4 @@ use std::sync::LazyLock;
 
 static HOSTILE: LazyLock<Hostile> = LazyLock::new(Hostile::new);
 
-fuzz_target!(|input: (Option<&str>, &str)| HOSTILE.fragment(input.0, input.1));
+fuzz_target!(|text: &str| HOSTILE.fragment(text));

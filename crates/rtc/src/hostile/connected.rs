@@ -11,10 +11,6 @@ use abanico_live::{Bounds, Channel, Encoder, Format, Item, Pool, Watching};
 use abanico_media::frame::{Codec, Track, TrackKind};
 use std::task::{Context, Poll, Waker};
 
-/// The variable that says for how many minutes each is tried.
-#[cfg(test)]
-const MINUTES: &str = "ABANICO_FUZZ_MINUTES";
-
 /// Stands in feedback for the source of the picture.
 const SOURCE_MARK: &[u8; 4] = b"PICT";
 
@@ -213,50 +209,18 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::corpus::{holds, seed};
     use crate::session::LEAVES_WITHIN;
-    use abanico_fuzz::mutation::{Dice, mutate};
-    use std::path::Path;
+    use abanico_fuzz::mutation::mutate;
     use std::time::Instant;
 
-    /// Inputs of each, a second or two; for longer with `cargo xtask fuzz`.
+    /// Inputs of each, a second or two.
     const INPUTS: u64 = 20_000;
-
-    /// Feeds what lies in the corpus, and then what comes of it, for so many minutes as [`MINUTES`] says.
-    fn holds(name: &str, mut feed: impl FnMut(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("corpus")
-            .join(name);
-        let entries = std::fs::read_dir(folder).unwrap();
-        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-        files.sort();
-        let seeds: Vec<_> = files
-            .iter()
-            .map(|file| std::fs::read(file).unwrap())
-            .collect();
-        assert!(!seeds.is_empty());
-        let minutes = std::env::var(MINUTES).ok();
-        let minutes: Option<f64> = minutes.map(|minutes| minutes.parse().unwrap());
-        let begun = Instant::now();
-        let goes_on = |number| match minutes {
-            Some(minutes) => begun.elapsed().as_secs_f64() < minutes * 60.0,
-            None => number < INPUTS,
-        };
-        seeds.iter().for_each(|seed| feed(seed));
-        let mut dice = Dice::new(1);
-        for _ in (0..).take_while(|number| goes_on(*number)) {
-            feed(&mutate(&mut dice, &seeds));
-        }
-    }
-
-    fn seed(name: &str) -> Vec<u8> {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-        std::fs::read(corpus.join(name)).unwrap()
-    }
 
     #[test]
     fn no_feedback_of_a_viewer_breaks_anything() {
         let mut viewer = Viewer::new();
-        holds("feedback", |rtcp| viewer.feedback(rtcp));
+        holds("feedback", INPUTS, mutate, |rtcp| viewer.feedback(rtcp));
         let (_, stream) = viewer.0.as_ref().unwrap();
         assert!(
             stream.sent > 200 * stream.frames as usize,
@@ -267,7 +231,7 @@ mod tests {
     #[test]
     fn no_packets_of_a_publisher_break_anything() {
         let mut publisher = Publisher::new();
-        holds("packets", |bytes| publisher.packets(bytes));
+        holds("packets", INPUTS, mutate, |bytes| publisher.packets(bytes));
     }
 
     #[test]
