@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p abanico-rtc --example cost -- [VIEWERS] [SECONDS]`. Both run one after the other, on one thread
 //! each, whose time on the processor the kernel tells; the players have threads of their own. The stream has 2.5 Mb/s at
-//! 30 pictures a second. With `layers` as a third word it is the best of three layers, among which the server chooses for each viewer.
+//! 30 pictures a second. With `layers` as a third word it is the best of three layers, among which the server chooses for each viewer;
+//! with `lesser` it is the second of three, which they are given after a loss that is over before the measurement begins.
 
 #![allow(
     clippy::print_stdout,
@@ -28,8 +29,35 @@ use std::time::{Duration, Instant};
 use str0m::Event;
 use str0m::media::Direction;
 
-const FRAME_BYTES: usize = 10_417;
+/// A frame of 2.5 Mb/s, which is what is measured, and how wide it is.
+const MEASURED: (usize, u16) = (10_417, 640);
+/// The layers of which it is the best, 600 and 150 kb/s beside it.
+const BEST_OF: [(usize, u16); 3] = [MEASURED, (2_500, 320), (625, 160)];
+/// The layers of which it is the second: 12 Mb/s and 600 kb/s beside it.
+const SECOND_OF: [(usize, u16); 3] = [(50_000, 1_280), MEASURED, (2_500, 320)];
+/// For so long a viewer loses most of what comes: the server judges once a second, from the third on.
+const LOSES_FOR: Duration = Duration::from_millis(3_200);
 const FRAME_EVERY: Duration = Duration::from_micros(33_333);
+/// What the viewers are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    /// The only picture.
+    Whole,
+    /// The best of the layers.
+    Best,
+    /// The second of them.
+    Lesser,
+}
+
+impl Given {
+    fn layers(self) -> [(usize, u16); 3] {
+        match self {
+            Self::Whole | Self::Best => BEST_OF,
+            Self::Lesser => SECOND_OF,
+        }
+    }
+}
+
 /// As many bytes of payload as a packet of ours has at most.
 const PACKET_BYTES: usize = 1_120;
 
@@ -40,8 +68,12 @@ fn main() {
         .and_then(|word| word.parse().ok())
         .unwrap_or(40);
     let seconds = words.get(1).and_then(|word| word.parse().ok()).unwrap_or(5);
-    let layers = words.get(2).is_some_and(|word| word == "layers");
-    let (whep, received) = whep(viewers, seconds, layers);
+    let given = match words.get(2).map(String::as_str) {
+        Some("layers") => Given::Best,
+        Some("lesser") => Given::Lesser,
+        _ => Given::Whole,
+    };
+    let (whep, received) = whep(viewers, seconds, given);
     let bare = bare(viewers, seconds);
     #[expect(clippy::cast_precision_loss, reason = "few viewers for few seconds")]
     let (lived, bits) = ((viewers as u64 * seconds) as f64, received as f64 * 8.0);
@@ -62,27 +94,23 @@ fn spent() -> Duration {
     Duration::from_nanos(told.split(' ').next().unwrap().parse().unwrap())
 }
 
-/// The channel as the best of three layers.
-fn layers_of(channel: &Channel) -> Arc<[Layer]> {
-    let layer = |bits_per_second, is_main| Layer {
-        channel: if is_main {
-            channel.clone()
-        } else {
-            channel.beside()
-        },
-        bits_per_second,
-        is_main,
-    };
-    [
-        layer(150_000, false),
-        layer(600_000, false),
-        layer(2_500_000, true),
-    ]
-    .into()
+/// The channel as the best of three layers, and the channels of all.
+fn layers_of(channel: &Channel, layers: [(usize, u16); 3]) -> Vec<Channel> {
+    let channels = [channel.clone(), channel.beside(), channel.beside()];
+    let layers: Arc<[Layer]> = std::iter::zip(&channels, layers)
+        .enumerate()
+        .map(|(at, (channel, (bytes, _)))| Layer {
+            channel: channel.clone(),
+            bits_per_second: bytes as u64 * 8 * 30,
+            is_main: at == 0,
+        })
+        .collect();
+    channel.set_layers(layers);
+    channels.into()
 }
 
 /// The server's thread with so many viewers: what it spent, and the bytes that the players received meanwhile.
-fn whep(viewers: usize, seconds: u64, layers: bool) -> (Duration, u64) {
+fn whep(viewers: usize, seconds: u64, given: Given) -> (Duration, u64) {
     let (told, endpoint) = mpsc::channel();
     let ready = Arc::new(AtomicUsize::new(0));
     let received = Arc::new(AtomicU64::new(0));
@@ -104,31 +132,39 @@ fn whep(viewers: usize, seconds: u64, layers: bool) -> (Duration, u64) {
                 };
                 let endpoint = Endpoint::open(socket, config).unwrap();
                 let channel = Channel::new(&Pool::new(Bounds::default()));
-                if layers {
-                    channel.set_layers(layers_of(&channel));
+                let channels = match given {
+                    Given::Whole => vec![channel.clone()],
+                    Given::Best | Given::Lesser => layers_of(&channel, given.layers()),
+                };
+                let mut encoders: Vec<_> = channels.iter().map(Channel::encoder).collect();
+                for encoder in &mut encoders {
+                    encoder.tracks(vec![picture()]).unwrap();
                 }
-                told.send((endpoint, channel.clone())).unwrap();
-                let mut encoder = channel.encoder();
-                encoder.tracks(vec![picture()]).unwrap();
+                told.send((endpoint, channel)).unwrap();
                 let mut ticks = tokio::time::interval(FRAME_EVERY);
                 let (mut begun, mut before) = (None, 0);
                 for n in 0_u32.. {
                     ticks.tick().await;
                     let header = Header {
                         track: 0,
-                        keyframe: n % 60 == 0,
+                        keyframe: n % 30 == 0,
                         gap: false,
                         sequence: n,
                         duration: 0,
                         timestamp: i64::from(n) * 33_333,
                         captured: 0,
                     };
-                    encoder
-                        .push(&header, vp8(n % 60 == 0, 640, FRAME_BYTES).into())
-                        .unwrap();
-                    // A while after the last one has come, so that all have caught up.
+                    for (encoder, (bytes, width)) in std::iter::zip(&mut encoders, given.layers()) {
+                        encoder
+                            .push(&header, vp8(n % 30 == 0, width, bytes).into())
+                            .unwrap();
+                        // Layers come one by one.
+                        tokio::task::yield_now().await;
+                    }
+                    // A while after the last one has come, so that all have caught up; and before any is given more.
                     if begun.is_none() && ready.load(Ordering::Relaxed) == viewers {
-                        begun = Some((n + 90, Duration::ZERO));
+                        let settles = if given == Given::Lesser { 45 } else { 90 };
+                        begun = Some((n + settles, Duration::ZERO));
                     }
                     if let Some((at, since)) = &mut begun {
                         if n == *at {
@@ -136,6 +172,8 @@ fn whep(viewers: usize, seconds: u64, layers: bool) -> (Duration, u64) {
                             before = received.load(Ordering::Relaxed);
                         } else if n == *at + u32::try_from(seconds * 30).unwrap() {
                             let spent = spent() - *since;
+                            let given = ready.load(Ordering::Relaxed);
+                            assert_eq!(given, viewers, "all are given what is measured");
                             over.store(true, Ordering::Relaxed);
                             return (spent, received.load(Ordering::Relaxed) - before);
                         }
@@ -155,18 +193,31 @@ fn whep(viewers: usize, seconds: u64, layers: bool) -> (Duration, u64) {
             peer.answered(&accepted.answer);
             let (ready, received, over) =
                 (Arc::clone(&ready), Arc::clone(&received), Arc::clone(&over));
+            if given == Given::Lesser {
+                peer.loses_of_five = 3;
+            }
             std::thread::spawn(move || {
-                let mut heard = |event: Event| match event {
-                    Event::Connected => {
-                        ready.fetch_add(1, Ordering::Relaxed);
-                    }
-                    Event::MediaData(data) => {
-                        received.fetch_add(data.data.len() as u64, Ordering::Relaxed);
-                    }
-                    _ => {}
-                };
+                let (mut has_it, mut connected) = (false, None);
                 while !over.load(Ordering::Relaxed) {
+                    let mut heard = |event: Event| {
+                        let Event::MediaData(data) = event else {
+                            return;
+                        };
+                        connected.get_or_insert_with(Instant::now);
+                        received.fetch_add(data.data.len() as u64, Ordering::Relaxed);
+                        let width = u16::from_le_bytes([data.data[10], data.data[11]]);
+                        let is_measured = width == MEASURED.1;
+                        if is_measured && !has_it {
+                            ready.fetch_add(1, Ordering::Relaxed);
+                        } else if has_it && !is_measured {
+                            ready.fetch_sub(1, Ordering::Relaxed);
+                        }
+                        has_it = is_measured;
+                    };
                     peer.run(Instant::now() + Duration::from_millis(100), &mut heard);
+                    if connected.is_some_and(|at| at.elapsed() > LOSES_FOR) {
+                        peer.loses_of_five = 0;
+                    }
                 }
             })
         })
@@ -199,7 +250,7 @@ fn bare(viewers: usize, seconds: u64) -> Duration {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let state = UdpSocketState::new((&socket).into()).unwrap();
     let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &[7; 16]).unwrap());
-    let frame = vp8(false, 640, FRAME_BYTES);
+    let frame = vp8(false, 640, MEASURED.0);
     let sends = std::thread::spawn(move || {
         let (begun, since) = (Instant::now(), spent());
         let mut out = Vec::new();
