@@ -4,6 +4,8 @@
 //! serves whatever has become ready. What other tasks want of the session they leave in [`Shared`].
 
 mod closing;
+mod reading;
+mod writing;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -20,11 +22,9 @@ use crate::engine::alarm::Alarm;
 use crate::engine::ending::Ending;
 use crate::engine::feeds::Feeds;
 use crate::engine::heartbeat::{Beat, Heartbeat};
-use crate::engine::held::{Held, Part};
-use crate::engine::intake::Intake;
-use crate::engine::link::{Link, LinkEnd};
+use crate::engine::held::Held;
+use crate::engine::link::Link;
 use crate::engine::outbox::Outbox;
-use crate::engine::outlet::Outlet;
 use crate::engine::pace::Pace;
 use crate::engine::packet::Payload;
 use crate::engine::parcel::Parcel;
@@ -33,6 +33,7 @@ use crate::engine::server::Ticket;
 use crate::engine::service::Driver;
 use crate::engine::session::{Phase, Shared, Upgrading, Wire};
 use crate::engine::task::closing::Closing;
+use crate::engine::task::reading::Read;
 use crate::handler::DisconnectReason;
 use crate::websocket::cable::Cable;
 use crate::websocket::frame::{Limits, code};
@@ -68,12 +69,6 @@ enum Carrier {
     /// Nothing any more.
     Ended,
 }
-
-/// Reads per poll of the task. After these it lets others go first.
-const ROUNDS_MAX: usize = 4;
-
-/// Vectored writes per poll of the task. After these it lets others go first.
-const WRITES_MAX: usize = 16;
 
 impl<D: Driver> Task<D> {
     pub(crate) fn over_polling(ticket: Ticket, driver: D) -> Self {
@@ -132,18 +127,11 @@ impl<D: Driver> Task<D> {
             self.keep_time(cx)?;
         }
         self.poll_probe(cx);
-        self.receive(cx)?;
+        if self.receive(cx)? == Read::All {
+            self.judge_unfinished(cx)?;
+        }
         let sent = self.send(cx);
         sent.map_err(|ending| self.last_words().unwrap_or(ending))
-    }
-
-    /// Nothing can be written any more. What the client said before it went may still be there, and says why it went.
-    fn last_words(&mut self) -> Option<Ending> {
-        let Carrier::WebSocket(link) = &mut self.carrier else {
-            return None;
-        };
-        let mut intake = Intake::new(&mut self.driver, self.ticket.shared.wire);
-        link.receive_rest(|data| intake.data(data)).err()
     }
 
     /// What others have left in the shared state.
@@ -204,15 +192,7 @@ impl<D: Driver> Task<D> {
             }
         }
         if let Some(due) = self.held.due(self.ticket.shared.config.message_timeout) {
-            if now < due {
-                self.alarm.not_after(due, now);
-            } else if self.listens() {
-                return Err(Ending::of(DisconnectReason::MessageTimeout));
-            } else {
-                self.held.excuse(now);
-                self.alarm
-                    .not_after(now + self.ticket.shared.config.message_timeout, now);
-            }
+            self.alarm.not_after(due, now);
         }
         self.publish_death();
         // A new time registers only when it is polled.
@@ -222,77 +202,27 @@ impl<D: Driver> Task<D> {
         Ok(())
     }
 
-    /// Whether the client is read at all: its pongs are not heard while it is not.
-    fn listens(&self) -> bool {
-        self.driver.accepts() && self.pace.rests_until().is_none()
+    /// Ends who has not finished in time what it says. Only when all was read that has come: what the process was late for is
+    /// not the client's fault.
+    fn judge_unfinished(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        let timeout = self.ticket.shared.config.message_timeout;
+        let Some(due) = self.held.due(timeout) else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        if now < due {
+            return Ok(());
+        }
+        if self.listens() {
+            return Err(Ending::of(DisconnectReason::MessageTimeout));
+        }
+        self.held.excuse(now);
+        self.ring_by(now + timeout, now, cx);
+        Ok(())
     }
 
     fn publish_death(&self) {
         self.ticket.shared.state.lock().dead_at = self.heartbeat.dead_at();
-    }
-
-    /// Reads and drives by turns until there is nothing to read or the driver takes no more.
-    fn receive(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
-        // Most wakes are not for the driver: its memory is not even touched then.
-        let mut is_touched = self.is_driver_busy;
-        let received = self.take_turns(cx, &mut is_touched);
-        if is_touched {
-            self.note_held(cx);
-        }
-        received
-    }
-
-    /// Tells what is kept of what the client has said, and has the alarm ring when it should be whole.
-    fn note_held(&mut self, cx: &mut Context<'_>) {
-        let holds = self.driver.holds();
-        let (kept, is_amid_message) = match &self.carrier {
-            Carrier::WebSocket(link) => link.held(),
-            Carrier::Polling | Carrier::Opening(_) | Carrier::Ended => (0, false),
-        };
-        let payloads: usize = self.payloads.iter().map(Payload::len).sum();
-        let part = match holds.unfinished {
-            Some(number) => Some(Part::Event(number)),
-            None => is_amid_message.then_some(Part::Message(self.messages)),
-        };
-        let bytes = holds.bytes + kept + payloads;
-        if !self.held.note(bytes, part, Instant::now) {
-            return;
-        }
-        self.ticket.shared.state.lock().held = self.held.standing();
-        if let Some(due) = self.held.due(self.ticket.shared.config.message_timeout) {
-            self.ring_by(due, Instant::now(), cx);
-        }
-    }
-
-    fn take_turns(&mut self, cx: &mut Context<'_>, is_touched: &mut bool) -> Result<(), Ending> {
-        for _ in 0..ROUNDS_MAX {
-            if self.is_driver_busy {
-                self.is_driver_busy = self.driver.poll(cx).is_pending();
-                if self.is_driver_busy && !self.driver.accepts() {
-                    return Ok(());
-                }
-            }
-            if self.rests(cx) || self.poll_receive(cx)?.is_pending() {
-                return Ok(());
-            }
-            *is_touched = true;
-        }
-        cx.waker().wake_by_ref();
-        Ok(())
-    }
-
-    /// Whether the client has said more than it may, and is listened to later.
-    fn rests(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(until) = self.pace.rests_until() else {
-            return false;
-        };
-        let now = Instant::now();
-        if now >= until {
-            self.pace.wake();
-            return false;
-        }
-        self.ring_by(until, now, cx);
-        true
     }
 
     /// Has the alarm ring at that time if it was to ring later.
@@ -301,244 +231,6 @@ impl<D: Driver> Task<D> {
         if self.alarm.not_after(at, now) && self.alarm.poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
-    }
-
-    /// Reads once.
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Ending> {
-        let shared = &self.ticket.shared;
-        if let Carrier::Opening(upgrade) = &mut self.carrier {
-            let Poll::Ready(upgraded) = Pin::new(upgrade).poll(cx) else {
-                return Ok(Poll::Pending);
-            };
-            let upgraded = upgraded.map_err(|_| Ending::from(LinkEnd::Eof))?;
-            self.carrier = Carrier::WebSocket(Box::new(Link::new(upgraded, limits(shared))));
-        }
-        let mut intake = Intake::new(&mut self.driver, shared.wire);
-        let progress = if let Some(payload) = self.payloads.front_mut() {
-            if intake.payload(payload)? {
-                self.payloads.pop_front();
-            }
-            Poll::Ready(())
-        } else {
-            match &mut self.carrier {
-                Carrier::Polling => match take_post(shared) {
-                    Some(payload) => {
-                        self.payloads.push_back(payload);
-                        Poll::Ready(())
-                    }
-                    None => Poll::Pending,
-                },
-                Carrier::WebSocket(link) => {
-                    link.limit(shared.message_bytes_max());
-                    match link.poll_receive(cx, |data| intake.data(data)) {
-                        Poll::Ready(result) => Poll::Ready(result?),
-                        Poll::Pending => Poll::Pending,
-                    }
-                }
-                Carrier::Opening(_) | Carrier::Ended => Poll::Pending,
-            }
-        };
-        let (messages, bytes) = (intake.messages, intake.bytes);
-        let mut has_pong = intake.has_pong;
-        if messages > 0 {
-            self.is_driver_busy = true;
-            self.messages += messages as u64;
-            self.pace.take(messages, bytes, Instant::now());
-        }
-        if shared.wire == Wire::WebSocket
-            && let Carrier::WebSocket(link) = &mut self.carrier
-        {
-            has_pong |= link.take_heard_pong();
-        }
-        if has_pong {
-            let now = Instant::now();
-            self.heartbeat.pong(now);
-            self.publish_death();
-            // The time for the pong may reach beyond the next ping. Else the alarm rings earlier than it need and is set
-            // anew then.
-            if let Some(ping_at) = self.heartbeat.ping_at() {
-                self.ring_by(ping_at, now, cx);
-            }
-        }
-        Ok(progress)
-    }
-
-    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
-        match &self.carrier {
-            Carrier::WebSocket(_) => {
-                self.write(cx)?;
-                self.keep_looking(cx);
-                Ok(())
-            }
-            Carrier::Polling => self.answer(cx),
-            Carrier::Opening(_) | Carrier::Ended => Ok(()),
-        }
-    }
-
-    /// Sees to it that a peer which was sent something is looked at after a while.
-    fn keep_looking(&mut self, cx: &mut Context<'_>) {
-        let Carrier::WebSocket(link) = &mut self.carrier else {
-            return;
-        };
-        if let Some(look) = link.next_look() {
-            self.ring_by(look, Instant::now(), cx);
-        }
-    }
-
-    /// Fills the outbox and writes it while the socket takes it. A socket that is lent is left where it is until there is
-    /// something to write.
-    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
-        if self.is_served() {
-            return Ok(());
-        }
-        let Carrier::WebSocket(link) = &mut self.carrier else {
-            return Ok(());
-        };
-        match link.poll_recall(cx, &mut self.outbox) {
-            Poll::Pending => return Ok(()),
-            Poll::Ready(None) => {}
-            Poll::Ready(Some(place)) => self.feeds.returned(place).map_err(|_| panicked())?,
-        }
-        for _ in 0..WRITES_MAX {
-            let Carrier::WebSocket(link) = &mut self.carrier else {
-                return Ok(());
-            };
-            let Poll::Ready(writable) = link.poll_writable(cx) else {
-                return Ok(());
-            };
-            writable.map_err(LinkEnd::Io)?;
-            if let Some(pong) = link.take_pong() {
-                self.outbox.push(pong);
-            }
-            let is_dry = self.fill(cx, Outbox::has_room)?;
-            let Carrier::WebSocket(link) = &mut self.carrier else {
-                return Ok(());
-            };
-            let Poll::Ready(written) = link.poll_write(cx, &mut self.outbox) else {
-                return Ok(());
-            };
-            written.map_err(LinkEnd::Io)?;
-            if is_dry && self.outbox.is_empty() {
-                // Who borrows it does not wait for what was kept.
-                let Poll::Ready(sent) = link.poll_sent(cx) else {
-                    return Ok(());
-                };
-                sent.map_err(LinkEnd::Io)?;
-                return self.lend(cx);
-            }
-        }
-        cx.waker().wake_by_ref();
-        Ok(())
-    }
-
-    /// Whether the socket is lent and the session has nothing to write itself.
-    fn is_served(&self) -> bool {
-        let Carrier::WebSocket(link) = &self.carrier else {
-            return false;
-        };
-        if !link.is_lent() || link.is_given_back() || self.ping_due || link.owes_pong() {
-            return false;
-        }
-        let state = self.ticket.shared.state.lock();
-        state.queue.is_empty() && state.feed_changes.is_empty()
-    }
-
-    /// Lends the socket to the feed, if there is one alone and it wants it.
-    fn lend(&mut self, cx: &Context<'_>) -> Result<(), Ending> {
-        let Carrier::WebSocket(link) = &mut self.carrier else {
-            return Ok(());
-        };
-        let Some(line) = link.line().filter(|_| self.feeds.is_single()) else {
-            return Ok(());
-        };
-        line.remember(cx.waker());
-        let lent = self.feeds.lend(|loan| Outlet::new(line, loan));
-        if lent.map_err(|_| panicked())? {
-            link.lent();
-            // A feed that writes by itself leaves little to do here. Thousands of sessions need not keep room for it.
-            self.outbox = Outbox::default();
-        }
-        Ok(())
-    }
-
-    /// Answers the open poll if there is one and something to say.
-    fn answer(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
-        let (packets_max, bytes_max) = self.answer_bounds();
-        {
-            let mut state = self.ticket.shared.state.lock();
-            if state.polling().poll.is_none() {
-                // A poll that comes wakes the task.
-                state.is_idle = false;
-                let detached = self.feeds.apply(&mut state.feed_changes);
-                drop(state);
-                drop(detached);
-                return Ok(());
-            }
-        }
-        self.fill(cx, |outbox| {
-            outbox.has_room_in_answer(packets_max, bytes_max)
-        })?;
-        let mut state = self.ticket.shared.state.lock();
-        if self.outbox.is_empty() && state.polling().upgrading == Upgrading::Probed {
-            self.outbox.push(Parcel::noop());
-        }
-        if !self.outbox.is_empty()
-            && let Some(poll) = state.polling().poll.take()
-        {
-            drop(state);
-            // A poll that was dropped meanwhile ends the session.
-            let _ = poll.send(self.outbox.take_answer(packets_max, bytes_max));
-        }
-        Ok(())
-    }
-
-    fn answer_bounds(&self) -> (usize, usize) {
-        let config = &self.ticket.shared.config;
-        // An answer that may hold nothing would never be given.
-        (config.poll_packets_max.max(1), config.poll_bytes_max.max(1))
-    }
-
-    /// Moves what is due to the outbox while it has room: a ping, the queue, then the feeds. Says whether there is no more;
-    /// then whoever has more will wake the task.
-    fn fill(
-        &mut self,
-        cx: &mut Context<'_>,
-        has_room: impl Fn(&Outbox) -> bool,
-    ) -> Result<bool, Ending> {
-        if std::mem::take(&mut self.ping_due) {
-            match self.ticket.shared.wire {
-                Wire::EngineIo => self.outbox.push(Parcel::ping()),
-                Wire::WebSocket => self.outbox.push(Parcel::plain_ping()),
-                Wire::Body => {}
-            }
-        }
-        let mut state = self.ticket.shared.state.lock();
-        while has_room(&self.outbox) {
-            let Some(parcel) = state.pop() else {
-                break;
-            };
-            self.outbox.push(parcel);
-        }
-        let detached = self.feeds.apply(&mut state.feed_changes);
-        let is_idle = state.queue.is_empty();
-        state.is_idle = is_idle;
-        if is_idle {
-            // Most sessions are told something now and then; room for it in each of thousands is not worth while.
-            state.queue = VecDeque::new();
-        }
-        drop(state);
-        drop(detached);
-        if !is_idle {
-            return Ok(false);
-        }
-        while has_room(&self.outbox) {
-            match self.feeds.poll_next(cx) {
-                Ok(Poll::Ready(parcel)) => self.outbox.push(parcel),
-                Ok(Poll::Pending) => return Ok(true),
-                Err(_) => return Err(panicked()),
-            }
-        }
-        Ok(false)
     }
 
     fn poll_probe(&mut self, cx: &mut Context<'_>) {
@@ -597,10 +289,6 @@ impl<D: Driver> Future for Task<D> {
     }
 }
 
-fn panicked() -> Ending {
-    Ending::of(DisconnectReason::HandlerPanic)
-}
-
 fn limits(shared: &Shared) -> Limits {
     Limits {
         message_bytes_max: shared.message_bytes_max(),
@@ -610,14 +298,6 @@ fn limits(shared: &Shared) -> Limits {
 
 fn answer_of(parcel: &Parcel) -> Body {
     parcel.packets()[0].clone().into()
-}
-
-fn take_post(shared: &Shared) -> Option<Payload> {
-    let mut state = shared.state.lock();
-    let polling = state.polling();
-    let payload = polling.post.take()?;
-    polling.post_taken = None;
-    Some(payload)
 }
 
 /// Accepts a WebSocket only to close it: its session has another one, or none.

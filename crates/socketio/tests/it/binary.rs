@@ -119,3 +119,24 @@ async fn what_is_not_whole_in_time_ends_its_session() {
     assert_eq!(poller.post("452-[\"never\"]\u{1e}bAQID").await.text(), "ok");
     assert_eq!(node.gone().await.1, DisconnectReason::MessageTimeout);
 }
+
+#[tokio::test]
+async fn who_has_said_all_is_not_blamed_for_a_process_that_stood_still() {
+    let node = Node::start(Config {
+        message_timeout: Duration::from_millis(100),
+        ..Config::default()
+    })
+    .await;
+    let (mut client, _) = node.member().await;
+    client
+        .send_raw(&[&[0x01, 0x80 | 3, 0, 0, 0, 0][..], b"42["].concat())
+        .await;
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    let rest = b"\"echo\",1]";
+    let end = [&[0x80, 0x80 | 9, 0, 0, 0, 0][..], rest].concat();
+    client.send_raw(&end).await;
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(client.text().await, "42[\"echo\",1]");
+}
