@@ -13,8 +13,9 @@ export type { WatchStats } from './player/watch-numbers.ts';
 export type { PeerViewer } from './publish/peer-audience.ts';
 export type { PublishStats } from './publish/publish-numbers.ts';
 export type { PublisherState } from './publish/publisher-state.ts';
-export { AbanicoPlayer, type PlayerEventMap, type PlayerEvents } from './ui/abanico-player.ts';
+export { AbanicoPlayer } from './ui/abanico-player.ts';
 export { AbanicoPublisher, type PublisherEventMap, type PublisherEvents } from './ui/abanico-publisher.ts';
+export type { PlayerEventMap, PlayerEvents } from './ui/player-attributes.ts';
 
 declare global {
   interface HTMLElementTagNameMap {

@@ -3,59 +3,35 @@
 //
 // State comes out as the attribute `state` (see player-state.ts) and `data-frames`, `data-delay-ms`, `data-fps`,
 // `data-skipped`, `data-buffer-ms`, `data-path`, `data-peer`, `data-first-picture-ms`. It lives in a shadow root, so that a page's styles and
-// its own do not meet; what may be styled is a `part`.
+// its own do not meet; what may be styled is a `part`. What a page sets and hears is in `player-attributes.ts`.
 
 import type { TextKey } from '../i18n/es.ts';
-import { type Delivery, deliveryFrom } from '../peer/delivery.ts';
 import type { Path, PathFailure } from '../player/path.ts';
 import type { PeerState } from '../player/peer-watch.ts';
 import { PLAYER, type PlayerState } from '../player/player-state.ts';
-import { type Transport, transportFrom } from '../player/transport.ts';
 import { Watch } from '../player/watch.ts';
 import type { WatchStats } from '../player/watch-numbers.ts';
 import type { Connection } from '../wire/connection.ts';
-import type { WireStream } from '../wire/events.ts';
 import { preference } from '../wire/identity.ts';
-import { keyFrom } from '../wire/streams.ts';
 import css from './abanico-player.css?inline';
 import { takeEarlyProperties } from './early-properties.ts';
-import { define, type EventsOf, elementWith, sheetOf } from './element.ts';
+import { define, sheetOf } from './element.ts';
 import { type IconName, icon } from './icon.ts';
 import { h, setLabel, setText } from './markup.ts';
 import { PlayPromises } from './play-promises.ts';
+import { PlayerAttributes, type PlayerEvents } from './player-attributes.ts';
+import { requestPictureInPicture, showFullscreen, toggleFullscreen, togglePictureInPicture } from './player-sizes.ts';
 import { BUSY, FAILURES, OVER, PEER_SAID, SAID } from './player-words.ts';
+import { rise } from './reactions.ts';
 import { serverOf } from './server.ts';
 import { putBehind, showInFront } from './surface.ts';
 
-/** Reactions that float at the same time; more are not drawn. */
-const FLOATING_MAX = 40;
 /** The controls go away so long after the last movement. */
 const CONTROLS_SHOWN_MS = 2_600;
 
 const sheets = sheetOf(css);
 
-export interface PlayerEvents {
-  statechange: PlayerState;
-  stats: WatchStats;
-  stream: { stream: WireStream; streamerUsername: string | undefined };
-  viewers: number;
-  /** Another way is taken, because one failed: which, and why the other failed. */
-  fallback: { to: Exclude<Transport, 'auto'>; failure: PathFailure };
-  error: PathFailure;
-  /** What became of the way from peer to peer. */
-  peer: PeerState;
-  next: string;
-}
-
-/** All that a player tells, as `addEventListener` gives it. */
-export type PlayerEventMap = EventsOf<
-  PlayerEvents,
-  'ended' | 'pause' | 'play' | 'playing' | 'resize' | 'volumechange' | 'waiting'
->;
-
-export class AbanicoPlayer extends elementWith<PlayerEventMap>() {
-  static readonly observedAttributes = ['delivery', 'src', 'server', 'stream-key', 'transport', 'volume'];
-
+export class AbanicoPlayer extends PlayerAttributes {
   readonly #surface = h('div', { class: 'surface', attributes: { part: 'surface' } });
   readonly #said = h('p', { class: 'said', attributes: { part: 'message' } });
   readonly #hint = h('p', { class: 'hint', attributes: { part: 'hint' } });
@@ -77,8 +53,8 @@ export class AbanicoPlayer extends elementWith<PlayerEventMap>() {
     labels: { 'aria-label': 'player.volume' },
     on: { input: () => this.#slide(Number(this.#volume.value)) },
   });
-  readonly #pip = this.#button('pip', 'player.pip', () => void this.#togglePictureInPicture());
-  readonly #full = this.#button('fullscreen', 'player.fullscreen', () => void this.#toggleFullscreen());
+  readonly #pip = this.#button('pip', 'player.pip', () => void togglePictureInPicture(this.#path));
+  readonly #full = this.#button('fullscreen', 'player.fullscreen', () => void toggleFullscreen(this, this.#path));
   readonly #stage: HTMLElement = h(
     'div',
     { class: 'stage', attributes: { part: 'stage' } },
@@ -123,8 +99,8 @@ export class AbanicoPlayer extends elementWith<PlayerEventMap>() {
     for (const event of ['pointermove', 'pointerdown', 'focusin'] as const) {
       this.addEventListener(event, () => this.#showControls());
     }
-    this.addEventListener('fullscreenchange', () => this.#showFullscreen());
-    this.#stage.addEventListener('dblclick', () => void this.#toggleFullscreen());
+    this.addEventListener('fullscreenchange', () => showFullscreen(this, this.#full));
+    this.#stage.addEventListener('dblclick', () => void toggleFullscreen(this, this.#path));
     this.#showSound();
   }
 
@@ -196,55 +172,6 @@ export class AbanicoPlayer extends elementWith<PlayerEventMap>() {
     return this.#watch?.state ?? PLAYER.idle;
   }
 
-  get streamKey(): string | null {
-    return this.getAttribute('stream-key') ?? keyFrom(this.getAttribute('src') ?? '');
-  }
-
-  set streamKey(key: string | null) {
-    if (key === null) this.removeAttribute('stream-key');
-    else this.setAttribute('stream-key', key);
-  }
-
-  get src(): string {
-    return this.getAttribute('src') ?? '';
-  }
-
-  set src(url: string) {
-    this.setAttribute('src', url);
-  }
-
-  get transport(): Transport {
-    return transportFrom(this.getAttribute('transport'));
-  }
-
-  set transport(transport: Transport) {
-    this.setAttribute('transport', transport);
-  }
-
-  get delivery(): Delivery {
-    return deliveryFrom(this.getAttribute('delivery'));
-  }
-
-  set delivery(delivery: Delivery) {
-    this.setAttribute('delivery', delivery);
-  }
-
-  get autoplay(): boolean {
-    return this.hasAttribute('autoplay');
-  }
-
-  set autoplay(autoplay: boolean) {
-    this.toggleAttribute('autoplay', autoplay);
-  }
-
-  get controls(): boolean {
-    return this.hasAttribute('controls');
-  }
-
-  set controls(controls: boolean) {
-    this.toggleAttribute('controls', controls);
-  }
-
   get paused(): boolean {
     return this.#watch === undefined;
   }
@@ -296,22 +223,12 @@ export class AbanicoPlayer extends elementWith<PlayerEventMap>() {
   }
 
   async requestPictureInPicture(): Promise<PictureInPictureWindow> {
-    const video = this.#path?.pictureInPictureVideo();
-    if (!video) throw new DOMException('nothing is played', 'InvalidStateError');
-    if (video.readyState < 1) {
-      await new Promise((ready) => video.addEventListener('loadedmetadata', ready, { once: true }));
-    }
-    return video.requestPictureInPicture();
+    return requestPictureInPicture(this.#path);
   }
 
   /** Lets a reaction rise over the picture. */
   react(emoji: string): void {
-    if (document.hidden || this.#floating.childElementCount >= FLOATING_MAX) return;
-    const one = h('span', {}, emoji);
-    one.style.setProperty('--from', `${5 + Math.random() * 30}%`);
-    one.style.setProperty('--sway', `${Math.random() * 60 - 30}px`);
-    one.addEventListener('animationend', () => one.remove());
-    this.#floating.append(one);
+    rise(this.#floating, emoji);
   }
 
   /** Says over the picture that the stream goes on elsewhere. */
@@ -506,37 +423,6 @@ export class AbanicoPlayer extends elementWith<PlayerEventMap>() {
     setLabel(this.#mute, 'aria-label', this.muted ? 'player.unmute' : 'player.mute');
     this.#volume.style.setProperty('--filled', `${(this.muted ? 0 : this.#level) * 100}%`);
     this.#pip.hidden = !document.pictureInPictureEnabled;
-  }
-
-  async #togglePictureInPicture(): Promise<void> {
-    try {
-      if (document.pictureInPictureElement) await document.exitPictureInPicture();
-      else await this.requestPictureInPicture();
-    } catch {
-      // The browser or the person said no.
-    }
-  }
-
-  async #toggleFullscreen(): Promise<void> {
-    try {
-      if (document.fullscreenElement === this) await document.exitFullscreen();
-      else if (this.requestFullscreen) await this.requestFullscreen();
-      else this.#iPhoneFullscreen();
-    } catch {
-      // The browser said no.
-    }
-  }
-
-  /** iPhones only enlarge a video element. */
-  #iPhoneFullscreen(): void {
-    const video = this.#path?.element as { webkitEnterFullscreen?: () => void } | undefined;
-    video?.webkitEnterFullscreen?.();
-  }
-
-  #showFullscreen(): void {
-    const isFull = document.fullscreenElement === this;
-    this.#full.querySelector('svg')?.replaceWith(icon(isFull ? 'fullscreen-leave' : 'fullscreen'));
-    setLabel(this.#full, 'aria-label', isFull ? 'player.fullscreen.leave' : 'player.fullscreen');
   }
 
   #showControls(): void {
