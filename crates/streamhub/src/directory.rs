@@ -9,16 +9,20 @@
 //!
 //! Invariant: a session speaks for at most one user, and a user is spoken for by at most one session.
 
+mod following;
 mod roll;
+mod user;
 
 use crate::config::Limits;
 use crate::store::{Role, Snapshot, SubscriptionRow, UserRow};
 use crate::time::Timestamp;
 use abanico_core::key::{SessionId, StreamKey};
+pub(crate) use following::SubscribeError;
 use roll::{LABEL_ONLY_MAX, Roll};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use thiserror::Error;
+pub(crate) use user::{Present, User};
 use uuid::Uuid;
 
 /// The users that are known.
@@ -28,33 +32,6 @@ pub(crate) struct Directory {
     by_token: HashMap<[u8; 32], Uuid>,
     roll: Roll,
     sessions: HashMap<SessionId, Uuid>,
-}
-
-/// What a person calls itself, whatever the case of the letters, and what it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Label(String, Role);
-
-/// One user.
-#[derive(Debug, Clone)]
-pub(crate) struct User {
-    pub(crate) row: UserRow,
-    /// The session that speaks for it now.
-    pub(crate) presence: Option<Present>,
-    /// The stream that it has, if that has not ended.
-    pub(crate) stream: Option<StreamKey>,
-    /// The stream of it that ended last.
-    pub(crate) last_ended: Option<StreamKey>,
-    following: BTreeMap<Uuid, Timestamp>,
-    followers: HashSet<Uuid>,
-    /// Those of them who came back with their token. Names can be had by the thousand, and count for nothing here.
-    returned_followers: usize,
-}
-
-/// The session of a user that is here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Present {
-    pub(crate) session: SessionId,
-    pub(crate) socket_id: String,
 }
 
 /// What came of a registration.
@@ -86,23 +63,6 @@ pub(crate) enum RegisterError {
     /// As many are known as may be, and none can be forgotten.
     #[error("el servidor ya conoce a {max} usuarios; inténtalo más tarde")]
     Full {
-        /// How many.
-        max: usize,
-    },
-}
-
-/// Why somebody could not follow somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum SubscribeError {
-    /// There is no such user.
-    #[error("no such user")]
-    Unknown,
-    /// It follows it already, or it is itself.
-    #[error("already subscribed, or oneself")]
-    Pointless,
-    /// It follows as many as it may.
-    #[error("el máximo es {max} suscripciones")]
-    TooMany {
         /// How many.
         max: usize,
     },
@@ -248,81 +208,9 @@ impl Directory {
         self.users.len().min(self.limits.users_listed_max)
     }
 
-    /// How many whom the user of a session follows.
-    pub(crate) fn following_len(&self, session: SessionId) -> usize {
-        self.of_session(session)
-            .map_or(0, |user| user.following.len())
-    }
-
     /// How many users are known, and how many of them are here.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.users.len(), self.sessions.len())
-    }
-
-    /// Makes `follower` follow `target`.
-    pub(crate) fn subscribe(
-        &mut self,
-        follower: Uuid,
-        target: Uuid,
-        now: Timestamp,
-    ) -> Result<SubscriptionRow, SubscribeError> {
-        if !self.users.contains_key(&target) {
-            return Err(SubscribeError::Unknown);
-        }
-        let user = self.users.get(&follower).ok_or(SubscribeError::Unknown)?;
-        if follower == target || user.following.contains_key(&target) {
-            return Err(SubscribeError::Pointless);
-        }
-        let max = self.limits.subscriptions_max;
-        if user.following.len() >= max {
-            return Err(SubscribeError::TooMany { max });
-        }
-        let row = SubscriptionRow {
-            follower,
-            following: target,
-            created_at: now,
-        };
-        self.link(&row);
-        Ok(row)
-    }
-
-    /// Makes `follower` follow `target` no more. False if it did not.
-    pub(crate) fn unsubscribe(&mut self, follower: Uuid, target: Uuid) -> bool {
-        self.unlink(follower, target);
-        self.users
-            .get_mut(&follower)
-            .is_some_and(|user| user.following.remove(&target).is_some())
-    }
-
-    /// Those whom a user follows.
-    pub(crate) fn followed_by(&self, id: Uuid) -> impl Iterator<Item = &User> {
-        let following = self
-            .users
-            .get(&id)
-            .into_iter()
-            .flat_map(|user| user.following.keys());
-        following
-            .filter_map(|id| self.users.get(id))
-            .filter(|user| self.roll.is_listed(user))
-    }
-
-    /// The sessions of those who follow a user and are here.
-    pub(crate) fn present_followers(&self, id: Uuid) -> Vec<SessionId> {
-        let followers = self
-            .users
-            .get(&id)
-            .into_iter()
-            .flat_map(|user| &user.followers);
-        followers
-            .filter_map(|id| Some(self.users.get(id)?.presence.as_ref()?.session))
-            .collect()
-    }
-
-    /// Whether `follower` follows `target`.
-    pub(crate) fn follows(&self, follower: Uuid, target: Uuid) -> bool {
-        self.users
-            .get(&follower)
-            .is_some_and(|user| user.following.contains_key(&target))
     }
 
     /// The user that `session` speaks for, if it has this name but for case.
@@ -392,41 +280,6 @@ impl Directory {
         }
     }
 
-    /// Gives a new user the subscriptions of the one who last had its label, if that one is a label only. Under a label
-    /// that gave them often just now it begins without, and whoever comes later gets them of the same one.
-    fn inherit(&mut self, heir: Uuid, now: Timestamp) -> Vec<SubscriptionRow> {
-        let Some(label) = self.users.get(&heir).map(User::label) else {
-            return Vec::new();
-        };
-        let bearers = self.roll.label_only(&label).filter(|id| *id != heir);
-        let before = bearers
-            .filter_map(|id| self.users.get(&id))
-            .find(|user| user.has_ties());
-        let Some(before) = before.filter(|_| self.roll.may_inherit(&label, now)) else {
-            return Vec::new();
-        };
-        let row = |follower, following| SubscriptionRow {
-            follower,
-            following,
-            created_at: now,
-        };
-        let followed = before.following.keys().map(|target| row(heir, *target));
-        let max = self.limits.subscriptions_max;
-        let has_room = |id: &Uuid| {
-            self.users
-                .get(id)
-                .is_some_and(|user| user.following.len() < max)
-        };
-        let followers = before
-            .followers
-            .iter()
-            .filter(|id| has_room(id))
-            .map(|id| row(*id, heir));
-        let rows: Vec<_> = followed.chain(followers).collect();
-        rows.iter().for_each(|row| self.link(row));
-        rows
-    }
-
     /// Forgets those who are the same label only as a new user and longest gone, beyond so many: what they followed, the
     /// later ones follow. One of them, the last who has any, keeps its subscriptions for those who come.
     fn forget_namesakes(&mut self, of: Uuid) -> Vec<Uuid> {
@@ -447,45 +300,6 @@ impl Directory {
         beyond
     }
 
-    fn link(&mut self, row: &SubscriptionRow) {
-        if !self.users.contains_key(&row.following) {
-            return;
-        }
-        if let Some(follower) = self.users.get_mut(&row.follower) {
-            follower.following.insert(row.following, row.created_at);
-            let one = usize::from(follower.row.token_shown);
-            self.change(row.following, |target| {
-                if target.followers.insert(row.follower) {
-                    target.returned_followers += one;
-                }
-            });
-        }
-    }
-
-    fn unlink(&mut self, follower: Uuid, target: Uuid) {
-        let user = self.users.get(&follower);
-        let one = usize::from(user.is_some_and(|user| user.row.token_shown));
-        self.change(target, |target| {
-            if target.followers.remove(&follower) {
-                target.returned_followers -= one;
-            }
-        });
-    }
-
-    /// A user has shown its token: it is more than a name from now on, to those whom it follows, too.
-    fn comes_back(&mut self, id: Uuid) {
-        let first = self.change(id, |user| {
-            !std::mem::replace(&mut user.row.token_shown, true)
-        });
-        if first != Some(true) {
-            return;
-        }
-        let following: Vec<_> = self.users[&id].following.keys().copied().collect();
-        for target in following {
-            self.change(target, |target| target.returned_followers += 1);
-        }
-    }
-
     /// Forgets somebody who has gone if there is no room for one more, in the order of [`Roll::gone`].
     fn make_room(&mut self) -> Result<Vec<Uuid>, RegisterError> {
         let max = self.limits.users_max;
@@ -498,34 +312,6 @@ impl Directory {
         };
         self.remove(longest_gone);
         Ok(vec![longest_gone])
-    }
-}
-
-impl User {
-    fn new(row: UserRow) -> Self {
-        Self {
-            row,
-            presence: None,
-            stream: None,
-            last_ended: None,
-            following: BTreeMap::new(),
-            followers: HashSet::new(),
-            returned_followers: 0,
-        }
-    }
-
-    fn label(&self) -> Label {
-        Label(self.row.username.to_lowercase(), self.row.role)
-    }
-
-    /// Whether it has gone without ever showing that its client knows tokens.
-    fn is_label_only(&self) -> bool {
-        self.presence.is_none() && !self.row.token_shown
-    }
-
-    /// Whether it follows anybody, or is followed.
-    fn has_ties(&self) -> bool {
-        !self.following.is_empty() || !self.followers.is_empty()
     }
 }
 

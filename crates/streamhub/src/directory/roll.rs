@@ -3,7 +3,7 @@
 //! Of users who are a label only, the one with the highest rank stands for all with that label, and none of them is
 //! listed if somebody stands above it who is more than that.
 
-use super::{Label, User};
+use super::user::{Label, User};
 use crate::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;

@@ -1,6 +1,7 @@
 use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::collections::HashSet;
 
 fn directory() -> Directory {
     Directory::new(
