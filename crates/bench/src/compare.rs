@@ -1,7 +1,7 @@
 //! Server and floor by turns, on the same cores and with the same receivers: the ratio is what a reader can repeat.
 
 use crate::client::Origin;
-use crate::command::check;
+use crate::command::bounds::check;
 use crate::door::{Door, with_floor};
 use crate::floor::{self, Backlog, Sender};
 use crate::interrupt::Interrupt;
