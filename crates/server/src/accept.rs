@@ -178,6 +178,10 @@ pub(crate) async fn run(listener: TcpListener, tls: Option<Tls>, entrance: Entra
             });
             continue;
         };
+        let Some(share) = addresses.begin_handshake(peer.ip()) else {
+            tracing::debug!(%peer, "closed: its address shakes hands with too many (tls-handshakes-per-address-max)");
+            continue;
+        };
         let handshake = Counted::below(&tls.handshakes, tls.handshakes_max);
         let full = handshake.is_none();
         if full && !handshakes_are_full {
@@ -193,7 +197,7 @@ pub(crate) async fn run(listener: TcpListener, tls: Option<Tls>, entrance: Entra
                 let shaking = Shaking {
                     stream,
                     peer,
-                    handshake,
+                    handshake: (handshake, share),
                     place,
                 };
                 serve_securely(&tls, shaking, &entrance, stop).await;
@@ -207,7 +211,8 @@ pub(crate) async fn run(listener: TcpListener, tls: Option<Tls>, entrance: Entra
 struct Shaking {
     stream: TcpStream,
     peer: SocketAddr,
-    handshake: Counted,
+    /// Its places among all and among those of its address, until it has.
+    handshake: (Counted, Place),
     place: Place,
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Shares {
     pub(crate) sessions_max: usize,
     /// WebRTC sessions that are not connected yet.
     pub(crate) connecting_max: usize,
+    /// Handshakes of TLS.
+    pub(crate) handshakes_max: usize,
 }
 
 /// How often each address may do something.
@@ -54,6 +56,7 @@ pub(crate) struct Rates {
 struct Inner {
     connections: Arc<Places>,
     connecting: Arc<Places>,
+    handshakes: Arc<Places>,
     requests: Arc<Places>,
     sessions: Arc<Places>,
     begun: Mutex<PerAddress>,
@@ -66,6 +69,7 @@ impl Addresses {
         Self(Arc::new(Inner {
             connections: Places::of(shares.connections_max),
             connecting: Places::of(shares.connecting_max),
+            handshakes: Places::of(shares.handshakes_max),
             requests: Places::of(shares.requests_max),
             sessions: Places::of(shares.sessions_max),
             begun: Mutex::new(PerAddress::new(rates.sessions)),
@@ -82,6 +86,11 @@ impl Addresses {
     /// A place for one more WebRTC session of this address that is not connected yet, or none.
     pub(crate) fn begin_connecting(&self, from: IpAddr) -> Option<Place> {
         self.place(&self.0.connecting, from)
+    }
+
+    /// A place for one more handshake of this address, or none.
+    pub(crate) fn begin_handshake(&self, from: IpAddr) -> Option<Place> {
+        self.place(&self.0.handshakes, from)
     }
 
     fn place(&self, places: &Arc<Places>, from: IpAddr) -> Option<Place> {

@@ -32,7 +32,7 @@ pub(crate) struct Entrance {
     /// Requests to watch that begin a connection are answered by the doors, and not by the router.
     is_direct: bool,
     http1: auto::Builder<TokioExecutor>,
-    http2: auto::Builder<TokioExecutor>,
+    http2: auto::Builder<http2::Answers>,
     /// Those that speak HTTP/2.
     connected: http2::Connected,
     header_timeout: Duration,

@@ -4,9 +4,12 @@
 //! Invariant: a connection on which nothing is asked for `header-timeout` is closed, as over HTTP/1.1, and when memory runs
 //! out, those on which most is asked.
 
+mod answer;
+
+pub(crate) use answer::Answers;
+
 use crate::config::Connections;
 use crate::connection::{HEAD_BYTES_MIN, HEADERS_MAX, arrived};
-use crate::held;
 use abanico_socketio::Cable;
 use axum::Router;
 use axum::body::Body;
@@ -14,7 +17,7 @@ use axum::response::IntoResponse;
 use http::header::HOST;
 use http::{HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
 use std::cmp::Reverse;
@@ -33,12 +36,15 @@ use tower::ServiceExt;
 /// Requests of one connection at one time: a page and its files. Further ones wait with who asks.
 const REQUESTS_MAX: u32 = 32;
 
-/// Bytes of each answer that may wait for a client that takes none.
+/// Bytes of each answer that wait for the network, beside the piece that waits for the client.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// hyper's settings, the same for every connection. Bodies that come are bounded by its windows.
-pub(crate) fn builder(limits: &Connections) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http2_only();
+pub(crate) fn builder(limits: &Connections) -> auto::Builder<Answers> {
+    let answers = Answers {
+        stall_timeout: limits.stall_timeout.0,
+    };
+    let mut builder = auto::Builder::new(answers).http2_only();
     let header_bytes_max = limits.header_bytes_max.0.max(HEAD_BYTES_MIN);
     builder
         .http2()
@@ -95,7 +101,7 @@ impl Drop for Entered {
 
 /// Answers the requests of one connection until it ends.
 pub(crate) async fn serve(
-    (builder, connected): (&auto::Builder<TokioExecutor>, &Connected),
+    (builder, connected): (&auto::Builder<Answers>, &Connected),
     cable: Cable,
     peer: SocketAddr,
     router: &Router,
@@ -117,7 +123,7 @@ pub(crate) async fn serve(
                 Some(answered) => answered.await?,
                 None => too_many_headers(),
             };
-            Ok::<_, Infallible>(answer.map(|body| held::body(body, counted)))
+            Ok::<_, Infallible>(answer.map(|body| answer::Answering::new(body, counted)))
         }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(cable), service));

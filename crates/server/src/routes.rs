@@ -16,11 +16,13 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json};
 use axum::routing::{any, delete, get, post};
 use axum::{Extension, Router};
+use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+use parking_lot::Mutex;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -62,6 +64,7 @@ pub(crate) fn router(
         .method_not_allowed_fallback(missing)
         .merge(trusted)
         .layer(Extension(doors))
+        .layer(Extension(Newest::default()))
         .layer(from_fn_with_state(addresses, addresses::guard))
         .layer(from_fn_with_state(browsers.origins.clone(), origins::guard))
         .with_state(streamhub);
@@ -84,16 +87,34 @@ async fn health(State(streamhub): State<StreamHub>) -> impl IntoResponse {
     ([(CACHE_CONTROL, "no-store")], Json(streamhub.health()))
 }
 
-async fn streams(State(streamhub): State<StreamHub>) -> impl IntoResponse {
+async fn streams(
+    State(streamhub): State<StreamHub>,
+    Extension(newest): Extension<Newest>,
+) -> impl IntoResponse {
     // The elements in other people's pages ask for it, too.
     let headers = [
         (CACHE_CONTROL, "no-store"),
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (CONTENT_TYPE, "application/json"),
     ];
-    (
-        headers,
-        Json(json!({ "streams": streamhub.live_streams() })),
-    )
+    let listed = json!({ "streams": streamhub.live_streams() }).to_string();
+    (headers, newest.shared(listed))
+}
+
+/// The newest list of streams, which those who ask share as long as it is the same: many may wait to be taken. Clones are
+/// the same.
+#[derive(Clone, Default)]
+struct Newest(Arc<Mutex<Bytes>>);
+
+impl Newest {
+    /// This list, as it was given out before if it was.
+    fn shared(&self, list: String) -> Bytes {
+        let mut newest = self.0.lock();
+        if *newest != list {
+            *newest = list.into();
+        }
+        newest.clone()
+    }
 }
 
 async fn poster(
@@ -185,10 +206,13 @@ async fn missing(method: Method, uri: Uri) -> Response<Body> {
 
 /// The same page as StreamHub's framework answers with.
 fn not_found(method: &Method, path: &str) -> Response<Body> {
+    /// Characters of a path that are repeated. A path may be as long as a head, and several times as long as text of HTML.
+    const SHOWN_MAX: usize = 1024;
+    let shown: String = path.chars().take(SHOWN_MAX).collect();
     let text = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Error</title>\n</head>\n\
          <body>\n<pre>Cannot {method} {}</pre>\n</body>\n</html>\n",
-        escape(path)
+        escape(&shown)
     );
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = StatusCode::NOT_FOUND;
@@ -223,7 +247,23 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::escape;
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_the_same_is_kept_once_and_a_new_one_is_given_at_once() {
+        let newest = Newest::default();
+        let list = |text: &str| newest.shared(text.to_owned());
+        let (first, same, other) = (list("one"), list("one"), list("two"));
+        assert_eq!(first.as_ptr(), same.as_ptr());
+        assert_eq!(other, "two");
+    }
+
+    #[test]
+    fn no_more_of_a_path_is_repeated_than_helps() {
+        let answer = not_found(&Method::GET, &"/\"".repeat(8000));
+        let bytes = http_body::Body::size_hint(answer.body()).exact();
+        assert!(bytes.is_some_and(|bytes| bytes < 5000), "{bytes:?}");
+    }
 
     #[test]
     fn a_path_in_a_page_is_text() {

@@ -180,6 +180,7 @@ impl Running {
                 requests_max: config.connections.requests_per_address_max.0,
                 sessions_max: config.connections.sessions_per_address_max.0,
                 connecting_max: config.webrtc.rtc_connecting_per_address_max.0,
+                handshakes_max: config.tls.tls_handshakes_per_address_max.0,
             },
             Rates {
                 sessions: rate(config.connections.session_rate),

@@ -78,4 +78,13 @@ pub struct Tls {
         hide_short_help = true
     )]
     pub tls_handshakes_max: Count,
+
+    /// Handshakes of one address (of IPv6, of one /64) at one time; a further client is closed at once. Proxies in trusted-proxies are not counted, nor is loopback while that names none
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "250",
+        hide_short_help = true
+    )]
+    pub tls_handshakes_per_address_max: Count,
 }

@@ -11,7 +11,7 @@ use abanico_core::rights::Powers;
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -262,8 +262,8 @@ impl TokenFile {
         change: impl FnOnce(&mut Vec<Token>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let at = self.0.with_extension("lock");
-        let lock = File::options().create(true).append(true).open(&at);
-        let lock = lock.with_context(|| format!("{} cannot be written", at.display()))?;
+        let lock =
+            private::keep(&at).with_context(|| format!("{} cannot be written", at.display()))?;
         lock.lock()
             .with_context(|| format!("{} cannot be locked", at.display()))?;
         let mut tokens = self.read()?;

@@ -20,7 +20,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 /// Counts connections of this machine, too: whoever names a proxy has told who speaks for others.
-const COUNTED: [&str; 2] = ["--trusted-proxies", "192.0.2.1"];
+pub(crate) const COUNTED: [&str; 2] = ["--trusted-proxies", "192.0.2.1"];
 
 /// The code with which the server closes a WebSocket.
 fn close_code(mut stream: TcpStream) -> u16 {
@@ -43,10 +43,15 @@ fn closed(mut stream: TcpStream) -> String {
 
 /// Connects from another address of the loopback network.
 fn connect_from(node: &Node, address: &str) -> TcpStream {
+    connect_to(node.address, address)
+}
+
+/// The same, to wherever the server listens.
+pub(crate) fn connect_to(listener: SocketAddr, address: &str) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let local: SocketAddr = format!("{address}:0").parse().unwrap();
     socket.bind(&local.into()).unwrap();
-    socket.connect(&node.address.into()).unwrap();
+    socket.connect(&listener.into()).unwrap();
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream

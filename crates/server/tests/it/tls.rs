@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
 use crate::answer::Answer;
+#[cfg(target_os = "linux")]
+use crate::attacks::{COUNTED, connect_to};
 use crate::node::{Node, PATIENCE, abanico, ran};
 use crate::secure::{Authority, Secured, tcp};
 use std::io::{Read, Write};
@@ -123,6 +125,27 @@ fn who_does_not_shake_hands_is_closed_and_keeps_the_others_out_for_so_long_only(
     let begun = Instant::now();
     while authority.connect(&node, "localhost").is_err() {
         assert!(begun.elapsed() < PATIENCE, "nobody comes in again");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn one_address_shakes_so_many_hands_and_others_shake_theirs() {
+    let authority = Authority::new();
+    let flags = [&["--tls-handshakes-per-address-max", "2"], &COUNTED[..]].concat();
+    let node = authority.start(&flags);
+    let https = node.tls.unwrap();
+    let connect = |from: &str| {
+        let tcp = connect_to(https, from);
+        authority.secure(tcp, "localhost")
+    };
+    let silent = [(); 2].map(|()| connect_to(https, "127.0.0.1"));
+    assert!(connect("127.0.0.1").is_err());
+    assert!(connect("127.0.0.2").is_ok());
+    drop(silent);
+    let begun = Instant::now();
+    while connect("127.0.0.1").is_err() {
+        assert!(begun.elapsed() < PATIENCE, "who has gone leaves no place");
     }
 }
 

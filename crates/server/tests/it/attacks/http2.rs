@@ -51,6 +51,8 @@ impl Http2 {
         let mut connected = Self(secured);
         let settings = [&WINDOW.to_be_bytes()[..], &window.to_be_bytes()].concat();
         connected.say(SETTINGS, 0, 0, &settings);
+        // All answers together have room.
+        connected.widen(0, WIDE);
         connected
     }
 
@@ -247,4 +249,37 @@ fn when_memory_runs_out_a_connection_ends_on_which_much_is_asked_and_another_sta
     assert_eq!(modest.status(1), OK);
     modest.widen(1, WIDE);
     assert!(modest.text(1).contains("\"status\":\"ok\""));
+}
+
+#[test]
+fn an_answer_that_nobody_takes_is_reset_and_one_that_is_taken_slowly_is_not() {
+    let authority = Authority::new();
+    let node = authority.start(&["--stall-timeout", "1s"]);
+    let script = "/socket.io/socket.io.js";
+    let whole = node.get(script).text().len();
+    let mut held = Http2::connect(&authority, &node, 0);
+    for stream in [1, 3, 5] {
+        held.get(stream, script);
+    }
+    // Of one nothing is taken, of one the first byte, and of one a byte at a time.
+    held.widen(3, 1);
+    held.widen(5, 1);
+    let (mut reset, mut taken) = (Vec::new(), 0);
+    while taken < whole {
+        let frame = held.hear().unwrap();
+        match (frame.kind, frame.stream) {
+            (RESET, stream) => reset.push(stream),
+            (DATA, 5) => {
+                taken += frame.payload.len();
+                held.widen(5, if reset.len() < 2 { 1 } else { WIDE });
+            }
+            _ => {}
+        }
+    }
+    reset.sort_unstable();
+    assert_eq!(reset, [1, 3]);
+    // The connection goes on.
+    held.get(7, "/health");
+    held.widen(7, WIDE);
+    assert!(held.text(7).contains("\"status\":\"ok\""));
 }
