@@ -4,7 +4,7 @@
 //! viewer that keeps up, and never while a socket is written.
 
 use crate::group::{Group, Placed};
-use crate::keyframes::Wishes;
+use crate::keyframes::{Wish, Wisher, Wishes};
 use crate::layer::Layer;
 use crate::packager::{Format, Packager, Unsuitable};
 use crate::pool::Pool;
@@ -205,13 +205,18 @@ impl Channel {
         }
     }
 
-    /// A viewer would like a keyframe. The publisher is asked at most twice a second. False if it cannot be asked: nobody
-    /// hears of it.
-    pub fn want_keyframe(&self) -> bool {
-        if self.lock().wishes.wish(now()) {
-            self.ask();
+    /// A viewer would like a keyframe. The publisher is asked at most twice a second.
+    pub fn want_keyframe(&self, by: &Wisher) -> Wish {
+        let wished = self.lock().wishes.wish(by, now());
+        match wished {
+            None => return Wish::Beyond,
+            Some(true) => self.ask(),
+            Some(false) => {}
         }
-        self.0.asked.receiver_count() > 0
+        match self.0.asked.receiver_count() {
+            0 => Wish::Unheard,
+            _ => Wish::Told,
+        }
     }
 
     /// Changes each time that the publisher is to make a keyframe.

@@ -23,6 +23,7 @@ pub mod source;
 pub mod watching;
 
 pub use channel::Channel;
+pub use keyframes::{Share, Wish, Wisher};
 pub use layer::Layer;
 pub use packager::{Format, MJPEG_BOUNDARY, Unsuitable};
 pub use packet::{Content, Packet};

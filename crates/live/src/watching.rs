@@ -6,6 +6,7 @@
 //! recovers. What is held for it is its place, never a packet.
 
 use crate::channel::{Channel, State, now};
+use crate::keyframes::{Wish, Wisher};
 use crate::packager::{Format, Unsuitable};
 use crate::packet::{Content, Packet};
 use abanico_core::key::shortened;
@@ -50,6 +51,7 @@ pub struct Watching {
     had: Had,
     /// Whether it was told why the packets ended.
     told: bool,
+    wisher: Wisher,
 }
 
 /// What became of one viewer's packets.
@@ -117,7 +119,29 @@ impl Watching {
                 tally: Some(tally),
             },
             told: false,
+            wisher: Wisher::default(),
         }
+    }
+
+    /// The same, by somebody on whose behalf the publisher is asked for keyframes so often.
+    #[must_use]
+    pub fn wished_by(mut self, wisher: Wisher) -> Self {
+        self.wisher = wisher;
+        self
+    }
+
+    /// The same viewer of another layer of the stream's picture.
+    ///
+    /// # Errors
+    /// When that cannot travel in this format.
+    pub fn of_layer(&self, layer: &Channel) -> Result<Self, Unsuitable> {
+        let watching = layer.watch(self.format)?.uncounted();
+        Ok(watching.wished_by(self.wisher.clone()))
+    }
+
+    /// It would like a keyframe.
+    pub fn want_keyframe(&self) -> Wish {
+        self.channel.want_keyframe(&self.wisher)
     }
 
     /// The same on behalf of others, who are counted where they are.

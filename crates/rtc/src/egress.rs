@@ -11,7 +11,7 @@ use crate::sender::{Agreed, Frame, Sender};
 use crate::session::Lines;
 use crate::socket::{Socket, Target};
 use abanico_live::native::{Header, parse_tracks};
-use abanico_live::{Channel, Content, Format, Item, Packet, Watching};
+use abanico_live::{Channel, Content, Item, Packet, Watching, Wish};
 use std::any::Any;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -153,13 +153,13 @@ impl Egress {
         }
     }
 
-    /// The player has lost its picture. The publisher is asked for a keyframe; if it cannot be asked, the newest group is
-    /// given again.
+    /// The player has lost its picture. The publisher is asked for a keyframe; if it cannot be asked, or was for this player
+    /// often enough, the newest group is given again.
     pub(crate) fn want_keyframe(&mut self, now: Instant) {
         tracing::debug!("a player has lost its picture");
         let given = self.lower.as_mut().map(|lower| &mut lower.watching);
         let given = given.unwrap_or(&mut self.watching);
-        if given.channel().want_keyframe() {
+        if given.want_keyframe() == Wish::Told {
             return;
         }
         let is_due = |at| now.saturating_duration_since(at) >= AGAIN_EVERY;
@@ -238,7 +238,7 @@ impl Egress {
                 false
             }
             Gate::Waits => {
-                self.next().channel().want_keyframe();
+                self.next().want_keyframe();
                 false
             }
             Gate::Closed => false,
@@ -258,7 +258,7 @@ impl Egress {
     fn turn_to(&mut self, layer: Option<Channel>) {
         let Some(channel) = layer else {
             if self.lower.is_some() && !matches!(self.turning, Some(Turn::Main)) {
-                self.watching.channel().want_keyframe();
+                self.watching.want_keyframe();
                 self.turning = Some(Turn::Main);
             } else if self.lower.is_none() {
                 self.turning = None;
@@ -269,12 +269,12 @@ impl Egress {
         let turns = matches!(&self.turning, Some(Turn::Lower(turning)) if is(turning));
         if self.lower.as_ref().is_some_and(|lower| is(&lower.watching)) {
             self.turning = None;
-        } else if !turns && let Ok(watching) = channel.watch(Format::Rtp) {
+        } else if !turns && let Ok(watching) = self.watching.of_layer(&channel) {
             // Without room for one it is wanted later.
             if !self.narrow.is_closed() {
-                channel.want_keyframe();
+                watching.want_keyframe();
             }
-            self.turning = Some(Turn::Lower(Box::new(watching.uncounted())));
+            self.turning = Some(Turn::Lower(Box::new(watching)));
         }
     }
 
@@ -328,7 +328,7 @@ impl Egress {
                 Poll::Ready(None | Some(Item::Unsuitable(_))) => {
                     // Its publisher has gone, or sends it no more.
                     self.turning = Some(Turn::Main);
-                    self.watching.channel().want_keyframe();
+                    self.watching.want_keyframe();
                     return false;
                 }
             }

@@ -136,6 +136,10 @@ pub struct Rates {
     pub address_signal_bytes: Rate,
     /// `webrtc:request`.
     pub signal_requests: Rate,
+    /// Keyframes that a publisher is asked for on behalf of one viewer, at any door.
+    pub keyframes: Rate,
+    /// Keyframes that one is asked for on behalf of all viewers of one address together.
+    pub address_keyframes: Rate,
     /// Everything else.
     pub requests: Rate,
 }
@@ -192,6 +196,14 @@ impl Default for Rates {
             signal_requests: Rate {
                 burst: 32,
                 per_second: 2.0,
+            },
+            keyframes: Rate {
+                burst: 5,
+                per_second: 0.5,
+            },
+            address_keyframes: Rate {
+                burst: 20,
+                per_second: 0.5,
             },
             requests: Rate {
                 burst: 60,

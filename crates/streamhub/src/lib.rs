@@ -35,6 +35,7 @@ mod trouble;
 mod viewer;
 mod watchers;
 mod wire;
+mod wishes;
 
 pub use config::{Config, IceServer, Limits, PeerToPeer, Rates};
 pub use links::Link;
@@ -43,6 +44,7 @@ pub use privacy::{LinkRefusal, Rooms};
 pub use watchers::{Watcher, Watchers};
 pub use wire::{Distribution, Health, ListedStream, StreamDetail, UserCounts};
 
+use crate::by_address::ByAddress;
 use crate::dialect::Dialect;
 use crate::directory::Directory;
 use crate::door::WatchRefusal;
@@ -57,7 +59,7 @@ use crate::time::Timestamp;
 use abanico_core::key::{SessionId, StreamKey};
 use abanico_core::presence;
 use abanico_hub::Distributor;
-use abanico_live::Pool;
+use abanico_live::{Pool, Share};
 use abanico_socketio::{NamespaceHandle, Server, Socket};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -98,6 +100,8 @@ pub(crate) struct Shared {
     talkers: Talkers,
     /// What may still be sent from each address to publishers, of signals.
     signallers: Talkers,
+    /// How often publishers are asked for keyframes on behalf of each address, in each stream.
+    wishers: Mutex<ByAddress<Share>>,
 }
 
 /// Who is connected, by session and by socket.
@@ -126,6 +130,7 @@ impl StreamHub {
             gate,
             talkers: Talkers::new(Talk::of_address(&config.rates)),
             signallers: Talkers::new(Talk::signals_of_address(&config.rates)),
+            wishers: Mutex::default(),
             distributor: Distributor::new(config.distributor),
             peers: RwLock::default(),
             namespace: OnceLock::new(),
@@ -277,7 +282,7 @@ impl Shared {
         let mut peers = self.peers.write();
         peers
             .by_session
-            .insert(session, Arc::new(Peer::new(socket.clone())));
+            .insert(session, Arc::new(Peer::new(socket.clone(), self.wishes())));
         peers.by_socket.insert(socket.id().to_owned(), session);
     }
 

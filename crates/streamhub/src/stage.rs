@@ -17,6 +17,7 @@ use abanico_core::presence::Telling;
 use abanico_core::rights::Over;
 use abanico_core::stream::{EndReason, Event, Notice, Parting};
 use abanico_hub::{Audience, Stream};
+use abanico_live::Share;
 use abanico_socketio::{EmitError, FeedId, Message, Socket};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -30,12 +31,15 @@ use uuid::Uuid;
 pub(crate) struct Peer {
     pub(crate) socket: Socket,
     feeds: Mutex<HashMap<StreamKey, FeedId>>,
+    /// How often publishers are asked for keyframes on its behalf.
+    wishes: Share,
 }
 
 impl Peer {
-    pub(crate) fn new(socket: Socket) -> Self {
+    pub(crate) fn new(socket: Socket, wishes: Share) -> Self {
         Self {
             socket,
+            wishes,
             feeds: Mutex::default(),
         }
     }
@@ -248,7 +252,9 @@ impl Shared {
         bridge::ensure(room, stream, &mut relay);
         if room.is_by_door() {
             // So that the newcomer is soon at live age.
-            room.channel.want_keyframe();
+            let from = self.gate.address(peer.socket.handshake());
+            let wisher = self.wisher(room, from, Arc::clone(&peer.wishes));
+            room.channel.want_keyframe(&wisher);
         }
         let backlog = relay.backlog(Instant::now());
         let hold = (backlog.is_some() || relay.begins_anywhere()).then(|| relay.hold());

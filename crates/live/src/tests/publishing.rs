@@ -1,10 +1,10 @@
 //! Who publishes: one at a time, asked for keyframes now and then; what it breaks is named, and its viewers keep what was whole.
 
 use super::{Publisher, channel, packets, short, vp8};
-use crate::Format;
 use crate::native::Header;
 use crate::packet::Content;
 use crate::source::{Fault, SourceError};
+use crate::{Format, Wisher};
 use abanico_media::ingest::IngestError;
 use bytes::Bytes;
 use std::time::Duration;
@@ -31,11 +31,11 @@ async fn the_publisher_is_asked_for_keyframes_twice_a_second() {
     let channel = channel();
     let mut asked = channel.keyframes_wanted();
     for _ in 0..10 {
-        channel.want_keyframe();
+        channel.want_keyframe(&Wisher::default());
     }
     assert_eq!(*asked.borrow_and_update(), 1);
     tokio::time::advance(Duration::from_millis(600)).await;
-    channel.want_keyframe();
+    channel.want_keyframe(&Wisher::default());
     assert_eq!(*asked.borrow_and_update(), 2);
 }
 

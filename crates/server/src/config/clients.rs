@@ -232,6 +232,24 @@ pub struct Clients {
     )]
     pub address_signal_bytes_rate: Throughput,
 
+    /// Keyframes that a publisher is asked for on behalf of one viewer, at any door; of more it is not asked
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "0.5/s burst 5",
+        hide_short_help = true
+    )]
+    pub keyframe_rate: Often,
+
+    /// Keyframes that a publisher is asked for on behalf of all viewers of one address together; of more it is not asked
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "0.5/s burst 20",
+        hide_short_help = true
+    )]
+    pub address_keyframe_rate: Often,
+
     /// All other requests of one connection, where a list counts as one for every 50 whom it names; more are refused
     #[arg(
         long,

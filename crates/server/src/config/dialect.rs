@@ -83,6 +83,8 @@ impl Config {
                 room_signal_bytes: bytes(clients.room_signal_bytes_rate),
                 address_signal_bytes: bytes(clients.address_signal_bytes_rate),
                 signal_requests: rate(clients.signal_request_rate),
+                keyframes: rate(clients.keyframe_rate),
+                address_keyframes: rate(clients.address_keyframe_rate),
                 requests: rate(clients.request_rate),
             },
         }

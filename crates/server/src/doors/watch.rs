@@ -91,7 +91,8 @@ pub(super) async fn join(
     }
     match viewer.channel().watch(format) {
         Ok(watching) => {
-            viewer.channel().want_keyframe();
+            let watching = watching.wished_by(viewer.wisher().clone());
+            watching.want_keyframe();
             Ok((viewer, watching))
         }
         Err(unsuitable) => Err(say(StatusCode::NOT_ACCEPTABLE, &unsuitable.to_string())),

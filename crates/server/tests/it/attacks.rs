@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the clients of a test may fail it")]
 
+mod addresses;
 mod bodies;
 mod connections;
 mod http2;

@@ -11,7 +11,6 @@ mod socket;
 mod stream;
 
 mod acme;
-mod addresses;
 #[cfg(target_os = "linux")]
 mod attacks;
 #[cfg(target_os = "linux")]

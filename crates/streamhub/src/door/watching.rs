@@ -11,7 +11,7 @@ use abanico_core::key::SessionId;
 use abanico_core::stream::Refusal;
 use abanico_hub::Stream;
 use abanico_hub::distributor::JoinError;
-use abanico_live::Channel;
+use abanico_live::{Channel, Wisher};
 use abanico_socketio::retry::FULL_RETRY;
 use bytes::Bytes;
 use std::time::Duration;
@@ -75,6 +75,7 @@ impl StreamHub {
                 let by_door = room.is_by_door();
                 room.relay.lock().mirror_to(&room.channel, by_door);
                 return Ok(Viewer {
+                    wisher: shared.wisher(&room, grant.address, shared.wishes()),
                     room,
                     stay,
                     _place: place,
@@ -108,7 +109,10 @@ impl StreamHub {
         // To know what the stream consists of, its frames must be looked at, as for a viewer.
         let by_door = room.is_by_door();
         room.relay.lock().mirror_to(&room.channel, by_door);
-        Ok(Observer { room, stay })
+        let wisher = self
+            .shared
+            .wisher(&room, grant.address, self.shared.wishes());
+        Ok(Observer { room, stay, wisher })
     }
 
     /// The newest picture of the stream `key` and its MIME type, for somebody who is not counted.
@@ -131,6 +135,7 @@ impl StreamHub {
 pub struct Viewer {
     room: SharedRoom,
     stay: Stay,
+    wisher: Wisher,
     _place: Place,
 }
 
@@ -165,6 +170,11 @@ impl Viewer {
     /// How long it may stay.
     pub fn lease(&self) -> &Lease {
         &self.stay.lease
+    }
+
+    /// On whose behalf its publisher is asked for keyframes.
+    pub fn wisher(&self) -> &Wisher {
+        &self.wisher
     }
 }
 
@@ -210,6 +220,7 @@ impl Viewer {
 pub struct Observer {
     room: SharedRoom,
     stay: Stay,
+    wisher: Wisher,
 }
 
 impl Observer {
@@ -226,6 +237,11 @@ impl Observer {
     /// How long it may stay.
     pub fn lease(&self) -> &Lease {
         &self.stay.lease
+    }
+
+    /// On whose behalf its publisher is asked for keyframes.
+    pub fn wisher(&self) -> &Wisher {
+        &self.wisher
     }
 }
 

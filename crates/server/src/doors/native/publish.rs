@@ -198,8 +198,7 @@ impl Talk {
     }
 
     fn warn(&self, code: &str, message: &str) {
-        let words = json!({"type": "warning", "code": code, "message": message});
-        words::tell(&self.session, &words);
+        words::warn(&self.session, code, message);
     }
 
     async fn text(&mut self, text: &str) -> Result<Said, Closing> {

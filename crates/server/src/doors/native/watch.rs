@@ -7,7 +7,7 @@ use super::words::{self, Resume, Texts, Word};
 use crate::doors::conversation::{Closing, Inbox};
 use crate::rights::{Asker, Keeper};
 use abanico_live::native::tracks_json;
-use abanico_live::{Channel, Format};
+use abanico_live::{Channel, Format, Wish, Wisher};
 use abanico_media::frame::Track;
 use abanico_socketio::engine::{Inbound, Parcel, Session};
 use abanico_streamhub::StreamHub;
@@ -127,11 +127,12 @@ async fn stay(session: Session, mut arrived: Box<Arrived>) -> Closing {
         told: known,
         count: Count::new(known.viewers),
         media: None,
+        warned: false,
     };
     if arrived.media {
         let resume = arrived.resume.take();
         let seen = resume.as_ref().map(|seen| (&*seen.epoch, seen.sequence));
-        if let Err(closing) = talk.play(channel, seen) {
+        if let Err(closing) = talk.play(seat, seen) {
             return closing;
         }
     }
@@ -175,12 +176,15 @@ async fn stay(session: Session, mut arrived: Box<Arrived>) -> Closing {
         match word {
             Word::Clock { id } => words::tell_time(&talk.session, &id),
             Word::Keyframe => {
-                channel.want_keyframe();
+                let wish = channel.want_keyframe(seat.wisher());
+                if wish == Wish::Beyond && !std::mem::replace(&mut talk.warned, true) {
+                    words::warn(&talk.session, "keyframe-rate", BEYOND_KEYFRAMES);
+                }
             }
             Word::Hold => talk.hold(),
             Word::Resume { sequence } if arrived.media && talk.media.is_none() => {
                 let seen = sequence.map(|sequence| (channel.epoch(), sequence));
-                if let Err(closing) = talk.play(channel, seen) {
+                if let Err(closing) = talk.play(seat, seen) {
                     return closing;
                 }
             }
@@ -210,6 +214,13 @@ impl Seat {
         }
     }
 
+    fn wisher(&self) -> &Wisher {
+        match self {
+            Self::Viewer(viewer) => viewer.wisher(),
+            Self::Observer(observer) => observer.wisher(),
+        }
+    }
+
     fn news(&self) -> watch::Receiver<News> {
         match self {
             Self::Viewer(viewer) => viewer.news(),
@@ -226,6 +237,8 @@ struct Talk {
     count: Count,
     /// `None` while it is held.
     media: Option<Media>,
+    /// It was told that it wishes for too many keyframes.
+    warned: bool,
 }
 
 /// The feed that a viewer's socket pulls from, and what tells of its end until it has.
@@ -249,14 +262,15 @@ async fn ended(media: &mut Option<Media>) {
 
 impl Talk {
     /// Plays what follows the frame that it saw last, or the newest group and all that follows.
-    fn play(&mut self, channel: &Channel, seen: Option<(&str, u32)>) -> Result<(), Closing> {
+    fn play(&mut self, seat: &Seat, seen: Option<(&str, u32)>) -> Result<(), Closing> {
+        let channel = seat.channel();
         let watching = match seen {
             Some((epoch, sequence)) => channel.resume(epoch, sequence),
             None => channel
                 .watch(Format::Native)
                 .map_err(|unsuitable| Closing::malformed(&unsuitable.to_string()))?,
         };
-        channel.want_keyframe();
+        channel.want_keyframe(seat.wisher());
         let (feed, ended) = NativeFeed::new(watching);
         self.media = Some((self.session.attach(feed), Some(ended)));
         Ok(())
@@ -297,6 +311,9 @@ impl Talk {
         self.told = now;
     }
 }
+
+const BEYOND_KEYFRAMES: &str = "the publisher is not asked for more keyframes on behalf of one viewer (keyframe-rate) or address \
+     (address-keyframe-rate): the next comes by itself";
 
 #[cfg(test)]
 mod tests {

@@ -122,6 +122,12 @@ impl Closing {
     }
 }
 
+/// Warns a client, who stays.
+pub(super) fn warn(session: &Session, code: &str, message: &str) {
+    let words = json!({"type": "warning", "code": code, "message": message});
+    tell(session, &words);
+}
+
 /// What a client says in text, as far as the door knows it.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]

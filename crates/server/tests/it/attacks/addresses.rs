@@ -1,0 +1,126 @@
+//! What all connections of one address together take of what others need: less than there is.
+
+use crate::client::Client;
+use crate::node::Node;
+use crate::socket::Socket;
+use serde_json::json;
+
+#[test]
+fn whoever_floods_a_publisher_with_signals_from_one_address_others_reach_it() {
+    let node = Node::start_with(&[
+        "--trusted-proxies",
+        "127.0.0.1",
+        "--publishing",
+        "open",
+        "--address-signal-bytes-rate",
+        "1B/s burst 256KiB",
+        "--room-signal-bytes-rate",
+        "1B/s burst 1MiB",
+    ]);
+    let user = json!({"username": "Ada", "role": "STREAMER"});
+    let (mut ada, registered) = Client::register(&node, &user);
+    let host = registered["user"]["socketId"].as_str().unwrap();
+    let created = ada.go_live(&json!({}));
+    let key = created["stream"]["streamKey"].as_str().unwrap();
+    let send = |name: &str, from: &[&str], signals: usize| {
+        let user = json!({"username": name, "role": "VIEWER"});
+        let (mut viewer, registered) = Client::register_with(&node, from, &user);
+        viewer.emit("stream:join", &json!({"streamKey": key}));
+        viewer.heard("stream:joined");
+        let own = &registered["user"]["socketId"];
+        let data = "x".repeat(62_000);
+        let payload =
+            json!({"type": name, "data": data, "from": own, "to": host, "streamKey": key});
+        let signal = format!("42{}", json!(["webrtc:ice-candidate", payload]));
+        viewer.post(&vec![signal; signals].join("\x1e"));
+        viewer.emit("clock:get", &json!({}));
+        loop {
+            let heard = viewer.heard_any();
+            if heard[0] == "clock:now" || heard[0] == "stream:error" {
+                break heard[1]["limit"].as_str().map(str::to_owned);
+            }
+        }
+    };
+    // Sixteen connections may send more than all of a stream together, each with a share of its own.
+    let limits: Vec<_> = (0..16)
+        .map(|_| send("Eve", &["X-Forwarded-For: 203.0.113.1"], 2))
+        .collect();
+    let full = Some("address-signal-bytes-rate".to_owned());
+    assert_eq!(limits, [vec![None; 2], vec![full; 14]].concat());
+    let fetched = (0..4).map(|_| ada.heard("webrtc:ice-candidate"));
+    assert!(fetched.into_iter().all(|signal| signal["type"] == "Eve"));
+    let bob = send("Bob", &["X-Forwarded-For: 198.51.100.1"], 2);
+    assert_eq!(bob, None);
+    assert_eq!(ada.heard("webrtc:ice-candidate")["type"], "Bob");
+}
+
+/// What somebody hears at the native door up to the answer to a question that it asks now.
+fn heard_now(socket: &mut Socket) -> Vec<String> {
+    socket.say(r#"{"type":"clock","id":0}"#);
+    let mut words = Vec::new();
+    loop {
+        let heard = socket.told();
+        match heard["type"].as_str() {
+            Some("clock") => return words,
+            Some("warning") => words.push(heard["code"].as_str().unwrap().to_owned()),
+            kind => words.push(kind.unwrap().to_owned()),
+        }
+    }
+}
+
+#[test]
+fn whoever_wishes_for_keyframes_without_end_has_its_share_and_who_joins_from_elsewhere_its_own() {
+    let node = Node::start_with(&[
+        "--trusted-proxies",
+        "127.0.0.1",
+        "--publishing",
+        "open",
+        "--keyframe-rate",
+        "0.001/s burst 2",
+        "--address-keyframe-rate",
+        "0.001/s burst 3",
+    ]);
+    let mut ada = Socket::open(&node, "/live/wished", "abanico.publish.v1", "");
+    ada.say(r#"{"type":"publish"}"#);
+    assert_eq!(ada.hear()["type"], "ready");
+    let watch = |from: &str| {
+        let from = format!("X-Forwarded-For: {from}");
+        let mut viewer = Socket::open(&node, "/live/wished", "abanico.watch.v1", &from);
+        viewer.say(r#"{"type":"watch"}"#);
+        assert_eq!(viewer.hear()["type"], "welcome");
+        viewer
+    };
+    let mut asked = 0;
+    let mut count = |ada: &mut Socket| {
+        let words = heard_now(ada);
+        asked += words.iter().filter(|word| *word == "keyframe").count();
+        asked
+    };
+    // One viewer has two, with the one for its coming, and both of an address have three.
+    let mut eves = Vec::new();
+    for asked_at_most in [2, 3] {
+        let mut eve = watch("203.0.113.1");
+        loop {
+            eve.say(r#"{"type":"keyframe"}"#);
+            let words = heard_now(&mut eve);
+            if words.iter().any(|word| word == "keyframe-rate") {
+                break;
+            }
+        }
+        assert_eq!(count(&mut ada), asked_at_most);
+        eves.push(eve);
+    }
+    // To come and go, or to be held and go on, is no way round it.
+    for _ in 0..20 {
+        eves.push(watch("203.0.113.1"));
+        eves[0].say(r#"{"type":"hold"}"#);
+        eves[0].say(r#"{"type":"resume"}"#);
+    }
+    assert!(!heard_now(&mut eves[0]).contains(&"keyframe-rate".to_owned()));
+    assert_eq!(count(&mut ada), 3, "nobody is told twice either");
+    let mut bob = watch("198.51.100.1");
+    while count(&mut ada) < 4 {
+        bob.say(r#"{"type":"keyframe"}"#);
+        assert!(!heard_now(&mut bob).contains(&"keyframe-rate".to_owned()));
+    }
+}
