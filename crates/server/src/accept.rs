@@ -35,23 +35,26 @@ const REFUSAL_TIME: Duration = Duration::from_secs(2);
 enum NoRoom {
     /// For nobody.
     InHouse,
-    /// For its address.
-    OfAddress,
+    /// For its address, which has reached this limit.
+    OfAddress(&'static str),
 }
 
 impl NoRoom {
     /// What the client is told, and when it may come again.
     fn answer(self) -> String {
-        let (status, sentence) = match self {
+        let (status, sentence, limit) = match self {
             Self::InHouse => (
                 "503 Service Unavailable",
-                "this server has as many connections as it can carry (connections-max)",
+                "this server has as many connections as it can carry",
+                "connections-max",
             ),
-            Self::OfAddress => (
+            Self::OfAddress(limit) => (
                 "429 Too Many Requests",
-                "your address has as many connections as one may have (connections-per-address-max)",
+                "your address has as many connections as one may have",
+                limit,
             ),
         };
+        let sentence = format!("{sentence} ({limit})");
         let seconds = retry::spread_seconds(retry::FULL_RETRY);
         format!(
             "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: {seconds}\r\n\
@@ -154,7 +157,7 @@ pub(crate) async fn run(listener: TcpListener, tls: Option<Tls>, entrance: Entra
         let place = if full {
             Err(NoRoom::InHouse)
         } else {
-            addresses.connect(peer.ip()).ok_or(NoRoom::OfAddress)
+            addresses.connect(peer.ip()).map_err(NoRoom::OfAddress)
         };
         let place = match place {
             Ok(place) => place,
@@ -324,7 +327,7 @@ mod tests {
 
     #[test]
     fn the_refusal_is_as_long_as_it_says() {
-        for no_room in [NoRoom::InHouse, NoRoom::OfAddress] {
+        for no_room in [NoRoom::InHouse, NoRoom::OfAddress("half")] {
             let answer = no_room.answer();
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(

@@ -1,10 +1,11 @@
 //! What one address may take of the server: so many connections, open requests and sessions at a time, so many sessions a
-//! second and so many stills, so many WebRTC sessions that are not connected yet.
+//! second and so many stills, so many WebRTC sessions that are not connected yet. Of what there is for all it has half at most.
 //!
 //! An address that speaks for many is not counted: a trusted proxy, whose visitors are told apart by what it writes, and
 //! as long as no proxy is trusted also loopback, where one may stand that nobody named. Invariant: what is remembered of
 //! addresses has a bound; whoever has a network of IPv6 has one address.
 
+use crate::config::{Config, Count};
 use crate::doors::say_later;
 use crate::held;
 use crate::rights::{Asker, Keeper, Networks};
@@ -33,15 +34,69 @@ pub(crate) struct Addresses(Arc<Inner>);
 /// What each address may have at one time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shares {
-    pub(crate) connections_max: usize,
+    connections: Share,
     /// Requests that are open, whatever they ask for: from their head to the end of their answer.
-    pub(crate) requests_max: usize,
+    requests: Share,
     /// Whatever stays: sessions of Socket.IO, of viewers, of publishers and of WebRTC.
-    pub(crate) sessions_max: usize,
-    /// WebRTC sessions that are not connected yet.
-    pub(crate) connecting_max: usize,
+    sessions: Share,
+    /// Those of WebRTC among them.
+    webrtc: Share,
+    /// Those that are not connected yet.
+    connecting: Share,
     /// Handshakes of TLS.
-    pub(crate) handshakes_max: usize,
+    handshakes: Share,
+}
+
+/// So many, and what says so.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    max: usize,
+    limit: &'static str,
+}
+
+impl Shares {
+    /// What is set, but of what there is for all no more than half.
+    pub(crate) fn of(config: &Config) -> Self {
+        let (connections, webrtc) = (&config.connections, &config.webrtc);
+        let sessions = Share::new(
+            connections.sessions_per_address_max,
+            "sessions-per-address-max",
+        );
+        let connecting = webrtc.rtc_connecting_per_address_max;
+        Self {
+            connections: Share::new(
+                connections.connections_per_address_max,
+                "connections-per-address-max",
+            )
+            .or_half(connections.connections_max, "half of connections-max"),
+            requests: Share::new(
+                connections.requests_per_address_max,
+                "requests-per-address-max",
+            ),
+            sessions: sessions.or_half(config.socketio.sessions_max, "half of sessions-max"),
+            webrtc: sessions.or_half(webrtc.rtc_sessions_max, "half of rtc-sessions-max"),
+            connecting: Share::new(connecting, "rtc-connecting-per-address-max"),
+            handshakes: Share::new(
+                config.tls.tls_handshakes_per_address_max,
+                "tls-handshakes-per-address-max",
+            ),
+        }
+    }
+}
+
+impl Share {
+    fn new(max: Count, limit: &'static str) -> Self {
+        Self { max: max.0, limit }
+    }
+
+    /// Half of what all have, if that is less. Of what one alone may have whoever comes first has all.
+    fn or_half(self, all: Count, limit: &'static str) -> Self {
+        let max = all.0.div_ceil(2);
+        match max < self.max {
+            true => Self { max, limit },
+            false => self,
+        }
+    }
 }
 
 /// How often each address may do something.
@@ -58,7 +113,9 @@ struct Inner {
     connecting: Arc<Places>,
     handshakes: Arc<Places>,
     requests: Arc<Places>,
+    webrtc: Arc<Places>,
     sessions: Arc<Places>,
+    shares: Shares,
     begun: Mutex<PerAddress>,
     stills: Mutex<PerAddress>,
     keeper: Keeper,
@@ -67,20 +124,23 @@ struct Inner {
 impl Addresses {
     pub(crate) fn new(shares: Shares, rates: Rates, keeper: Keeper) -> Self {
         Self(Arc::new(Inner {
-            connections: Places::of(shares.connections_max),
-            connecting: Places::of(shares.connecting_max),
-            handshakes: Places::of(shares.handshakes_max),
-            requests: Places::of(shares.requests_max),
-            sessions: Places::of(shares.sessions_max),
+            connections: Places::of(shares.connections.max),
+            connecting: Places::of(shares.connecting.max),
+            handshakes: Places::of(shares.handshakes.max),
+            requests: Places::of(shares.requests.max),
+            webrtc: Places::of(shares.webrtc.max),
+            sessions: Places::of(shares.sessions.max),
+            shares,
             begun: Mutex::new(PerAddress::new(rates.sessions)),
             stills: Mutex::new(PerAddress::new(rates.stills)),
             keeper,
         }))
     }
 
-    /// A place for one more connection of this address, or none.
-    pub(crate) fn connect(&self, from: IpAddr) -> Option<Place> {
-        self.place(&self.0.connections, from)
+    /// A place for one more connection of this address, or the limit that it has reached.
+    pub(crate) fn connect(&self, from: IpAddr) -> Result<Place, &'static str> {
+        let place = self.place(&self.0.connections, from);
+        place.ok_or(self.0.shares.connections.limit)
     }
 
     /// A place for one more WebRTC session of this address that is not connected yet, or none.
@@ -91,6 +151,12 @@ impl Addresses {
     /// A place for one more handshake of this address, or none.
     pub(crate) fn begin_handshake(&self, from: IpAddr) -> Option<Place> {
         self.place(&self.0.handshakes, from)
+    }
+
+    /// A place for one more WebRTC session of this address among those, beside that among its sessions.
+    pub(crate) fn begin_webrtc(&self, from: IpAddr) -> Result<Place, TooMany> {
+        let place = self.place(&self.0.webrtc, from);
+        place.ok_or(TooMany::Open(self.0.shares.webrtc.limit))
     }
 
     fn place(&self, places: &Arc<Places>, from: IpAddr) -> Option<Place> {
@@ -122,7 +188,7 @@ impl Addresses {
             return Err(TooMany::Begun);
         }
         let place = self.place(&self.0.sessions, address);
-        let kept = Kept::new(place.ok_or(TooMany::Open)?);
+        let kept = Kept::new(place.ok_or(TooMany::Open(self.0.shares.sessions.limit))?);
         request.extensions_mut().insert(kept.clone());
         Ok(kept)
     }
@@ -133,8 +199,8 @@ impl Addresses {
 pub(crate) enum TooMany {
     /// It begins them too fast.
     Begun,
-    /// It has as many as one may.
-    Open,
+    /// It has as many as one may, by this limit.
+    Open(&'static str),
     /// It has as many requests open as one may.
     Requests,
     /// It asks for stills too fast.
@@ -142,16 +208,17 @@ pub(crate) enum TooMany {
 }
 
 impl TooMany {
-    fn response(self) -> Response<Body> {
-        let sentence = match self {
-            Self::Begun => "your address begins more sessions than one may (session-rate)",
-            Self::Open => "your address has as many sessions as one may (sessions-per-address-max)",
-            Self::Requests => {
-                "your address has as many requests open as one may (requests-per-address-max)"
-            }
-            Self::Stills => "your address asks for more stills than one may (still-rate)",
+    pub(crate) fn response(self) -> Response<Body> {
+        let (what, limit) = match self {
+            Self::Begun => ("begins more sessions than one may", "session-rate"),
+            Self::Open(limit) => ("has as many sessions as one may", limit),
+            Self::Requests => (
+                "has as many requests open as one may",
+                "requests-per-address-max",
+            ),
+            Self::Stills => ("asks for more stills than one may", "still-rate"),
         };
-        let mut refusal = say_later(sentence, FULL_RETRY);
+        let mut refusal = say_later(&format!("your address {what} ({limit})"), FULL_RETRY);
         *refusal.status_mut() = StatusCode::TOO_MANY_REQUESTS;
         refusal
     }
@@ -435,5 +502,19 @@ mod tests {
         assert!(of("10.0.0.1", "10.0.0.0/8"));
         assert!(!of("127.0.0.1", "10.0.0.0/8"));
         assert!(!of("192.0.2.1", ""));
+    }
+
+    #[test]
+    fn of_what_there_is_for_all_an_address_has_half_at_most_and_is_told_of_what() {
+        let share = |set, all| {
+            let share = Share::new(Count(set), "set").or_half(Count(all), "half of all");
+            (share.max, share.limit)
+        };
+        assert_eq!(share(1_000, 50_000), (1_000, "set"));
+        assert_eq!(share(1_000, 2_000), (1_000, "set"));
+        assert_eq!(share(1_000, 1_999), (1_000, "set"));
+        assert_eq!(share(1_000, 100), (50, "half of all"));
+        assert_eq!(share(1_000, 1), (1, "half of all"));
+        assert_eq!(share(1_000, 0), (0, "half of all"));
     }
 }

@@ -175,13 +175,7 @@ impl Running {
         let (stop_connections, stop_writing) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
         let addresses = Addresses::new(
-            Shares {
-                connections_max: config.connections.connections_per_address_max.0,
-                requests_max: config.connections.requests_per_address_max.0,
-                sessions_max: config.connections.sessions_per_address_max.0,
-                connecting_max: config.webrtc.rtc_connecting_per_address_max.0,
-                handshakes_max: config.tls.tls_handshakes_per_address_max.0,
-            },
+            Shares::of(config),
             Rates {
                 sessions: rate(config.connections.session_rate),
                 stills: rate(config.connections.still_rate),

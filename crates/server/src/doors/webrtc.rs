@@ -92,6 +92,10 @@ async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Respon
         return no_webrtc();
     };
     let asker = doors.keeper.asker(&request);
+    let of_webrtc = match doors.addresses.begin_webrtc(asker.address) {
+        Ok(place) => place,
+        Err(too_many) => return too_many.response(),
+    };
     let Some(connecting) = doors.addresses.begin_connecting(asker.address) else {
         let sentence = "your address has as many WebRTC sessions that are not connected yet as one may \
             (rtc-connecting-per-address-max)";
@@ -101,7 +105,7 @@ async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Respon
     };
     let places = Places {
         connecting,
-        kept: Kept::of(&request),
+        kept: (Kept::of(&request), of_webrtc),
     };
     let in_address = request.uri().query().and_then(in_address);
     let private = is_private(request.uri());
@@ -130,8 +134,8 @@ async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Respon
 struct Places {
     /// Until it is connected.
     connecting: Place,
-    /// Until it ends.
-    kept: Option<Kept>,
+    /// Until it ends, among all its sessions and among those of WebRTC.
+    kept: (Option<Kept>, Place),
 }
 
 async fn publish(

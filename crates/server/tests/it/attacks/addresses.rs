@@ -1,5 +1,6 @@
 //! What all connections of one address together take of what others need: less than there is.
 
+use super::{COUNTED, offered};
 use crate::client::Client;
 use crate::node::Node;
 use crate::socket::Socket;
@@ -123,4 +124,21 @@ fn whoever_wishes_for_keyframes_without_end_has_its_share_and_who_joins_from_els
         bob.say(r#"{"type":"keyframe"}"#);
         assert!(!heard_now(&mut bob).contains(&"keyframe-rate".to_owned()));
     }
+}
+
+#[test]
+fn one_address_does_not_take_all_places_of_webrtc_however_few_there_are() {
+    let few = ["--rtc-sessions-max", "3", "--publishing", "open"];
+    let node = Node::start_with(&[&few[..], &COUNTED].concat());
+    for key in ["a", "b"] {
+        let begun = offered(&node, "127.0.0.1", key);
+        assert_eq!(begun.status, 201, "{key}: {}", begun.text());
+    }
+    let refused = offered(&node, "127.0.0.1", "c");
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    let named = refused.text().contains("(half of rtc-sessions-max)");
+    assert!(named, "{}", refused.text());
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(offered(&node, "127.0.0.2", "d").status, 201);
+    assert_eq!(offered(&node, "127.0.0.2", "e").status, 503);
 }
