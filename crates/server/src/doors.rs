@@ -80,9 +80,10 @@ impl Doors {
     ) -> Self {
         let transport = config.transport();
         let dialect = config.dialect();
-        let of_at_most = |max_payload| {
+        let of_at_most = |max_payload, max_payload_setting| {
             PlainSessions::new(abanico_socketio::Config {
                 max_payload,
+                max_payload_setting,
                 sessions_max: config.connections.connections_max.0,
                 ..transport.clone()
             })
@@ -90,8 +91,8 @@ impl Doors {
         Self {
             streamhub,
             keeper,
-            viewers: of_at_most(VIEWER_MESSAGE_BYTES_MAX),
-            publishers: of_at_most(config.clients.frame_bytes_max.0),
+            viewers: of_at_most(VIEWER_MESSAGE_BYTES_MAX, ""),
+            publishers: of_at_most(config.clients.frame_bytes_max.0, "frame-bytes-max"),
             texts: dialect.rates.requests,
             rtc,
             ice_servers: {

@@ -33,6 +33,8 @@ pub struct Config {
     /// WebSocket message is refused from its header with close code 1009, a larger POST is answered with 413 while its
     /// session lives on.
     pub max_payload: usize,
+    /// What the operator calls that bound, told to who goes beyond it; empty if it is no setting.
+    pub max_payload_setting: &'static str,
     /// Most frames that one WebSocket message may be cut into. More close the connection with 1008.
     pub fragments_max: usize,
     /// Most bytes that may wait for one session outside of feeds; a single message may pass it. A message beyond that
@@ -78,6 +80,20 @@ pub struct Config {
     pub acks_pending_max: usize,
 }
 
+impl Config {
+    /// What is told to who sends a message of more than `max` bytes, which are fewer than ever for who may say little yet.
+    pub(crate) fn too_large(&self, max: usize) -> String {
+        let setting = self.max_payload_setting;
+        if max < self.max_payload {
+            format!("a message has at most {max} bytes for now")
+        } else if setting.is_empty() {
+            format!("a message has at most {max} bytes")
+        } else {
+            format!("a message has at most {max} bytes ({setting})")
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -89,6 +105,7 @@ impl Default for Config {
             body_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(3),
             max_payload: 1_000_000,
+            max_payload_setting: "message-bytes-max",
             fragments_max: 1024,
             queue_bytes_max: 4 << 20,
             queue_messages_max: 4096,

@@ -119,6 +119,7 @@ impl Config {
             ping_timeout: settings.ping_timeout.0,
             connect_timeout: settings.connect_timeout.0,
             max_payload: settings.message_bytes_max.0,
+            max_payload_setting: "message-bytes-max",
             message_timeout: settings.message_timeout.0,
             event_bytes_max: settings
                 .message_bytes_max

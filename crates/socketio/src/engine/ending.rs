@@ -2,7 +2,7 @@
 
 use crate::engine::link::LinkEnd;
 use crate::handler::DisconnectReason;
-use crate::websocket::frame::code;
+use crate::websocket::frame::{FrameError, code};
 
 /// Why and how a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) enum Farewell {
     AfterQueue(u16, &'static str),
     /// At once.
     AtOnce(u16, &'static str),
+    /// At once, because a message has more than so many bytes.
+    TooLarge(usize),
 }
 
 impl Ending {
@@ -64,6 +66,10 @@ impl From<LinkEnd> for Ending {
             LinkEnd::Io(_) | LinkEnd::Stalled => Self {
                 reason: DisconnectReason::TransportError,
                 farewell: Farewell::None,
+            },
+            LinkEnd::Frame(FrameError::TooLarge { max }) => Self {
+                reason: DisconnectReason::TransportError,
+                farewell: Farewell::TooLarge(max),
             },
             LinkEnd::Frame(error) => Self {
                 reason: DisconnectReason::TransportError,

@@ -3,8 +3,10 @@
 use super::{COUNTED, offered};
 use crate::client::Client;
 use crate::node::Node;
-use crate::socket::Socket;
+use crate::socket::{Socket, connected, frame, websocket};
 use serde_json::json;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 #[test]
 fn whoever_floods_a_publisher_with_signals_from_one_address_others_reach_it() {
@@ -141,4 +143,52 @@ fn one_address_does_not_take_all_places_of_webrtc_however_few_there_are() {
     assert!(refused.header("retry-after").is_some());
     assert_eq!(offered(&node, "127.0.0.2", "d").status, 201);
     assert_eq!(offered(&node, "127.0.0.2", "e").status, 503);
+}
+
+/// With which code and words the server closes a WebSocket.
+fn goodbye(mut stream: TcpStream) -> (u16, String) {
+    let mut heard = Vec::new();
+    // What was still on its way to it may make the system reset the connection afterwards.
+    let _ = stream.read_to_end(&mut heard);
+    let words = |at: usize| heard.get(at + 2..at + 2 + usize::from(heard[at + 1]));
+    let last = (0..heard.len() - 1).rev().filter(|at| heard[*at] == 0x88);
+    let said = last.filter_map(words).find(|words| words.len() >= 2);
+    let (code, reason) = said.expect("it says goodbye").split_at(2);
+    let code = u16::from_be_bytes([code[0], code[1]]);
+    (code, String::from_utf8_lossy(reason).into_owned())
+}
+
+#[test]
+fn who_says_too_much_at_once_is_told_how_much_one_may_and_by_which_setting() {
+    let bounds = ["--message-bytes-max", "100kB", "--frame-bytes-max", "200kB"];
+    let open = ["--publishing", "open"];
+    let node = Node::start_with(&[&bounds[..], &open].concat());
+    let said = |mut stream: TcpStream, bytes: usize| {
+        let large = frame(0x82, &vec![0; bytes]);
+        // It is closed by what the head of it says.
+        let _ = stream.write_all(&large);
+        let (code, reason) = goodbye(stream);
+        assert_eq!(code, 1009, "{reason}");
+        reason
+    };
+    assert_eq!(
+        said(connected(&node), 100_001),
+        "a message has at most 100000 bytes (message-bytes-max)"
+    );
+    let protocol = "Sec-WebSocket-Protocol: abanico.publish.v1\r\n";
+    let (stranger, _) = websocket(&node, "/live/stranger", protocol);
+    assert_eq!(
+        said(stranger, 70_000),
+        "a message has at most 65536 bytes for now"
+    );
+    let mut ada = Socket::open(&node, "/live/ada", "abanico.publish.v1", "");
+    ada.say(r#"{"type":"publish"}"#);
+    assert_eq!(ada.hear()["type"], "ready");
+    assert_eq!(
+        said(ada.0, 200_001),
+        "a message has at most 200000 bytes (frame-bytes-max)"
+    );
+    let protocol = "Sec-WebSocket-Protocol: abanico.watch.v1\r\n";
+    let (viewer, _) = websocket(&node, "/live/ada", protocol);
+    assert_eq!(said(viewer, 5_000), "a message has at most 4096 bytes");
 }

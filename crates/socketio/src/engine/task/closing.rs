@@ -16,6 +16,7 @@ use crate::engine::service::Driver;
 use crate::engine::session::{Phase, Shared};
 use crate::engine::task::{Carrier, Task, answer_of, limits};
 use crate::handler::DisconnectReason;
+use crate::websocket::frame::code;
 
 /// The end of a session while it is carried out.
 pub(super) struct Closing {
@@ -92,6 +93,11 @@ impl<D: Driver> Task<D> {
             (Carrier::WebSocket(link), Farewell::AtOnce(code, reason)) => link
                 .poll_goodbye(cx, &mut self.outbox, code, reason)
                 .map(drop),
+            (Carrier::WebSocket(link), Farewell::TooLarge(max)) => {
+                let reason = self.ticket.shared.config.too_large(max);
+                link.poll_goodbye(cx, &mut self.outbox, code::TOO_LARGE, &reason)
+                    .map(drop)
+            }
             (Carrier::WebSocket(link), Farewell::AfterQueue(code, reason)) => {
                 // The feed that had it is gone.
                 let _ = ready!(link.poll_recall(cx, &mut self.outbox));
