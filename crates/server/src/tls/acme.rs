@@ -203,13 +203,14 @@ impl Acme {
     async fn ordered(&self) -> anyhow::Result<order::Issued> {
         let challenge = self.settings.acme_challenge;
         let account = self.account.account(&self.settings).await?;
-        match order::order(&account, &self.names, challenge, &self.challenges).await {
+        let wanted = (&self.names[..], self.ours.as_ref());
+        match order::order(&account, wanted, challenge, &self.challenges).await {
             Err(error) if error.is_about_the_account() => {
                 tracing::warn!(
                     "the authority does not know the account any more: another one is made"
                 );
                 let account = self.account.made_anew(&self.settings).await?;
-                Ok(order::order(&account, &self.names, challenge, &self.challenges).await?)
+                Ok(order::order(&account, wanted, challenge, &self.challenges).await?)
             }
             outcome => Ok(outcome?),
         }

@@ -91,7 +91,7 @@ fn a_certificate_is_got_in_a_handshake_and_renewed_in_place_before_it_ends() {
     let first = shown(&stays);
     node.log_until(SHOWN);
     assert_ne!(shown(&connected(&server, &node)), first);
-    assert_eq!(server.given(), (1, 2));
+    assert_eq!((server.given(), server.replaced()), ((1, 2), 1));
     // Who was there notices nothing.
     let request = "GET /health HTTP/1.1\r\nHost: live.example\r\nConnection: close\r\n\r\n";
     stays.write_all(request.as_bytes()).unwrap();
@@ -115,6 +115,17 @@ fn a_certificate_that_the_authority_takes_back_is_renewed_at_once_and_a_new_one_
         assert!(begun.elapsed() < PATIENCE, "it is not renewed");
     }
     assert_eq!((server.given(), server.advised()), ((1, 2), 1));
+    assert_eq!(server.replaced(), 1);
+    // One that will not hear of that gives a certificate all the same.
+    server.refuse_replacing();
+    let second = shown(&connected(&server, &node));
+    let node = Node::start_in(node.killed(), &strs(&flags));
+    server.aim(&node);
+    let begun = Instant::now();
+    while shown(&connected(&server, &node)) == second {
+        assert!(begun.elapsed() < PATIENCE, "it is not renewed");
+    }
+    assert_eq!((server.given(), server.replaced()), ((1, 3), 1));
 }
 
 #[test]

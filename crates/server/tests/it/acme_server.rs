@@ -129,6 +129,21 @@ impl AcmeServer {
         self.shared.state.lock().unwrap().advised
     }
 
+    /// Takes no order any more that says what it replaces.
+    pub(crate) fn refuse_replacing(&self) {
+        self.shared.state.lock().unwrap().replaces_none = true;
+    }
+
+    /// How many of the certificates that it has given replaced the one before.
+    pub(crate) fn replaced(&self) -> usize {
+        let state = self.shared.state.lock().unwrap();
+        let ids = state.orders.iter().map(|order| Some(order.id.clone()));
+        let next = state.orders.iter().skip(1).map(|order| &order.replaces);
+        next.zip(ids)
+            .filter(|(replaces, id)| *replaces == id)
+            .count()
+    }
+
     /// Knows nobody any more.
     pub(crate) fn forget(&self) {
         self.shared.state.lock().unwrap().accounts.clear();
@@ -153,8 +168,8 @@ impl Shared {
         let request = wire::read(&mut stream)?;
         let (status, mut headers, body) = self.route(&request).unwrap_or_else(|(kind, detail)| {
             let mut state = self.state.lock().unwrap();
-            // These two are no fault of who asks.
-            if !["badNonce", "accountDoesNotExist"].contains(&kind) {
+            // These are no fault of who asks.
+            if !["badNonce", "accountDoesNotExist", "alreadyReplaced"].contains(&kind) {
                 state
                     .faults
                     .push(format!("{} {}: {detail}", request.method, request.path));

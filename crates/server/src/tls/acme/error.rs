@@ -42,6 +42,11 @@ impl OrderError {
     pub(super) fn is_about_the_account(&self) -> bool {
         matches!(self, Self::Refused(problem) if kind(problem) == "accountDoesNotExist")
     }
+
+    /// Whether to ask once more would only make it worse.
+    pub(super) fn is_about_the_pace(&self) -> bool {
+        matches!(self, Self::Refused(problem) if kind(problem) == "rateLimited")
+    }
 }
 
 impl From<instant_acme::Error> for OrderError {

@@ -5,11 +5,11 @@ use super::error::{OrderError, said};
 use crate::config::AcmeChallenge;
 use crate::tls::provider;
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, Identifier, KeyAuthorization, NewOrder, Order,
-    OrderStatus, Problem, RetryPolicy,
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Identifier,
+    KeyAuthorization, NewOrder, Order, OrderStatus, Problem, RetryPolicy,
 };
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use std::time::Duration;
 
@@ -22,26 +22,26 @@ pub(super) struct Issued {
     pub(super) key: String,
 }
 
-/// Asks for a certificate for these names.
+/// Asks for a certificate for these names, in place of the one that there is.
 pub(super) async fn order(
     account: &Account,
-    names: &[String],
+    (names, ours): (&[String], Option<&CertificateDer<'_>>),
     challenge: AcmeChallenge,
     challenges: &Challenges,
 ) -> Result<Issued, OrderError> {
-    let outcome = answered(account, names, challenge, challenges).await;
+    let outcome = answered(account, (names, ours), challenge, challenges).await;
     challenges.forget();
     outcome
 }
 
 async fn answered(
     account: &Account,
-    names: &[String],
+    (names, ours): (&[String], Option<&CertificateDer<'_>>),
     challenge: AcmeChallenge,
     challenges: &Challenges,
 ) -> Result<Issued, OrderError> {
     let identifiers: Vec<_> = names.iter().cloned().map(Identifier::Dns).collect();
-    let mut order = account.new_order(&NewOrder::new(&identifiers)).await?;
+    let mut order = begun(account, &identifiers, ours).await?;
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization?;
@@ -99,6 +99,31 @@ async fn answered(
         chain: order.poll_certificate(&PATIENCE).await?,
         key: key.serialize_pem(),
     })
+}
+
+/// A new order, which says what it replaces (RFC 9773): some authorities hold that against none of their bounds. One that
+/// does not know what that is, or of that certificate, is asked without.
+async fn begun(
+    account: &Account,
+    identifiers: &[Identifier],
+    ours: Option<&CertificateDer<'_>>,
+) -> Result<Order, OrderError> {
+    let replaced = ours.and_then(|ours| CertificateIdentifier::try_from(ours).ok());
+    if let Some(replaced) = replaced {
+        let replacing = NewOrder::new(identifiers).replaces(replaced);
+        match account
+            .new_order(&replacing)
+            .await
+            .map_err(OrderError::from)
+        {
+            Ok(order) => return Ok(order),
+            Err(error) if error.is_about_the_account() || error.is_about_the_pace() => {
+                return Err(error);
+            }
+            Err(error) => tracing::debug!("the authority replaces no certificate: {error}"),
+        }
+    }
+    Ok(account.new_order(&NewOrder::new(identifiers)).await?)
 }
 
 /// What the authority found wrong, name by name.

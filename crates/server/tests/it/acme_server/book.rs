@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) recalls: bool,
     /// How often it was asked when to renew one.
     pub(super) advised: usize,
+    /// Of no certificate it is willing to hear that it is replaced.
+    pub(super) replaces_none: bool,
     /// What was asked wrongly.
     pub(super) faults: Vec<String>,
 }
@@ -36,6 +38,8 @@ pub(super) struct Order {
     pub(super) chain: Option<String>,
     /// How its certificate is called when somebody asks whether it should be renewed.
     pub(super) id: String,
+    /// The one that it is for instead.
+    pub(super) replaces: Option<String>,
 }
 
 pub(super) struct Question {
@@ -89,6 +93,10 @@ impl Shared {
                 };
                 let names: Vec<_> = identifiers.iter().map(name).collect();
                 let mut state = self.state.lock().unwrap();
+                let replaces = payload["replaces"].as_str().map(str::to_owned);
+                if let Some(replaced) = &replaces {
+                    replaceable(&state, replaced, &account, &names)?;
+                }
                 let first = state.questions.len();
                 for name in &names {
                     state.questions.push(Question {
@@ -106,6 +114,7 @@ impl Shared {
                     questions,
                     chain: None,
                     id: String::new(),
+                    replaces,
                 });
                 let number = state.orders.len() - 1;
                 let (_, mut headers, body) = found(&self.order(&state, number));
@@ -189,6 +198,9 @@ impl Shared {
             "authorizations": questions.collect::<Vec<_>>(),
             "finalize": format!("{}/finalize/{number}", self.base),
         });
+        if let Some(replaced) = &order.replaces {
+            value["replaces"] = json!(replaced);
+        }
         if order.chain.is_some() {
             value["certificate"] = json!(format!("{}/certificate/{number}", self.base));
         }
@@ -260,6 +272,26 @@ impl Shared {
         let certificate = request.signed_by(self.authority.issuer()).unwrap();
         Ok((certificate.pem(), id(certificate.der())))
     }
+}
+
+/// Whether a certificate may be replaced by one for these names: it was given to the same account for one of them, and is
+/// replaced by no other.
+fn replaceable(
+    state: &State,
+    replaced: &str,
+    account: &str,
+    names: &[String],
+) -> Result<(), Refusal> {
+    let given = state.orders.iter().find(|order| order.id == replaced);
+    let given = given.ok_or_else(|| malformed("there is no such certificate to replace"))?;
+    if given.account != account || !given.names.iter().any(|name| names.contains(name)) {
+        return Err(malformed("that certificate is another's"));
+    }
+    let mut others = state.orders.iter().filter_map(|it| it.replaces.as_deref());
+    if state.replaces_none || others.any(|other| other == replaced) {
+        return Err(("alreadyReplaced", replaced.to_owned()));
+    }
+    Ok(())
 }
 
 /// Who signed a certificate, and its number.
