@@ -25,7 +25,7 @@ use abanico_core::rights::{Deed, Question};
 use abanico_live::Format;
 use abanico_rtc::Endpoint;
 use abanico_socketio::Cable;
-use abanico_socketio::engine::PlainSessions;
+use abanico_socketio::engine::{Greedy, PlainSessions};
 use abanico_socketio::retry;
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::WatchRefusal;
@@ -181,9 +181,10 @@ impl Doors {
         self.viewers.sessions() + self.publishers.sessions()
     }
 
-    /// Ends the sessions that hold most: `count` viewers and as many publishers at most, of those that hold more than `bytes`.
-    pub(crate) fn shed(&self, count: usize, bytes: usize) -> usize {
-        self.viewers.shed(count, bytes) + self.publishers.shed(count, bytes)
+    /// The sessions that hold more than `bytes`, of the native door and of HTTP. Of WebRTC next to nothing waits.
+    pub(crate) fn greedy(&self, bytes: usize) -> impl Iterator<Item = Greedy> {
+        let viewers = self.viewers.greedy(bytes).into_iter();
+        viewers.chain(self.publishers.greedy(bytes))
     }
 
     /// Ends all sessions: WebSockets are closed with 1001.

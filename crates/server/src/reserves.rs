@@ -17,6 +17,7 @@ use crate::config::{Share, Size};
 use crate::doors::Doors;
 use crate::http2::Connected;
 use crate::reserves::memory::Memory;
+use abanico_socketio::engine::Greedy;
 use abanico_streamhub::StreamHub;
 use std::time::{Duration, Instant};
 use tokio::runtime::RuntimeMetrics;
@@ -272,8 +273,9 @@ pub(crate) async fn watch(
         }
         // Twice in a row: a hiccup ends nobody.
         if shortage.min(before) == Shortage::OfPatience {
-            let ended = streamhub.socketio().shed(SHED_MAX, SHED_BYTES_MIN)
-                + doors.shed(SHED_MAX, SHED_BYTES_MIN);
+            let greedy = doors.greedy(SHED_BYTES_MIN);
+            let greedy = greedy.chain(streamhub.socketio().greedy(SHED_BYTES_MIN));
+            let ended = Greedy::end_most(greedy, SHED_MAX);
             if ended > 0 {
                 tracing::warn!(
                     ended,

@@ -52,6 +52,7 @@ mod alarm;
 mod answer;
 mod ending;
 mod feeds;
+mod greedy;
 mod heartbeat;
 pub(crate) mod held;
 mod intake;
@@ -65,6 +66,7 @@ mod polling;
 mod probe;
 mod task;
 
+pub use greedy::Greedy;
 pub use outlet::Outlet;
 pub use parcel::Parcel;
 pub use plain::PlainSessions;

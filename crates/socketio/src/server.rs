@@ -9,7 +9,7 @@ use http::{Request, Response};
 use crate::body::Body;
 use crate::client::Client;
 use crate::config::Config;
-use crate::engine;
+use crate::engine::{self, Greedy};
 use crate::handler::Handler;
 use crate::member::{Handled, Namespace};
 use crate::namespace::{Members, NamespaceHandle};
@@ -68,10 +68,10 @@ impl Server {
         self.engine.sessions()
     }
 
-    /// Ends the sessions for which most is waiting outside of feeds, as slow consumers: `count` at most, of those for which
-    /// more than `bytes` are. Says how many.
-    pub fn shed(&self, count: usize, bytes: usize) -> usize {
-        self.engine.shed(count, bytes)
+    /// The sessions for which more than `bytes` are held outside of feeds: that wait for them, or that they let stand
+    /// unfinished for seconds.
+    pub fn greedy(&self, bytes: usize) -> Vec<Greedy> {
+        self.engine.greedy(bytes)
     }
 
     /// Refuses new sessions and ends the open ones: what is queued is written within [`Config::close_timeout`],

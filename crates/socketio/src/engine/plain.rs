@@ -12,6 +12,7 @@ use http::{HeaderValue, Request, Response, header};
 use crate::body::Body;
 use crate::config::Config;
 use crate::engine::answer::Refused;
+use crate::engine::greedy::Greedy;
 use crate::engine::parcel::Parcel;
 use crate::engine::server::Registry;
 use crate::engine::service::Driver;
@@ -107,9 +108,9 @@ impl PlainSessions {
         self.registry.open()
     }
 
-    /// Ends the sessions that hold most, as [`Server::shed`](crate::engine::Server::shed) does. Says how many.
-    pub fn shed(&self, count: usize, bytes: usize) -> usize {
-        self.registry.shed(count, bytes)
+    /// The sessions that hold more than `bytes`, as [`Server::greedy`](crate::engine::Server::greedy) has them.
+    pub fn greedy(&self, bytes: usize) -> Vec<Greedy> {
+        self.registry.greedy(bytes)
     }
 
     /// Refuses new sessions and ends the open ones: what is queued is written within [`Config::close_timeout`], and they

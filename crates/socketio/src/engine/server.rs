@@ -1,6 +1,5 @@
 //! The Engine.IO server: which request opens a session, which belongs to one, which is refused.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +9,15 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::config::Config;
 use crate::engine::answer::{self, Refused};
+use crate::engine::greedy::Greedy;
 use crate::engine::parcel::Parcel;
 use crate::engine::polling;
 use crate::engine::service::Service;
-use crate::engine::session::{Phase, Session, Shared, Upgrading};
+use crate::engine::session::{Session, Shared, Upgrading};
 use crate::engine::task::{self, Task};
 use crate::handler::DisconnectReason;
 use crate::handshake::{self, Handshake, Kept};
@@ -71,10 +70,9 @@ impl<S: Service> Server<S> {
         self.inner.registry.open()
     }
 
-    /// Ends the sessions for which most is waiting, or that let most of what they say stand unfinished for seconds: `count` at
-    /// most, of those for which more than `bytes` are held. Says how many.
-    pub fn shed(&self, count: usize, bytes: usize) -> usize {
-        self.inner.registry.shed(count, bytes)
+    /// The sessions for which more than `bytes` are held: that wait for them, or that they let stand unfinished for seconds.
+    pub fn greedy(&self, bytes: usize) -> Vec<Greedy> {
+        self.inner.registry.greedy(bytes)
     }
 
     /// Refuses new sessions and ends the open ones: what is queued is written within [`Config::close_timeout`],
@@ -237,34 +235,10 @@ impl Registry {
         self.sessions.lock().open.len()
     }
 
-    /// Ends the sessions that hold most, `count` at most, of those that hold more than `bytes`. Says how many.
-    pub(crate) fn shed(&self, count: usize, bytes: usize) -> usize {
-        /// Who publishes says what it says in less time than this, and lets nothing stand.
-        const STANDS_AFTER: Duration = Duration::from_secs(2);
-        let then = Instant::now().checked_sub(STANDS_AFTER);
+    /// The sessions that hold more than `bytes`.
+    pub(crate) fn greedy(&self, bytes: usize) -> Vec<Greedy> {
         let open: Vec<_> = self.sessions.lock().open.values().cloned().collect();
-        let mut greedy: Vec<_> = open
-            .into_iter()
-            .filter_map(|session| {
-                let state = session.state.lock();
-                let waiting = state.queue_bytes;
-                let standing = then.map_or(0, |then| state.standing_bytes(then));
-                let is_greedy = state.phase == Phase::Open && waiting + standing > bytes;
-                drop(state);
-                let reason = if standing > waiting {
-                    DisconnectReason::MessageTimeout
-                } else {
-                    DisconnectReason::SlowConsumer
-                };
-                is_greedy.then_some((waiting + standing, reason, session))
-            })
-            .collect();
-        greedy.sort_by_key(|(held, _, _)| Reverse(*held));
-        greedy.truncate(count);
-        for (_, reason, session) in &greedy {
-            session.close(*reason);
-        }
-        greedy.len()
+        Greedy::of(open, bytes)
     }
 
     /// Refuses new sessions, ends the open ones and waits for them.

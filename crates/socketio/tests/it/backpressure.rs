@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use abanico_socketio::engine::Greedy;
 use abanico_socketio::{Config, DisconnectReason, EmitError, Feed, Message};
 use tokio::io::AsyncWriteExt;
 
@@ -147,6 +148,11 @@ async fn one_message_larger_than_the_bound_still_goes() {
     assert!(matches!(client.frame().await, Frame::Binary(bytes) if bytes.len() == 100_000));
 }
 
+/// Ends who holds most, so many at most of those that hold more than so many bytes.
+fn shed(node: &Node, count: usize, bytes: usize) -> usize {
+    Greedy::end_most(node.server.greedy(bytes), count)
+}
+
 #[tokio::test]
 async fn when_memory_is_short_those_are_ended_for_whom_most_is_waiting() {
     let node = Node::start(Config {
@@ -162,7 +168,7 @@ async fn when_memory_is_short_those_are_ended_for_whom_most_is_waiting() {
         bad.emit(&message("picture", 50_000)).unwrap();
     }
     good.emit(&Message::event("hello", &1).unwrap()).unwrap();
-    assert_eq!(node.server.shed(1, 1_000_000), 1);
+    assert_eq!(shed(&node, 1, 1_000_000), 1);
     let is_gone = |socket: &abanico_socketio::Socket| !socket.is_connected();
     soon(async {
         while !is_gone(&worst) {
@@ -171,13 +177,34 @@ async fn when_memory_is_short_those_are_ended_for_whom_most_is_waiting() {
     })
     .await;
     assert!(!is_gone(&bad) && !is_gone(&good));
-    assert_eq!(node.server.shed(8, 1_000_000), 1, "the other one is left");
-    assert_eq!(
-        node.server.shed(8, 1_000_000),
-        0,
-        "nobody else is in the way"
-    );
+    assert_eq!(shed(&node, 8, 1_000_000), 1, "the other one is left");
+    assert_eq!(shed(&node, 8, 1_000_000), 0, "nobody else is in the way");
     assert_eq!(reads.text().await, "42[\"hello\",1]");
+}
+
+#[tokio::test]
+async fn when_memory_is_short_who_holds_most_of_all_servers_together_goes_first() {
+    let config = Config {
+        queue_bytes_max: 100 << 20,
+        ..Config::default()
+    };
+    let (one, other) = (Node::start(config.clone()).await, Node::start(config).await);
+    let (_reads_nothing, little) = one.member().await;
+    let (_reads_nothing_either, most) = other.member().await;
+    for _ in 0..200 {
+        little.emit(&message("picture", 50_000)).unwrap();
+        most.emit(&message("picture", 100_000)).unwrap();
+    }
+    let all = || [&one, &other].map(|node| node.server.greedy(1_000_000));
+    assert_eq!(Greedy::end_most(all().into_iter().flatten(), 1), 1);
+    soon(async {
+        while most.is_connected() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(little.is_connected());
+    assert_eq!(Greedy::end_most(all().into_iter().flatten(), 8), 1);
 }
 
 #[tokio::test]
@@ -196,19 +223,19 @@ async fn when_memory_is_short_who_lets_most_of_what_it_says_stand_is_ended_first
         .send_raw(&[0x02, 0x80 | 127, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0])
         .await;
     little.send_raw(&[0; 0x30000]).await;
-    assert_eq!(node.server.shed(1, 64 << 10), 0, "it may yet go on");
+    assert_eq!(shed(&node, 1, 64 << 10), 0, "it may yet go on");
     soon(async {
-        while node.server.shed(1, 800_000) == 0 {
+        while shed(&node, 1, 800_000) == 0 {
             pass(Duration::from_millis(100)).await;
         }
     })
     .await;
     assert_eq!(most.close_code().await, 1008);
     assert_eq!(node.gone().await.1, DisconnectReason::MessageTimeout);
-    assert_eq!(node.server.shed(8, 64 << 10), 1, "the other one is left");
+    assert_eq!(shed(&node, 8, 64 << 10), 1, "the other one is left");
     assert_eq!(little.close_code().await, 1008);
     node.gone().await;
-    assert_eq!(node.server.shed(8, 64 << 10), 0);
+    assert_eq!(shed(&node, 8, 64 << 10), 0);
     honest.send("42[\"echo\",1]").await;
     assert_eq!(honest.text().await, "42[\"echo\",1]");
 }
