@@ -31,6 +31,19 @@ const ROOM: Duration = Duration::from_millis(125);
 /// A viewer that was given less stays there for so long at least.
 const STAYS: Duration = Duration::from_secs(3);
 
+/// What is written says nothing of what more would be carried. So a better layer is tried when nothing was amiss for so long,
+const TRIES_AFTER: Duration = Duration::from_secs(5);
+
+/// and one that turned out to be too much not before so long, then twice as long, then four times, up to so long.
+const TRIES_AGAIN: Duration = Duration::from_secs(10);
+const TRIES_AGAIN_MAX: Duration = Duration::from_secs(80);
+
+/// What is amiss so soon after a better layer was chosen comes of that, and the one before it is carried still.
+const SETTLES: Duration = Duration::from_secs(10);
+
+/// A better layer that was kept for so long is what the network carries: that it was too much once is forgotten.
+const FORGETS: Duration = Duration::from_secs(60);
+
 /// Layers are chosen anew so often.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -44,6 +57,12 @@ const JUDGED_EVERY: Duration = Duration::from_millis(800);
 /// Of fewer packets the lost ones are a matter of chance, and waited with for up to `JUDGED_AFTER`.
 const JUDGED_PACKETS: u32 = 50;
 const JUDGED_AFTER: Duration = Duration::from_secs(4);
+
+/// So many lost ones are no chance just after a better layer was chosen. Nothing is waited for then.
+const JUDGED_LOST: u32 = 10;
+
+/// What was lost of a layer that was too much is told until so long after it was gone down from.
+const TOLD_FOR: Duration = Duration::from_millis(600);
 
 /// Packets that take so much longer than the fastest did wait somewhere on the way.
 const WAITS_MAX: Duration = Duration::from_millis(200);
@@ -71,9 +90,46 @@ pub(crate) struct Narrow {
     nearest: Option<Duration>,
     /// Where the reports begin that are judged next.
     judged: Option<Judged>,
+    /// Reports before then are of a layer that is given no more.
+    judges_from: Option<Instant>,
     looked: Option<Instant>,
-    /// The rate of the layer that was chosen last, and when it was gone down to.
-    chosen: Option<(u64, Instant)>,
+    chosen: Option<Chosen>,
+    /// Since when nothing is amiss.
+    quiet: Option<Instant>,
+    /// The newest step to a better layer, until it has proved right or wrong.
+    climb: Option<Climb>,
+    /// What turned out to be too much.
+    failed: Option<Failed>,
+    /// Less is carried than was given, since a layer was chosen last.
+    amiss: bool,
+    /// The layer that is carried for sure, when a better one was too much.
+    back: Option<String>,
+}
+
+/// The layer that was chosen last, and when one was gone down to.
+struct Chosen {
+    layer: Step,
+    since: Instant,
+}
+
+/// From one layer to a better one.
+struct Climb {
+    from: Step,
+    to: Step,
+    at: Instant,
+}
+
+/// A layer, and the rate that it had.
+struct Step {
+    epoch: String,
+    rate: u64,
+}
+
+/// A layer that was too much, and is not tried before then.
+struct Failed {
+    layer: Step,
+    wait: Duration,
+    until: Instant,
 }
 
 /// What a player had reported when it was last judged.
@@ -114,8 +170,14 @@ impl Narrow {
             written: Meter::new(now),
             nearest: None,
             judged: None,
+            judges_from: None,
             looked: None,
             chosen: None,
+            quiet: None,
+            climb: None,
+            failed: None,
+            amiss: false,
+            back: None,
         }
     }
 
@@ -131,6 +193,10 @@ impl Narrow {
         let Reported { newest, lost, rtt } = reported;
         let least = |a: Option<Duration>, b: Option<Duration>| a.into_iter().chain(b).min();
         self.nearest = least(rtt, self.nearest);
+        if self.judges_from.is_some_and(|from| now < from) {
+            return;
+        }
+        let is_settling = self.is_settling(now);
         let judged = self.judged.get_or_insert(Judged {
             at: now,
             newest,
@@ -146,7 +212,9 @@ impl Narrow {
         let missing = missing.max(0);
         let (expected, missing) = (expected.cast_unsigned(), missing.cast_unsigned());
         let is_chance = missing > 0 && expected < JUDGED_PACKETS && passed < JUDGED_AFTER;
-        if passed < JUDGED_EVERY || is_chance {
+        let is_lossy = missing > expected / LOSS_ONE_IN;
+        let is_too_much = is_lossy && missing >= JUDGED_LOST && is_settling;
+        if (passed < JUDGED_EVERY || is_chance) && !is_too_much {
             return;
         }
         let waits = judged
@@ -159,7 +227,6 @@ impl Narrow {
             lost,
             rtt: None,
         });
-        let is_lossy = missing > expected / LOSS_ONE_IN;
         self.judge(is_lossy.then_some((missing, expected)), waits, now);
     }
 
@@ -167,6 +234,7 @@ impl Narrow {
     fn judge(&mut self, lost: Option<(u32, u32)>, waits: bool, now: Instant) {
         let has_caught_up = |at| now.saturating_duration_since(at) >= CATCH_UP;
         if waits || lost.is_some() {
+            self.quiet = None;
             if self.connected.is_some_and(has_caught_up) {
                 let (missing, expected) = lost.unwrap_or((1, 10));
                 let expected = u64::from(expected.max(1));
@@ -175,13 +243,56 @@ impl Narrow {
                 let written = self.written.bits_per_second();
                 let carried = written.saturating_mul(arrived) / expected / 10 * 9;
                 let known = self.estimate.unwrap_or(u64::MAX);
-                self.estimate = Some(carried.min(known).max(LEAST));
+                let carried = carried.min(known).max(LEAST);
+                self.amiss = true;
+                self.estimate = Some(self.fell(now).map_or(carried, |kept| carried.max(kept)));
             }
-        } else if let Some(estimate) = self.estimate {
-            let more = estimate + estimate / 10;
-            let plenty = self.meter.bits_per_second().saturating_mul(2) + RESERVE;
-            self.estimate = (more < plenty).then_some(more);
+            return;
         }
+        self.quiet.get_or_insert(now);
+        let stands = |climb: &Climb| now.saturating_duration_since(climb.at) >= FORGETS;
+        if self.climb.as_ref().is_some_and(stands) {
+            self.climb = None;
+            self.failed = None;
+        }
+        if let Some(estimate) = self.estimate {
+            let more = estimate + estimate / 10;
+            let whole = self.meter.bits_per_second();
+            let written = self.written.bits_per_second();
+            if written >= whole / 4 * 3 {
+                let plenty = whole.saturating_mul(2) + RESERVE;
+                self.estimate = (more < plenty).then_some(more);
+            } else {
+                // That less was carried says little of more.
+                let shown = written + written / 2;
+                self.estimate = Some(more.min(shown).max(estimate));
+            }
+        }
+    }
+
+    /// Whether what is amiss comes of a better layer.
+    fn is_settling(&self, now: Instant) -> bool {
+        let is_new = |climb: &Climb| now.saturating_duration_since(climb.at) < SETTLES;
+        self.climb.as_ref().is_some_and(is_new)
+    }
+
+    /// The network carries less than is given. If that is a layer that was climbed to, it is remembered. Returns what the
+    /// network carries for sure, if that is known.
+    fn fell(&mut self, now: Instant) -> Option<u64> {
+        let is_settling = self.is_settling(now);
+        let Climb { from, to, .. } = self.climb.take()?;
+        let again = self.failed.as_ref();
+        let again = again.filter(|failed| failed.is_like(&to.epoch, to.rate));
+        let wait = again.map_or(TRIES_AGAIN, |failed| TRIES_AGAIN_MAX.min(failed.wait * 2));
+        tracing::debug!(rate = to.rate, ?wait, "a better layer is too much");
+        self.failed = Some(Failed {
+            layer: to,
+            wait,
+            until: now + wait,
+        });
+        let kept = with_room(from.rate);
+        self.back = is_settling.then_some(from.epoch);
+        is_settling.then_some(kept)
     }
 
     /// A picture of the stream came.
@@ -250,27 +361,68 @@ impl Narrow {
     /// The best layer that the network carries, or the least; one that is better than the last only with room to spare.
     fn choose<'a>(&mut self, layers: &'a [Layer], now: Instant) -> Option<&'a Layer> {
         let room = self.estimate?.saturating_sub(RESERVE);
-        let (last, since) = self.chosen.unwrap_or((u64::MAX, now));
-        let stays = now.saturating_duration_since(since) < STAYS && self.chosen.is_some();
+        let (last, since, known) = match &self.chosen {
+            Some(Chosen { layer, since }) => (layer.rate, *since, Some(layer.epoch.as_str())),
+            None => (u64::MAX, now, None),
+        };
+        let (amiss, back) = (self.amiss, self.back.take());
+        let stays = now.saturating_duration_since(since) < STAYS && known.is_some();
+        let rate = |layer: &&Layer| layer.bits_per_second;
+        let is_same = |layer: &Layer| known == Some(layer.channel.epoch());
+        // The rate of a layer is not the same at all times.
+        let is_better = |layer: &&Layer| {
+            !is_same(layer) && layer.bits_per_second > last.saturating_add(last / 4)
+        };
+        let is_quiet = |at| now.saturating_duration_since(at) >= TRIES_AFTER;
+        let next = layers.iter().filter(is_better).map(|layer| rate(&layer));
+        let next = next.min().filter(|_| self.quiet.is_some_and(is_quiet));
+        let failed = self.failed.as_ref().filter(|failed| now < failed.until);
         let fits = |layer: &&Layer| {
             let rate = layer.bits_per_second;
-            // The rate of a layer is not the same at all times.
-            let is_better = rate > last.saturating_add(last / 4);
-            if is_better {
-                !stays && rate + rate / 4 <= room
+            if is_better(layer) {
+                let has_failed =
+                    failed.is_some_and(|failed| failed.is_like(layer.channel.epoch(), rate));
+                let has_room = rate + rate / 4 <= room || next == Some(rate);
+                !stays && !has_failed && has_room
+            } else if is_same(layer) && !amiss {
+                // More of the same is tried.
+                rate - rate / 4 <= room
             } else {
-                rate + rate / 10 <= room
+                rate + rate / 10 <= room || back.as_deref() == Some(layer.channel.epoch())
             }
         };
-        let rate = |layer: &&Layer| layer.bits_per_second;
         let chosen = layers
             .iter()
             .filter(fits)
             .max_by_key(rate)
             .or_else(|| layers.iter().min_by_key(rate))?;
-        let is_less = chosen.bits_per_second < last - last / 4;
-        let since = if is_less { now } else { since };
-        self.chosen = Some((chosen.bits_per_second, since));
+        let rate = chosen.bits_per_second;
+        let is_less = !is_same(chosen) && rate < last - last / 4;
+        let from = known.filter(|_| is_better(&chosen)).map(|epoch| Step {
+            epoch: epoch.to_owned(),
+            rate: last,
+        });
+        let to = || Step {
+            epoch: chosen.channel.epoch().to_owned(),
+            rate,
+        };
+        self.chosen = Some(Chosen {
+            layer: to(),
+            since: if is_less { now } else { since },
+        });
+        self.amiss = false;
+        self.estimate = self
+            .estimate
+            .map(|known| known.max(rate.saturating_add(RESERVE)));
+        if let Some(from) = from {
+            self.quiet = None;
+            self.estimate = self.estimate.map(|known| known.max(with_room(rate)));
+            self.climb = Some(Climb {
+                from,
+                to: to(),
+                at: now,
+            });
+        }
         if is_less && !chosen.is_main {
             self.drain(now);
         }
@@ -284,6 +436,8 @@ impl Narrow {
         self.allowance = self.allowance.min(-self.pace() * waits);
         self.closed = true;
         self.judged = None;
+        self.judges_from = Some(now + TOLD_FOR);
+        self.quiet = None;
     }
 
     /// How long it takes until what was written has gone out.
@@ -305,182 +459,17 @@ impl Narrow {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use abanico_live::{Bounds, Pool};
-
-    fn ms(millis: u64) -> Duration {
-        Duration::from_millis(millis)
-    }
-
-    /// A stream with three layers, the best of them its own.
-    fn simulcast() -> Channel {
-        let channel = Channel::new(&Pool::new(Bounds::default()));
-        let layer = |bits_per_second, is_main| Layer {
-            channel: channel.beside(),
-            bits_per_second,
-            is_main,
-        };
-        let layers = [
-            layer(150_000, false),
-            layer(500_000, false),
-            layer(2_500_000, true),
-        ];
-        channel.set_layers(layers.into());
-        channel
-    }
-
-    #[test]
-    fn a_viewer_is_given_the_best_layer_that_its_network_carries() {
-        let begun = Instant::now();
-        let channel = simulcast();
-        let mut narrow = Narrow::new(begun);
-        let mut at = |millis, estimate| {
-            narrow.estimate = Some(estimate);
-            let wanted = narrow.wanted(&channel, begun + ms(millis)).unwrap();
-            let epoch = wanted.layer.map(|layer| layer.epoch().to_owned());
-            channel.layers().iter().rev().position(|layer| {
-                Some(layer.channel.epoch()) == epoch.as_deref() || epoch.is_none() && layer.is_main
-            })
-        };
-        assert_eq!(at(0, 10_000_000), Some(0), "the best");
-        assert_eq!(at(1000, 900_000), Some(1));
-        assert_eq!(
-            at(2000, 100_000),
-            Some(2),
-            "the least, also if that is too much"
-        );
-        assert_eq!(at(3000, 5_000_000), Some(2), "not at once");
-        assert_eq!(at(6000, 700_000), Some(2), "not without room to spare");
-        assert_eq!(at(7000, 900_000), Some(1));
-        assert_eq!(at(8000, 5_000_000), Some(0));
-    }
-
-    #[test]
-    fn a_lesser_layer_begins_when_what_was_too_much_has_gone_out() {
-        let begun = Instant::now();
-        let channel = simulcast();
-        let mut narrow = Narrow::new(begun);
-        narrow.estimate = Some(10_000_000);
-        narrow.wanted(&channel, begun);
-        assert_eq!(narrow.passes(false, begun), Gate::Open, "the best");
-        let turned = begun + ms(1000);
-        narrow.estimate = Some(900_000);
-        narrow.wanted(&channel, turned);
-        assert!(narrow.is_closed());
-        assert_eq!(narrow.passes(true, turned), Gate::Closed);
-        assert_eq!(narrow.passes(true, turned + ms(240)), Gate::Closed);
-        assert_eq!(narrow.passes(false, turned + ms(260)), Gate::Waits);
-        assert_eq!(narrow.passes(true, turned + ms(300)), Gate::Open);
-        narrow.estimate = Some(10_000_000);
-        narrow.wanted(&channel, turned + ms(5000));
-        assert!(!narrow.is_closed(), "a better one begins at once");
-    }
-
-    #[test]
-    fn pictures_that_would_be_late_are_left_out_up_to_a_keyframe() {
-        let begun = Instant::now();
-        let mut narrow = Narrow::new(begun);
-        narrow.connected(begun);
-        narrow.estimate = Some(800_000);
-        // 110 kB a second: the burst has room for three of these, a quarter of a second for one more.
-        let mut given = Vec::new();
-        for n in 0..60_u64 {
-            let now = begun + ms(n * 33);
-            let gate = narrow.passes(n % 30 == 0, now);
-            if gate == Gate::Open {
-                narrow.wrote(20_000, now);
-            }
-            given.push(gate);
-        }
-        assert_eq!(given[0], Gate::Open);
-        let closes = given.iter().position(|gate| *gate == Gate::Closes).unwrap();
-        assert!((3..10).contains(&closes), "{closes}");
-        let waits = given.iter().position(|gate| *gate == Gate::Waits).unwrap();
-        assert!(
-            (closes + 1..30).contains(&waits),
-            "a keyframe finds room before it comes by itself: {waits}"
-        );
-        let in_between = &given[closes + 1..waits];
-        assert!(in_between.iter().all(|gate| *gate == Gate::Closed));
-        let to_the_keyframe = &given[waits..30];
-        assert!(to_the_keyframe.iter().all(|gate| *gate == Gate::Waits));
-        assert_eq!(given[30], Gate::Open, "with the keyframe");
-    }
-
-    #[test]
-    fn who_comes_waits_for_its_network_and_who_is_up_to_date_does_not() {
-        let begun = Instant::now();
-        let mut narrow = Narrow::new(begun);
-        narrow.connected(begun);
-        narrow.estimate = Some(800_000);
-        assert_eq!(narrow.waits(false, begun), None);
-        narrow.wrote(64_000 + 11_000, begun);
-        let until = narrow.waits(false, begun).unwrap();
-        assert!((99..=100).contains(&(until - begun).as_millis()));
-        assert_eq!(narrow.waits(true, begun), None);
-        narrow.wrote(1_000_000, begun);
-        assert!(narrow.waits(false, begun + ms(1900)).is_some());
-        assert_eq!(narrow.waits(false, begun + ms(2100)), None, "long enough");
-    }
-
-    #[test]
-    fn what_a_player_lost_says_what_its_network_carries() {
-        let begun = Instant::now();
-        let mut narrow = Narrow::new(begun);
-        narrow.connected(begun);
-        let at = |n: u64| begun + ms(n * 33);
-        for n in 1..200 {
-            narrow.came(10_000, at(n));
-            narrow.wrote(10_000, at(n));
-        }
-        let mut sent = 0;
-        let mut gone = 0;
-        let mut reports = |narrow: &mut Narrow, packets: u32, lost: u32, rtt, after| {
-            sent += packets;
-            gone += lost;
-            let reported = Reported {
-                newest: sent,
-                lost: gone,
-                rtt: Some(ms(rtt)),
-            };
-            narrow.reported(reported, at(200) + ms(after));
-        };
-        reports(&mut narrow, 0, 0, 50, 0);
-        reports(&mut narrow, 4, 1, 900, 20);
-        reports(&mut narrow, 196, 3, 50, 1_000);
-        assert_eq!(narrow.estimate, None, "that much is lost anywhere");
-        reports(&mut narrow, 20, 9, 60, 2_000);
-        assert_eq!(narrow.estimate, None, "of so few that is chance");
-        reports(&mut narrow, 180, 51, 60, 3_000);
-        let narrowest = narrow.estimate.unwrap();
-        assert!((1_400_000..1_700_000).contains(&narrowest), "{narrowest}");
-        reports(&mut narrow, 200, 0, 400, 4_000);
-        assert!(narrow.estimate.unwrap() <= narrowest, "it waits on the way");
-        for n in 5..45 {
-            reports(&mut narrow, 200, 0, 60, n * 1_000);
-        }
-        assert_eq!(narrow.estimate, None, "as wide as ever");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn whatever_a_player_reports_a_network_carries_something(
-            reports: Vec<(u32, u32, Option<u32>, u16)>,
-        ) {
-            let mut now = Instant::now();
-            let mut narrow = Narrow::new(now);
-            narrow.connected(now);
-            for (newest, lost, rtt, after) in reports {
-                now += ms(after.into());
-                narrow.came(usize::from(after), now);
-                narrow.wrote(1 << 30, now);
-                let rtt = rtt.map(|rtt| Duration::from_micros(rtt.into()));
-                narrow.reported(Reported { newest, lost, rtt }, now);
-                assert!(narrow.estimate.is_none_or(|estimate| estimate >= LEAST));
-                narrow.passes(after % 2 == 0, now);
-            }
-        }
+impl Failed {
+    /// Whether that layer is the one that was too much, or has even more.
+    fn is_like(&self, epoch: &str, rate: u64) -> bool {
+        self.layer.epoch == epoch || rate > self.layer.rate
     }
 }
+
+/// What a network carries that a layer of that rate may be given to.
+fn with_room(rate: u64) -> u64 {
+    rate.saturating_add(rate / 4) + RESERVE
+}
+
+#[cfg(test)]
+mod tests;
