@@ -144,7 +144,7 @@ impl Endpoint {
             negotiated.map_err(|error| Refused::Unreadable(offer::shortened(&error)))?;
         let negotiated = Negotiated {
             rtc,
-            answer,
+            answer: offer::with_rejected(&answer, &offer.rejected),
             lines: offer.lines,
             fragment,
             remote_fragment: offer.remote_fragment,
@@ -155,8 +155,8 @@ impl Endpoint {
                 guest: None,
             },
         };
-        if negotiated.has_no_codec() {
-            return Err(Refused::NoCodec);
+        if let Some(refused) = negotiated.fault(side, offer.offered) {
+            return Err(refused);
         }
         Ok(negotiated)
     }
@@ -395,6 +395,68 @@ mod tests {
             .end(Side::Publisher, "demo", &accepted.name)
             .unwrap();
         assert!(gone.await.is_err());
+    }
+
+    /// An offer of a picture under number 96, so described, and of Opus.
+    fn described(direction: &str, picture: &str) -> String {
+        let offer = offer(direction);
+        let sound = offer[offer.find("m=").unwrap()..]
+            .replace("m=video", "m=audio")
+            .replace("a=mid:0", "a=mid:1")
+            .replace("VP8/90000", "opus/48000/2");
+        let offer = offer.replace("BUNDLE 0", "BUNDLE 0 1");
+        offer.replace("a=rtpmap:96 VP8/90000\r\n", picture) + &sound
+    }
+
+    #[tokio::test]
+    async fn a_publisher_of_what_nobody_understands_is_told_what_is_understood() {
+        let endpoint = endpoint(1);
+        let h264 = |format: &str| format!("a=rtpmap:96 H264/90000\r\na=fmtp:96 {format}\r\n");
+        let newer = "a=rtpmap:96 H265/90000\r\n".to_owned();
+        for (picture, named) in [
+            (newer.clone(), "H265"),
+            (
+                h264("packetization-mode=0;profile-level-id=42e01f"),
+                "packetization-mode=0",
+            ),
+            (
+                h264("packetization-mode=1;profile-level-id=f4001f"),
+                "f4001f",
+            ),
+        ] {
+            let sends = described("a=sendonly\r\n", &picture);
+            let refused = endpoint.answer(&sends, Side::Publisher).unwrap_err();
+            let Refused::NoCodec { kind: "video", .. } = &refused else {
+                panic!("{refused}");
+            };
+            let sentence = refused.to_string();
+            assert!(
+                sentence.contains(named) && sentence.contains("H.264"),
+                "{sentence}"
+            );
+        }
+        for profile in ["42001f", "42e01f", "4d0032", "640028", "640c1f"] {
+            let picture = h264(&format!("packetization-mode=1;profile-level-id={profile}"));
+            let sends = described("a=sendonly\r\n", &picture);
+            assert!(
+                endpoint.answer(&sends, Side::Publisher).is_ok(),
+                "{profile}"
+            );
+        }
+        // A viewer has its sound: whether it can do without the picture is the stream's to say.
+        let receives = described("a=recvonly\r\n", &newer);
+        let negotiated = endpoint.answer(&receives, Side::Viewer).unwrap();
+        assert!(negotiated.suits(&Codec::Vp8).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_line_with_port_zero_is_answered_with_port_zero() {
+        let endpoint = endpoint(1);
+        let picture = "a=rtpmap:96 VP8/90000\r\n";
+        let sends = described("a=sendonly\r\n", picture).replace("m=video 9", "m=video 0");
+        let answer = endpoint.answer(&sends, Side::Publisher).unwrap().answer;
+        assert!(answer.contains("m=video 0 "), "{answer}");
+        assert!(answer.contains("m=audio 9 "), "{answer}");
     }
 
     #[tokio::test]

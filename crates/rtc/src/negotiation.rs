@@ -3,7 +3,7 @@
 //! Who may have a session, and how many there are, is the [`endpoint`](crate::endpoint)'s.
 
 use crate::keys::{self, Escrow};
-use crate::offer::Refused;
+use crate::offer::{self, Refused};
 use crate::registry::Side;
 use crate::route::payload_params;
 use crate::session::{HalfOpen, Lines, Way};
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, DtlsCert};
+use str0m::media::MediaKind;
 use str0m::net::{Protocol, TcpType};
 use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, IceCreds, Output, Rtc, RtcConfig};
@@ -24,6 +25,16 @@ const MEDIA_LINE: u8 = 4;
 
 /// The number under which the playout delay travels, unless the peer has another.
 const PLAYOUT_DELAY: u8 = 12;
+
+/// The profiles of H.264 that are understood, at level 3.1, which the peer's may differ from: baseline, constrained baseline, main,
+/// high and constrained high. The numbers under which they and their repeats travel are str0m's, unless the peer has others.
+const H264: [(u8, u8, u32); 5] = [
+    (127, 121, 0x42_001f),
+    (108, 109, 0x42_e01f),
+    (123, 119, 0x4d_001f),
+    (114, 115, 0x64_001f),
+    (125, 107, 0x64_0c1f),
+];
 
 /// What is the same in all answers.
 pub(crate) struct Terms {
@@ -84,7 +95,7 @@ impl Terms {
             extensions.set(MEDIA_LINE, Extension::RtpMid);
             config = config.set_extension_map(extensions);
         }
-        let mut rtc = config
+        let mut config = config
             .set_crypto_provider(Arc::clone(&self.crypto))
             .set_dtls_cert(self.certificate.clone())
             .set_local_ice_credentials(credentials)
@@ -94,10 +105,13 @@ impl Terms {
             .enable_opus(true, false)
             .enable_vp8(true)
             .enable_vp9(true)
-            .enable_h264(true)
             .enable_av1(true)
-            .set_extension(PLAYOUT_DELAY, Extension::PlayoutDelay)
-            .build(Instant::now());
+            .set_extension(PLAYOUT_DELAY, Extension::PlayoutDelay);
+        for (number, repeats, profile) in H264 {
+            let codecs = config.codec_config();
+            codecs.add_h264(number.into(), Some(repeats.into()), true, profile);
+        }
+        let mut rtc = config.build(Instant::now());
         let escrow = keys::taken();
         for candidate in self.candidates() {
             rtc.add_local_candidate(candidate);
@@ -141,15 +155,27 @@ impl Negotiated {
         Ok(())
     }
 
-    pub(crate) fn has_no_codec(&self) -> bool {
-        [self.lines.picture, self.lines.sound]
-            .into_iter()
-            .flatten()
-            .all(|mid| {
-                self.rtc
-                    .media(mid)
-                    .is_none_or(|media| media.remote_pts().is_empty())
+    /// What of it cannot be understood. A publisher is not told that it sends what is not taken: all that it would send must be. A
+    /// viewer is given what it can take.
+    pub(crate) fn fault(&self, side: Side, offered: [String; 2]) -> Option<Refused> {
+        let [picture, sound] = offered;
+        let lines = [
+            (self.lines.picture, MediaKind::Video, picture),
+            (self.lines.sound, MediaKind::Audio, sound),
+        ];
+        let media = |mid| self.rtc.media(mid);
+        let is_empty = |mid| media(mid).is_none_or(|media| media.remote_pts().is_empty());
+        let there = lines.iter().filter(|(mid, ..)| mid.is_some()).count();
+        let mut faults = lines.into_iter().filter_map(|(mid, kind, offered)| {
+            is_empty(mid?).then(|| Refused::NoCodec {
+                kind: offer::name(kind),
+                offered,
+                understood: offer::understood(kind),
             })
+        });
+        let first = faults.next()?;
+        let all = faults.count() + 1 == there;
+        (all || side == Side::Publisher).then_some(first)
     }
 }
 

@@ -1,7 +1,10 @@
 //! What a peer offers, made safe to read: bounded, with the directions that we answer, without candidates.
 
+mod line;
+
 use crate::registry::Side;
 use crate::session::Lines;
+use line::Line;
 use std::time::Duration;
 use str0m::change::SdpOffer;
 use str0m::media::{MediaKind, Mid};
@@ -32,9 +35,22 @@ pub enum Refused {
     /// It has a line for data.
     #[error("data channels are not answered here")]
     Data,
-    /// It has none of the codecs.
-    #[error("the offer has none of VP8, VP9, H.264, AV1 and Opus")]
-    NoCodec,
+    /// It would send more than one line of a kind, and one would be lost without a word. RFC 9725, 4.4.2.
+    #[error("the offer has more than one {kind} line that sends; one is taken")]
+    Many {
+        /// What the lines are.
+        kind: &'static str,
+    },
+    /// A line has none of the codecs.
+    #[error("the offer's {kind} line has {offered}; what is understood is {understood}")]
+    NoCodec {
+        /// What the line is.
+        kind: &'static str,
+        /// What it has.
+        offered: String,
+        /// What it might have.
+        understood: &'static str,
+    },
     /// It has not the stream's codec.
     #[error("this stream is {codec}, which the offer does not have")]
     OtherCodec {
@@ -65,23 +81,27 @@ pub(crate) struct Offer {
     pub(crate) remote_fragment: String,
     /// The lines of media that go the right way.
     pub(crate) lines: Lines,
+    /// What those have, in the words of SDP: the picture's and the sound's.
+    pub(crate) offered: [String; 2],
+    /// Which lines the peer has rejected itself, and their names.
+    pub(crate) rejected: Vec<(usize, String)>,
 }
 
-/// One line of media while it is read.
-#[derive(Debug, Clone, Copy)]
-struct Line<'a> {
-    kind: Option<MediaKind>,
-    mid: Option<&'a str>,
-    /// Whether it goes the way that is wanted; `None` while it has no direction, which means both.
-    goes: Option<bool>,
-}
-
-impl Line<'_> {
-    fn put_into(self, lines: &mut Lines) {
-        let goes = self.goes.unwrap_or(true);
-        if let (Some(kind), Some(mid), true) = (self.kind, self.mid, goes) {
-            lines.add(Mid::from(mid), kind);
+/// What a line of that kind may have.
+pub(crate) fn understood(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Audio => "Opus",
+        MediaKind::Video => {
+            "VP8, VP9, AV1, and H.264 with packetization-mode=1 in a baseline, main or high profile (42…, 4d…, 64…)"
         }
+    }
+}
+
+/// The kind of a line, as SDP has it.
+pub(crate) fn name(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Audio => "audio",
+        MediaKind::Video => "video",
     }
 }
 
@@ -94,71 +114,137 @@ pub(crate) fn read(text: &str, side: Side) -> Result<Offer, Refused> {
         Side::Publisher => ("a=sendonly", "sends"),
         Side::Viewer => ("a=recvonly", "receives"),
     };
-    let (mut kept, mut media, mut lines) = (Vec::new(), 0, Lines::default());
+    let mut read = Reading::default();
+    // What a line goes that says nothing: both ways, unless all are said to.
+    let mut usual = theirs;
     let mut current: Option<Line<'_>> = None;
     for line in text.lines().map(str::trim_end) {
         if line.is_empty() || is_candidate(line) {
             continue;
         }
+        if let Some(refused) = line::credentials_fault(line) {
+            return Err(refused);
+        }
         if let Some(description) = line.strip_prefix("m=") {
-            media += 1;
-            let kind = match description.split(' ').next() {
-                Some("application") => return Err(Refused::Data),
-                Some("audio") => Some(MediaKind::Audio),
-                Some("video") => Some(MediaKind::Video),
-                _ => None,
-            };
-            let next = Line {
-                kind,
-                mid: None,
-                goes: None,
-            };
+            let next = Line::new(description)?;
             if let Some(line) = current.replace(next) {
-                if line.goes.is_none() {
-                    kept.push(theirs);
-                }
-                line.put_into(&mut lines);
+                read.end(&line, usual, theirs)?;
             }
         }
-        let line = match line {
-            "a=sendrecv" => theirs,
-            line => line,
+        let direction = match line {
+            "a=sendrecv" => Some(theirs),
+            "a=sendonly" | "a=recvonly" | "a=inactive" => Some(line),
+            _ => None,
         };
-        if let Some(current) = &mut current {
-            match line {
-                "a=sendonly" | "a=recvonly" | "a=inactive" => {
-                    current.goes = Some(line == theirs);
-                }
-                _ => current.mid = line.strip_prefix("a=mid:").or(current.mid),
+        match (&mut current, direction) {
+            (Some(current), Some(direction)) => current.goes = Some(direction == theirs),
+            (Some(current), None) => current.take(line),
+            (None, Some(direction)) => {
+                usual = direction;
+                continue;
             }
+            (None, None) => {}
         }
-        kept.push(line);
+        read.kept.push(direction.unwrap_or(line));
     }
     if let Some(line) = current {
-        if line.goes.is_none() {
-            kept.push(theirs);
-        }
-        line.put_into(&mut lines);
+        read.end(&line, usual, theirs)?;
     }
-    if media > MEDIA_LINES_MAX {
+    if read.media > MEDIA_LINES_MAX {
         return Err(Refused::Unreadable(format!(
             "it has more than {MEDIA_LINES_MAX} lines of media"
         )));
     }
-    let fragment = kept
+    let fragment = read
+        .kept
         .iter()
         .find_map(|line| line.strip_prefix("a=ice-ufrag:"));
     let remote_fragment = fragment.unwrap_or_default().to_owned();
-    let sdp = SdpOffer::from_sdp_string(&(kept.join("\r\n") + "\r\n"))
+    let sdp = SdpOffer::from_sdp_string(&(read.kept.join("\r\n") + "\r\n"))
         .map_err(|_| Refused::Unreadable("its lines are not those of SDP".to_owned()))?;
-    if lines.picture.is_none() && lines.sound.is_none() {
+    if read.lines.picture.is_none() && read.lines.sound.is_none() {
         return Err(Refused::Direction { wanted });
+    }
+    if let (Some(kind), Side::Publisher) = (read.doubled, side) {
+        return Err(Refused::Many { kind: name(kind) });
     }
     Ok(Offer {
         sdp,
         remote_fragment,
-        lines,
+        lines: read.lines,
+        offered: read.offered,
+        rejected: read.rejected,
     })
+}
+
+/// What was read of an offer.
+#[derive(Default)]
+struct Reading<'a> {
+    kept: Vec<&'a str>,
+    media: usize,
+    lines: Lines,
+    offered: [String; 2],
+    rejected: Vec<(usize, String)>,
+    /// What it has more than one line of that goes the right way.
+    doubled: Option<MediaKind>,
+}
+
+impl<'a> Reading<'a> {
+    /// A line of media has been read.
+    fn end(&mut self, line: &Line<'a>, usual: &'a str, theirs: &str) -> Result<(), Refused> {
+        let goes = line.goes.unwrap_or(usual == theirs);
+        if line.goes.is_none() {
+            self.kept.push(usual);
+        }
+        if line.is_rejected() {
+            let mid = line.mid.unwrap_or_default().to_owned();
+            self.rejected.push((self.media, mid));
+        }
+        self.media += 1;
+        if let (Some(kind), Some(mid), true) = (line.kind, line.mid, goes && !line.is_rejected()) {
+            line.fault().map_or(Ok(()), Err)?;
+            if self.lines.add(Mid::from(mid), kind) {
+                self.offered[usize::from(kind == MediaKind::Audio)] = line.offered();
+            } else {
+                self.doubled = Some(kind);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An answer in which what the peer rejected is rejected too, which str0m leaves to who calls it.
+pub(crate) fn with_rejected(answer: &str, rejected: &[(usize, String)]) -> String {
+    if rejected.is_empty() {
+        return answer.to_owned();
+    }
+    let is_rejected = |index: usize| rejected.iter().any(|(known, _)| *known == index);
+    let mut media = None;
+    let mut lines = Vec::new();
+    for line in answer.lines() {
+        if line.starts_with("m=") {
+            media = Some(media.map_or(0, |index| index + 1));
+        }
+        let here = media.is_some_and(is_rejected);
+        let bundle = line.strip_prefix("a=group:BUNDLE");
+        lines.push(match (line, bundle) {
+            (_, Some(names)) => {
+                let stays = |name: &&str| rejected.iter().all(|(_, known)| known != name);
+                let stay: Vec<&str> = names.split_whitespace().filter(stays).collect();
+                format!("a=group:BUNDLE {}", stay.join(" "))
+            }
+            (line, _) if here && line.starts_with("m=") => {
+                let mut words: Vec<&str> = line.split(' ').collect();
+                if let Some(port) = words.get_mut(1) {
+                    *port = "0";
+                }
+                words.join(" ")
+            }
+            ("a=sendonly" | "a=recvonly" | "a=sendrecv", _) if here => "a=inactive".to_owned(),
+            (line, _) => line.to_owned(),
+        });
+    }
+    lines.join("\r\n") + "\r\n"
 }
 
 /// A peer is found by its own checks; its candidates would only be kept.
@@ -214,6 +300,77 @@ mod tests {
         ] {
             let refused = read(&offer(direction), side).unwrap_err();
             assert!(matches!(refused, Refused::Direction { .. }), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_all_lines_are_said_to_go_counts_for_those_that_say_nothing() {
+        let of = |all: &str, line: &str, side| {
+            let offer = offer(line).replace("t=0 0\r\n", &format!("t=0 0\r\n{all}\r\n"));
+            read(&offer, side).is_ok()
+        };
+        assert!(!of("a=recvonly", "", Side::Publisher));
+        assert!(of("a=recvonly", "", Side::Viewer));
+        assert!(of("a=sendonly", "", Side::Publisher));
+        assert!(of("a=sendrecv", "", Side::Publisher));
+        assert!(of("a=recvonly", "a=sendonly\r\n", Side::Publisher));
+        assert!(!of("a=sendonly", "a=recvonly\r\n", Side::Publisher));
+    }
+
+    /// The example, and its line of media once more.
+    fn twice(direction: &str) -> String {
+        let offer = offer(direction);
+        let media = offer[offer.find("m=").unwrap()..].replace("a=mid:0", "a=mid:1");
+        offer + &media
+    }
+
+    #[test]
+    fn a_publisher_has_one_line_of_a_kind_and_a_viewer_is_given_the_first() {
+        let refused = read(&twice("a=sendonly\r\n"), Side::Publisher).unwrap_err();
+        assert_eq!(refused, Refused::Many { kind: "video" });
+        let viewer = read(&twice("a=recvonly\r\n"), Side::Viewer).unwrap();
+        assert_eq!(viewer.lines.picture, Some(Mid::from("0")));
+        // A line that sends nothing is none.
+        let silent = twice("a=sendonly\r\n");
+        let at = silent.rfind("a=sendonly").unwrap();
+        let silent = silent[..at].to_owned() + "a=inactive" + &silent[at + "a=sendonly".len()..];
+        assert!(read(&silent, Side::Publisher).is_ok());
+    }
+
+    #[test]
+    fn a_line_that_the_peer_rejected_is_rejected_in_the_answer() {
+        let mut offer = twice("a=sendonly\r\n").replacen("m=video 9", "m=video 0", 1);
+        let read = super::read(&offer, Side::Publisher).unwrap();
+        assert_eq!(read.lines.picture, Some(Mid::from("1")));
+        let answer = "v=0\r\na=group:BUNDLE 0 1\r\nm=video 9 X 96\r\na=recvonly\r\nm=video 9 X 96\r\na=recvonly\r\n";
+        assert_eq!(
+            with_rejected(answer, &read.rejected),
+            "v=0\r\na=group:BUNDLE 1\r\nm=video 0 X 96\r\na=inactive\r\nm=video 9 X 96\r\na=recvonly\r\n"
+        );
+        assert_eq!(with_rejected(answer, &[]), answer);
+        // Its port may be none because another's is its own.
+        offer = offer.replacen("a=mid:0", "a=bundle-only\r\na=mid:0", 1);
+        let refused = super::read(&offer, Side::Publisher).unwrap_err();
+        assert_eq!(refused, Refused::Many { kind: "video" });
+    }
+
+    #[test]
+    fn an_offer_that_cannot_be_secured_or_found_is_told_what_it_lacks() {
+        for (there, wrong, sentence) in [
+            ("a=ice-pwd:0123456789012345678901", "a=ice-pwd:x", "ice-pwd"),
+            ("a=ice-ufrag:abcd", "a=ice-ufrag:a", "ice-ufrag"),
+            ("a=ice-ufrag:abcd", "a=ice-ufrag:a b c", "ice-ufrag"),
+            ("AB:AB:AB:", "AB:", "fingerprint"),
+            ("sha-256", "md5", "fingerprint"),
+            ("sha-256 AB", "sha-256 XY", "fingerprint"),
+            ("a=rtcp-mux\r\n", "", "rtcp-mux"),
+        ] {
+            let offer = offer("a=sendonly\r\n");
+            let wrong = offer.replacen(there, wrong, 1);
+            assert_ne!(offer, wrong, "{there}");
+            let refused = read(&wrong, Side::Publisher).unwrap_err();
+            assert!(matches!(refused, Refused::Unreadable(_)));
+            assert!(refused.to_string().contains(sentence), "{refused}");
         }
     }
 

@@ -58,13 +58,15 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Takes a line that was agreed on.
-    pub(crate) fn add(&mut self, mid: Mid, kind: MediaKind) {
+    /// Takes a line that was agreed on. False if there is one of its kind.
+    pub(crate) fn add(&mut self, mid: Mid, kind: MediaKind) -> bool {
         let line = match kind {
             MediaKind::Video => &mut self.picture,
             MediaKind::Audio => &mut self.sound,
         };
+        let is_first = line.is_none();
         line.get_or_insert(mid);
+        is_first
     }
 }
 

@@ -77,7 +77,7 @@ pub(crate) fn judge(
             let [pass] = passwords[..] else {
                 return Err(TrickleRefused::Credentials);
             };
-            let is_fit = is_ice_text(ufrag, 4) && is_ice_text(pass, 22);
+            let is_fit = is_ice_text(ufrag, FRAGMENT_MIN) && is_ice_text(pass, PASSWORD_MIN);
             is_fit
                 .then(|| {
                     Asked::Restart(IceCreds {
@@ -91,8 +91,12 @@ pub(crate) fn judge(
     }
 }
 
+/// The characters that ICE's credentials have at least. RFC 8839, 5.4.
+pub(crate) const FRAGMENT_MIN: usize = 4;
+pub(crate) const PASSWORD_MIN: usize = 22;
+
 /// Whether it is of so many characters, at most 256, that ICE allows.
-fn is_ice_text(text: &str, at_least: usize) -> bool {
+pub(crate) fn is_ice_text(text: &str, at_least: usize) -> bool {
     const MOST: usize = 256;
     let is_ice_char = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
     (at_least..=MOST).contains(&text.len()) && text.bytes().all(is_ice_char)

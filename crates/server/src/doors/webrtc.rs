@@ -372,7 +372,9 @@ fn refuse_offer(refused: Refused) -> Response<Body> {
             return say_later(&sentence, retry_after);
         }
         Refused::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
-        Refused::NoCodec | Refused::OtherCodec { .. } => StatusCode::NOT_ACCEPTABLE,
+        Refused::Many { .. } | Refused::NoCodec { .. } | Refused::OtherCodec { .. } => {
+            StatusCode::NOT_ACCEPTABLE
+        }
         _ => StatusCode::BAD_REQUEST,
     };
     say(status, &sentence)
