@@ -381,7 +381,7 @@ test('what cannot be answered is refused with a sentence', LONG, async (t) => {
   await refused(await post('/whip/demo', offer), 400, /no audio or video line that sends/);
   await refused(await post('/whip/demo', 'v=0'), 400, /no session description/);
   await refused(await post('/whip/demo', offer, { 'Content-Type': 'text/plain' }), 415, /application\/sdp/);
-  await refused(await post('/whip/demo', 'a'.repeat(70_000)), 413, /at most 65536 bytes/);
+  await refused(await post('/whip/demo', 'a'.repeat(70_000)), 413, /at most 24576 bytes/);
   await refused(await fetch(`${server.url}/whip/demo`), 405, /POST an offer/);
   await refused(await fetch(`${server.url}/whep/demo/none`, { method: 'DELETE' }), 404, /no such session/);
   const preflight = await fetch(`${server.url}/whip/demo`, { method: 'OPTIONS' });

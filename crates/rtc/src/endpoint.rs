@@ -17,15 +17,16 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use str0m::net::Protocol;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-/// Sessions that are not connected yet; they have seconds to be.
+/// Sessions that are not connected yet; they have seconds to be. Offers that wait to be read count too.
 const HALF_OPEN_MAX: usize = 512;
 
 /// When to come again if too many connect just now.
@@ -56,8 +57,16 @@ struct Shared {
     registry: Registry,
     places: Arc<Semaphore>,
     half_open: Arc<Semaphore>,
+    /// Turns to read an offer.
+    reading: Arc<Semaphore>,
     wakeups: Arc<Wakeups>,
     next: AtomicU64,
+}
+
+/// Room for one more session.
+struct Room {
+    place: OwnedSemaphorePermit,
+    half_open: OwnedSemaphorePermit,
 }
 
 /// A session that began.
@@ -116,6 +125,7 @@ impl Endpoint {
             registry: Registry::default(),
             places: Arc::new(Semaphore::new(places)),
             half_open: Arc::new(Semaphore::new(HALF_OPEN_MAX)),
+            reading: Arc::new(Semaphore::new(readers())),
             wakeups,
             next: AtomicU64::new(0),
         }));
@@ -127,12 +137,41 @@ impl Endpoint {
     /// # Errors
     /// When there is no room, or the offer is none that can be answered.
     pub fn answer(&self, text: &str, side: Side) -> Result<Negotiated, Refused> {
+        self.answer_in(self.room()?, text, side)
+    }
+
+    /// Does what [`Endpoint::answer`] does on a thread where nobody else's connection waits for it. Few offers are read at
+    /// one time: the others wait, in the order in which they came.
+    ///
+    /// # Errors
+    /// As [`Endpoint::answer`].
+    pub async fn answer_aside(&self, text: String, side: Side) -> Result<Negotiated, Refused> {
+        let room = self.room()?;
+        let Ok(turn) = Arc::clone(&self.0.reading).acquire_owned().await else {
+            unreachable!("nobody closes it");
+        };
+        let endpoint = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            endpoint.answer_in(room, &text, side)
+        });
+        // What is not read for a fault is none, or the process ends.
+        read.await
+            .unwrap_or(Err(Refused::Full { retry_after: LATER }))
+    }
+
+    fn room(&self) -> Result<Room, Refused> {
         let place = Arc::clone(&self.0.places)
             .try_acquire_owned()
             .map_err(|_| Refused::Full { retry_after: LATER })?;
         let half_open = Arc::clone(&self.0.half_open)
             .try_acquire_owned()
             .map_err(|_| Refused::Crowded { retry_after: SOON })?;
+        Ok(Room { place, half_open })
+    }
+
+    fn answer_in(&self, room: Room, text: &str, side: Side) -> Result<Negotiated, Refused> {
+        let Room { place, half_open } = room;
         let offer = catch_unwind(|| offer::read(text, side))
             .unwrap_or_else(|_| Err(Refused::Unreadable("it is malformed".to_owned())))?;
         let credentials = new_credentials();
@@ -323,6 +362,12 @@ impl Endpoint {
     }
 }
 
+/// How many offers are read at one time: half of the processors are left to who is there.
+fn readers() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    (processors / 2).max(1)
+}
+
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint").finish_non_exhaustive()
@@ -336,6 +381,8 @@ mod tests {
     use abanico_live::{Bounds, Pool};
     use abanico_media::frame::Codec;
     use std::net::{Ipv4Addr, UdpSocket};
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
 
     fn endpoint(sessions_max: usize) -> Endpoint {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -346,6 +393,11 @@ mod tests {
             tcp_candidates: Vec::new(),
         };
         Endpoint::open(socket, config).unwrap()
+    }
+
+    fn waits<T>(future: Pin<&mut impl Future<Output = T>>) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        future.poll(&mut cx).is_pending()
     }
 
     #[tokio::test]
@@ -363,6 +415,32 @@ mod tests {
         drop(first);
         // What cannot be answered takes no place.
         assert!(endpoint.answer("v=0", Side::Publisher).is_err());
+        assert!(endpoint.answer(&sends, Side::Publisher).is_ok());
+    }
+
+    #[tokio::test]
+    async fn offers_wait_their_turn_and_hold_room_meanwhile() {
+        let endpoint = endpoint(1);
+        let sends = offer("a=sendonly\r\n");
+        let all = u32::try_from(readers()).unwrap();
+        let reading = Arc::clone(&endpoint.0.reading);
+        let turns = reading.acquire_many_owned(all).await.unwrap();
+        let first = endpoint.answer_aside(sends.clone(), Side::Publisher);
+        let mut first = std::pin::pin!(first);
+        assert!(waits(first.as_mut()));
+        let second = endpoint.answer_aside(sends.clone(), Side::Publisher);
+        assert!(matches!(second.await, Err(Refused::Full { .. })));
+        drop(turns);
+        let answered = first.await.unwrap();
+        assert!(answered.answer.contains("a=recvonly"));
+        // Who goes while it waits leaves its room.
+        drop(answered);
+        let turns = Arc::clone(&endpoint.0.reading).acquire_many_owned(all);
+        let _turns = turns.await.unwrap();
+        {
+            let third = endpoint.answer_aside(sends.clone(), Side::Publisher);
+            assert!(waits(std::pin::pin!(third)));
+        }
         assert!(endpoint.answer(&sends, Side::Publisher).is_ok());
     }
 

@@ -10,8 +10,13 @@ use str0m::change::SdpOffer;
 use str0m::media::{MediaKind, Mid};
 use thiserror::Error;
 
-/// An offer with more bytes is refused.
-pub const OFFER_BYTES_MAX: usize = 64 << 10;
+/// An offer with more bytes is refused. Chromium's with sound and picture, each both ways and with all codecs, has 7 kB, with
+/// two of each 13 kB; aiortc's has 3 kB.
+pub const OFFER_BYTES_MAX: usize = 24 << 10;
+
+/// Lines of an offer, without its candidates. Chromium's have 210 and 350. Some kinds are compared with all others of
+/// their kind, so that what they cost grows with the square.
+const LINES_MAX: usize = 600;
 
 /// Lines of media in an offer.
 const MEDIA_LINES_MAX: usize = 16;
@@ -23,6 +28,9 @@ pub enum Refused {
     /// It is longer than [`OFFER_BYTES_MAX`].
     #[error("an offer has at most {OFFER_BYTES_MAX} bytes")]
     TooLong,
+    /// It has more lines than [`LINES_MAX`].
+    #[error("an offer has at most {LINES_MAX} lines beside its candidates")]
+    TooManyLines,
     /// It is no offer.
     #[error("the body is no session description that can be answered: {0}")]
     Unreadable(String),
@@ -130,6 +138,9 @@ pub(crate) fn read(text: &str, side: Side) -> Result<Offer, Refused> {
             if let Some(line) = current.replace(next) {
                 read.end(&line, usual, theirs)?;
             }
+        }
+        if read.kept.len() >= LINES_MAX {
+            return Err(Refused::TooManyLines);
         }
         let direction = match line {
             "a=sendrecv" => Some(theirs),
@@ -385,5 +396,27 @@ mod tests {
         assert_eq!(of(&data), Refused::Data);
         let many = offer("a=recvonly\r\n") + &"m=video 9 UDP/TLS/RTP/SAVPF 96\r\n".repeat(20);
         assert!(matches!(of(&many), Refused::Unreadable(_)));
+    }
+
+    #[test]
+    fn an_offer_of_many_lines_is_refused_with_the_number_that_may_be() {
+        let candidates = "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n".repeat(400);
+        assert!(read(&(offer("a=recvonly\r\n") + &candidates), Side::Viewer).is_ok());
+        for line in [
+            "a=extmap:1 urn:some\r\n",
+            "a=fmtp:97 apt=96\r\n",
+            "a=rtpmap:96 VP8/90000\r\n",
+            "a=x\r\n",
+        ] {
+            let with = |lines: usize| offer("a=recvonly\r\n") + &line.repeat(lines);
+            let refused = read(&with(LINES_MAX), Side::Viewer).unwrap_err();
+            assert_eq!(refused, Refused::TooManyLines);
+            assert!(refused.to_string().contains("600"), "{refused}");
+            let few = LINES_MAX - offer("a=recvonly\r\n").lines().count();
+            assert_ne!(
+                read(&with(few), Side::Viewer).err(),
+                Some(Refused::TooManyLines)
+            );
+        }
     }
 }

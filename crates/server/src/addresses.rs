@@ -1,5 +1,6 @@
 //! What one address may take of the server: so many connections, open requests and sessions at a time, so many sessions a
-//! second and so many stills, so many WebRTC sessions that are not connected yet. Of what there is for all it has half at most.
+//! second, so many stills and so many offers of WebRTC, so many WebRTC sessions that are not connected yet. Of what there is
+//! for all it has half at most.
 //!
 //! An address that speaks for many is not counted: a trusted proxy, whose visitors are told apart by what it writes, and
 //! as long as no proxy is trusted also loopback, where one may stand that nobody named. Invariant: what is remembered of
@@ -106,6 +107,8 @@ pub(crate) struct Rates {
     pub(crate) sessions: Rate,
     /// Ask for a still.
     pub(crate) stills: Rate,
+    /// Send an offer of WebRTC.
+    pub(crate) offers: Rate,
 }
 
 struct Inner {
@@ -118,6 +121,7 @@ struct Inner {
     shares: Shares,
     begun: Mutex<PerAddress>,
     stills: Mutex<PerAddress>,
+    offers: Mutex<PerAddress>,
     keeper: Keeper,
 }
 
@@ -133,6 +137,7 @@ impl Addresses {
             shares,
             begun: Mutex::new(PerAddress::new(rates.sessions)),
             stills: Mutex::new(PerAddress::new(rates.stills)),
+            offers: Mutex::new(PerAddress::new(rates.offers)),
             keeper,
         }))
     }
@@ -159,6 +164,15 @@ impl Addresses {
         place.ok_or(TooMany::Open(self.0.shares.webrtc.limit))
     }
 
+    /// Whether this address may send another offer of WebRTC now.
+    pub(crate) fn may_offer(&self, from: IpAddr) -> bool {
+        self.may(&self.0.offers, from)
+    }
+
+    fn may(&self, buckets: &Mutex<PerAddress>, from: IpAddr) -> bool {
+        speaks_for_many(from, self.0.keeper.proxies()) || buckets.lock().take(from, Instant::now())
+    }
+
     fn place(&self, places: &Arc<Places>, from: IpAddr) -> Option<Place> {
         if speaks_for_many(from, self.0.keeper.proxies()) {
             return Some(Place(None));
@@ -169,8 +183,7 @@ impl Addresses {
     /// Whether who makes a request may have another still now.
     fn may_look<B>(&self, request: &http::Request<B>) -> bool {
         let Asker { address, .. } = self.0.keeper.asker(request);
-        speaks_for_many(address, self.0.keeper.proxies())
-            || self.0.stills.lock().take(address, Instant::now())
+        self.may(&self.0.stills, address)
     }
 
     /// A place for one more open request of who makes it, or none.
@@ -183,8 +196,7 @@ impl Addresses {
     /// extensions, if it may.
     pub(crate) fn begin<B>(&self, request: &mut http::Request<B>) -> Result<Kept, TooMany> {
         let Asker { address, .. } = self.0.keeper.asker(request);
-        let is_counted = !speaks_for_many(address, self.0.keeper.proxies());
-        if is_counted && !self.0.begun.lock().take(address, Instant::now()) {
+        if !self.may(&self.0.begun, address) {
             return Err(TooMany::Begun);
         }
         let place = self.place(&self.0.sessions, address);

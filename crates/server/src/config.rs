@@ -72,7 +72,7 @@ pub struct Config {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// What to log: a level (error, warn, info, debug, trace), or levels per part such as info,abanico_socketio=debug
+    /// What to log: a level (error, warn, info, debug, trace), or levels per part such as info,abanico_socketio=debug. Libraries tell errors alone unless they are named: info,str0m=warn
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
 

@@ -179,6 +179,7 @@ impl Running {
             Rates {
                 sessions: rate(config.connections.session_rate),
                 stills: rate(config.connections.still_rate),
+                offers: rate(config.webrtc.rtc_offer_rate),
             },
             keeper.clone(),
         );

@@ -124,6 +124,7 @@ mod tests {
             rtc_address: address.map(|address| address.parse().unwrap()),
             rtc_sessions_max: Count(10),
             rtc_connecting_per_address_max: Count(10),
+            rtc_offer_rate: "5/s burst 100".parse().unwrap(),
             ice_servers: None,
             peer_viewers: Count(0),
         }

@@ -1,6 +1,6 @@
 //! Settings of WebRTC: the server's UDP port, how many sessions it takes, and what pages are told for peer to peer.
 
-use super::{Addresses, Count, IceServers, Listen};
+use super::{Addresses, Count, IceServers, Listen, Often};
 use clap::Args;
 
 /// WebRTC through the server: WHIP and WHEP.
@@ -32,6 +32,15 @@ pub struct WebRtc {
         hide_short_help = true
     )]
     pub rtc_connecting_per_address_max: Count,
+
+    /// Offers of WebRTC that one address (of IPv6, one /64) may send; more are answered 429. All viewers behind one router have one address: so many may come at once. Proxies in trusted-proxies are not counted, nor is loopback while that names none
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "5/s burst 100",
+        hide_short_help = true
+    )]
+    pub rtc_offer_rate: Often,
 
     /// STUN and TURN servers that pages are told of for video from peer to peer, with commas between them, such as stun:stun.example.org:3478 or turn:USER:PASSWORD@turn.example.org:3478. Whoever opens a page can read them
     #[arg(long, value_name = "SERVERS", hide_short_help = true)]

@@ -2,7 +2,7 @@
 //! the answer names.
 
 use super::publish::{in_address, is_private, refuse, refuse_key, token, unauthorized};
-use super::{Doors, say, say_later, watch};
+use super::{Doors, refuse_viewer, say, say_later, watch};
 use crate::addresses::Place;
 use crate::rights::Asker;
 use abanico_core::key::shortened;
@@ -37,6 +37,9 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// When to come again if too many of an address connect just now.
 const CONNECTING_RETRY: Duration = Duration::from_secs(1);
+
+/// When to come again if an address has sent too many offers.
+const OFFER_RETRY: Duration = Duration::from_secs(5);
 
 /// `/whip/{key}`.
 pub(crate) async fn whip(
@@ -92,6 +95,10 @@ async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Respon
         return no_webrtc();
     };
     let asker = doors.keeper.asker(&request);
+    if !doors.addresses.may_offer(asker.address) {
+        let sentence = "your address sends more offers of WebRTC than one may (rtc-offer-rate)";
+        return too_many(sentence, OFFER_RETRY);
+    }
     let of_webrtc = match doors.addresses.begin_webrtc(asker.address) {
         Ok(place) => place,
         Err(too_many) => return too_many.response(),
@@ -99,9 +106,7 @@ async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Respon
     let Some(connecting) = doors.addresses.begin_connecting(asker.address) else {
         let sentence = "your address has as many WebRTC sessions that are not connected yet as one may \
             (rtc-connecting-per-address-max)";
-        let mut refusal = say_later(sentence, CONNECTING_RETRY);
-        *refusal.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-        return refusal;
+        return too_many(sentence, CONNECTING_RETRY);
     };
     let places = Places {
         connecting,
@@ -117,17 +122,24 @@ async fn offer(doors: &Doors, side: Side, key: &str, request: Request) -> Respon
     let accepted = match side {
         Side::Publisher => {
             let asks = (asker, &head.headers, private);
-            publish(doors, rtc, key, asks, (&offer, places)).await
+            publish(doors, rtc, key, asks, (offer, places)).await
         }
         Side::Viewer => {
             let shown = token(&head.headers).map(|token| token.or(in_address));
-            view(doors, rtc, key, (asker, shown), (&offer, places)).await
+            view(doors, rtc, key, (asker, shown), (offer, places)).await
         }
     };
     match accepted {
         Ok(accepted) => created(side, key, &accepted, &doors.ice_servers),
         Err(refusal) => refusal,
     }
+}
+
+/// One address asks for more than it may.
+fn too_many(sentence: &str, retry_after: Duration) -> Response<Body> {
+    let mut refusal = say_later(sentence, retry_after);
+    *refusal.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    refusal
 }
 
 /// What an address has for one session.
@@ -143,7 +155,7 @@ async fn publish(
     rtc: &Endpoint,
     key: &str,
     (asker, headers, private): (Asker, &HeaderMap, bool),
-    (offer, places): (&str, Places),
+    (offer, places): (String, Places),
 ) -> Result<Accepted, Response<Body>> {
     let token = token(headers).map_err(unauthorized)?;
     let claim = doors.keeper.claim(asker, key, token.as_deref(), None).await;
@@ -152,7 +164,8 @@ async fn publish(
         ..claim.map_err(refuse_key)?
     };
     // What cannot be answered takes nobody's seat.
-    let mut negotiated = rtc.answer(offer, Side::Publisher).map_err(refuse_offer)?;
+    let negotiated = rtc.answer_aside(offer, Side::Publisher).await;
+    let mut negotiated = negotiated.map_err(refuse_offer)?;
     negotiated.keep_until_connected(places.connecting);
     let publisher = doors.streamhub.publish(key, &claim).await;
     let publisher = publisher.map_err(refuse)?;
@@ -199,12 +212,16 @@ async fn view(
     rtc: &Endpoint,
     key: &str,
     (asker, shown): (Asker, Result<Option<String>, &'static str>),
-    (offer, places): (&str, Places),
+    (offer, places): (String, Places),
 ) -> Result<Accepted, Response<Body>> {
     let shown = shown.map_err(unauthorized)?;
     let visit = doors.keeper.visit(asker, key, shown.as_deref()).await;
     let grant = visit.map_err(refuse_key)?;
-    let mut negotiated = rtc.answer(offer, Side::Viewer).map_err(refuse_offer)?;
+    // Of a stream that is none, or not for them, nobody has an offer read.
+    let observer = doors.streamhub.observe(key, &grant).await;
+    drop(observer.map_err(refuse_viewer)?);
+    let negotiated = rtc.answer_aside(offer, Side::Viewer).await;
+    let mut negotiated = negotiated.map_err(refuse_offer)?;
     negotiated.keep_until_connected(places.connecting);
     let (viewer, watching) = watch::join(&doors.streamhub, key, &grant, Format::Rtp).await?;
     let tracks = viewer.channel().tracks();
@@ -371,7 +388,7 @@ fn refuse_offer(refused: Refused) -> Response<Body> {
         Refused::Full { retry_after } | Refused::Crowded { retry_after } => {
             return say_later(&sentence, retry_after);
         }
-        Refused::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+        Refused::TooLong | Refused::TooManyLines => StatusCode::PAYLOAD_TOO_LARGE,
         Refused::Many { .. } | Refused::NoCodec { .. } | Refused::OtherCodec { .. } => {
             StatusCode::NOT_ACCEPTABLE
         }

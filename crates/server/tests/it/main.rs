@@ -24,6 +24,7 @@ mod matrix;
 mod moderation;
 #[cfg(target_os = "linux")]
 mod mutations;
+mod offers;
 mod pages;
 mod pairing;
 mod private;

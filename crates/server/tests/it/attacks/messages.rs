@@ -34,8 +34,9 @@ fn nothing_that_comes_is_unpacked() {
     let coded = ["Content-Encoding: gzip"];
     assert_eq!(node.request("PUT", "/live/bomb", &coded, &bomb).status, 415);
     let offer = [coded[0], "Content-Type: application/sdp"];
+    let short = &bomb[..20_000];
     assert_eq!(
-        node.request("POST", "/whip/bomb", &offer, &bomb).status,
+        node.request("POST", "/whip/bomb", &offer, short).status,
         400
     );
     let opened = node.get("/socket.io/?EIO=4&transport=polling");
