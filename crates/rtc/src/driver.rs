@@ -4,9 +4,10 @@
 //! says something. A session that panics is dropped; the others do not notice.
 
 use crate::ingress::Ended;
+use crate::reach::{Held, asked_by};
 use crate::registry::random_name;
 use crate::session::{Role, Session, Way};
-use crate::socket::{Datagram, Received, Socket};
+use crate::socket::{Datagram, Received, Socket, Target};
 use crate::streams::Arrival;
 use crate::wakeups::Wakeups;
 use abanico_hub::Stretch;
@@ -216,7 +217,7 @@ impl Driver {
                 let way = (Protocol::Tcp, peer);
                 let session = self.by_address.remove(&way);
                 if let Some(session) = session.and_then(|id| self.sessions.get_mut(&id)) {
-                    session.addresses.retain(|known| *known != way);
+                    session.lose(way);
                 }
             }
         }
@@ -229,11 +230,14 @@ impl Driver {
         };
         let way = (datagram.proto, datagram.source);
         let known = self.by_address.get(&way).copied();
-        let named =
-            local_fragment(datagram.bytes).map(|fragment| self.by_fragment.get(&fragment).copied());
-        let id = match named {
+        let check = match Stun::of(datagram.bytes) {
+            Some(Stun::Answer) => return self.hear(datagram),
+            Some(Stun::Check(check)) => Some(check),
+            None => None,
+        };
+        let id = match &check {
             // Of a check, the name in it says whose it is.
-            Some(named) => named,
+            Some(check) => self.by_fragment.get(&check.fragment).copied(),
             None => known,
         };
         let Some((id, session)) = id.and_then(|id| Some((id, self.sessions.get_mut(&id)?))) else {
@@ -252,9 +256,27 @@ impl Driver {
             },
         );
         let is_new = known != Some(id);
+        let is_shown = session.reach.is_shown(datagram.proto, datagram.source);
+        // Once it is connected, a peer is where it has answered.
+        let waits = check.is_some() && session.is_open() && !is_shown;
+        let target = Target {
+            proto: datagram.proto,
+            source: datagram.destination.unwrap_or(destination.ip()),
+            destination: datagram.source,
+        };
         let handled = catch_unwind(AssertUnwindSafe(|| {
-            // What comes from a new address must have shown the password.
-            if is_new && !(session.may_move() && session.rtc.accepts(&input)) {
+            // What comes from a new address must have shown the password, and so must whoever says where media goes.
+            let must_show = is_new || check.is_some();
+            let has_no_room = is_new && !session.may_move();
+            if has_no_room || (must_show && !session.rtc.accepts(&input)) {
+                return None;
+            }
+            if waits {
+                let held = Held {
+                    bytes: datagram.bytes.to_vec(),
+                    destination: datagram.destination,
+                };
+                session.ask(&target, Some(held), &mut self.socket, now);
                 return None;
             }
             Some(session.rtc.handle_input(input))
@@ -270,11 +292,44 @@ impl Driver {
                     session.addresses.push(way);
                     self.by_address.insert(way, id);
                 }
+                match check {
+                    // The handshake may go to any of them.
+                    Some(_) if !is_shown && session.addresses.len() > 1 => {
+                        session.ask(&target, None, &mut self.socket, now);
+                    }
+                    Some(check) if check.nominates => session.choose(target),
+                    _ => {}
+                }
             }
             Ok(Some(Err(error))) => session.fail(&error),
             Err(_) => return self.break_off(id),
         }
         self.drive(id);
+    }
+
+    /// Something answers what was asked of it.
+    fn hear(&mut self, datagram: &Datagram<'_>) {
+        let Ok(answer) = StunMessage::parse(datagram.bytes) else {
+            return;
+        };
+        let asked = asked_by(datagram.bytes);
+        let Some((id, session)) = asked.and_then(|id| Some((id, self.sessions.get_mut(&id)?)))
+        else {
+            return;
+        };
+        let Some(held) = session.reach.answered(datagram.source, &answer) else {
+            return;
+        };
+        session.open(Instant::now());
+        self.drive(id);
+        if let Some(held) = held {
+            self.take(&Datagram {
+                proto: datagram.proto,
+                source: datagram.source,
+                destination: held.destination,
+                bytes: &held.bytes,
+            });
+        }
     }
 
     /// Does all that it was told so far.
@@ -388,15 +443,40 @@ impl Driver {
     }
 }
 
-/// The user fragment of ours that a check names.
-fn local_fragment(datagram: &[u8]) -> Option<String> {
-    let is_stun = datagram.first().is_some_and(|first| *first < 2);
-    if !is_stun {
-        return None;
+/// A datagram of STUN that is for one session.
+enum Stun {
+    Check(Check),
+    /// To what was asked.
+    Answer,
+}
+
+/// A peer's check.
+struct Check {
+    /// The user fragment of ours that it names.
+    fragment: String,
+    /// It says that all shall go where it comes from.
+    nominates: bool,
+}
+
+impl Stun {
+    fn of(datagram: &[u8]) -> Option<Self> {
+        let is_stun = datagram.first().is_some_and(|first| *first < 2);
+        if !is_stun {
+            return None;
+        }
+        let message = StunMessage::parse(datagram).ok()?;
+        if message.is_successful_binding_response() {
+            return Some(Self::Answer);
+        }
+        if !message.is_binding_request() {
+            return None;
+        }
+        let (ours, _) = message.split_username()?;
+        Some(Self::Check(Check {
+            fragment: ours.to_owned(),
+            nominates: message.use_candidate(),
+        }))
     }
-    let message = StunMessage::parse(datagram).ok()?;
-    let (ours, _) = message.split_username()?;
-    Some(ours.to_owned())
 }
 
 /// Which of our candidates a datagram was sent to. Behind a router that maps addresses it is none by its own.

@@ -5,9 +5,10 @@ use crate::egress::Egress;
 use crate::ingress::{Ingress, Publishing};
 use crate::negotiation::{Negotiated, Terms};
 use crate::offer::{self, Refused};
+use crate::reach::Reach;
 use crate::registry::{Listed, Listing, Registry, Side, Unlisted, random_name};
 use crate::sender::Agreed;
-use crate::session::{HalfOpen, Role, Session, Way};
+use crate::session::{Greeted, HalfOpen, Role, Session, Way};
 use crate::socket::Socket;
 use crate::streams::{self, ARRIVALS_MAX, Arrival};
 use crate::trickle::{self, Asked, Patched, TrickleRefused};
@@ -186,7 +187,7 @@ impl Endpoint {
             answer: offer::with_rejected(&answer, &offer.rejected),
             lines: offer.lines,
             fragment,
-            remote_fragment: offer.remote_fragment,
+            remote: offer.remote,
             escrow,
             place,
             half_open: HalfOpen {
@@ -331,11 +332,12 @@ impl Endpoint {
             side,
             key: key.to_owned(),
             etag: etag.clone(),
-            remote_fragment: negotiated.remote_fragment,
+            remote_fragment: negotiated.remote.ufrag.clone(),
         });
         let name = listing.name().to_owned();
         let now = Instant::now();
         let session = Session {
+            reach: Reach::new(id, &negotiated.fragment, negotiated.remote),
             rtc: negotiated.rtc,
             role,
             lines: negotiated.lines,
@@ -349,6 +351,8 @@ impl Endpoint {
             addresses: Vec::new(),
             local: None,
             target: None,
+            chosen: None,
+            greeted: Greeted::NotYet,
             waker: self.0.wakeups.waker(id),
             deadline: now,
         };

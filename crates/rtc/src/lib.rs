@@ -3,7 +3,8 @@
 //! An [`Endpoint`] is one UDP socket, connections of ICE over TCP, and one task that drives every session of them. The protocol is str0m's, which does no
 //! I/O of its own; nothing of it shows outside. Who may publish or watch, and where HTTP leads, is for others to know.
 //!
-//! Invariants: a datagram reaches a session only from an address that showed the session's ICE password; what a peer
+//! Invariants: a datagram reaches a session only from an address that showed the session's ICE password; media goes only
+//! to an address that has answered; what a peer
 //! sends ends its own session at most; sessions, those not yet connected, addresses of a session and offers are bounded.
 
 mod clock;
@@ -20,6 +21,7 @@ mod negotiation;
 mod offer;
 mod payload;
 mod pictures;
+mod reach;
 mod registry;
 mod report;
 mod route;

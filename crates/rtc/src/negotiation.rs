@@ -50,7 +50,7 @@ pub struct Negotiated {
     pub(crate) answer: String,
     pub(crate) lines: Lines,
     pub(crate) fragment: String,
-    pub(crate) remote_fragment: String,
+    pub(crate) remote: IceCreds,
     /// A viewer's packets are ours: what they are encrypted with.
     pub(crate) escrow: Escrow,
     pub(crate) place: OwnedSemaphorePermit,

@@ -6,6 +6,7 @@ use crate::registry::Side;
 use crate::session::Lines;
 use line::Line;
 use std::time::Duration;
+use str0m::IceCreds;
 use str0m::change::SdpOffer;
 use str0m::media::{MediaKind, Mid};
 use thiserror::Error;
@@ -28,7 +29,7 @@ pub enum Refused {
     /// It is longer than [`OFFER_BYTES_MAX`].
     #[error("an offer has at most {OFFER_BYTES_MAX} bytes")]
     TooLong,
-    /// It has more lines than [`LINES_MAX`].
+    /// It has too many lines.
     #[error("an offer has at most {LINES_MAX} lines beside its candidates")]
     TooManyLines,
     /// It is no offer.
@@ -85,8 +86,8 @@ pub enum Refused {
 #[derive(Debug)]
 pub(crate) struct Offer {
     pub(crate) sdp: SdpOffer,
-    /// The peer's ICE user fragment.
-    pub(crate) remote_fragment: String,
+    /// The peer's ICE credentials.
+    pub(crate) remote: IceCreds,
     /// The lines of media that go the right way.
     pub(crate) lines: Lines,
     /// What those have, in the words of SDP: the picture's and the sound's.
@@ -166,11 +167,14 @@ pub(crate) fn read(text: &str, side: Side) -> Result<Offer, Refused> {
             "it has more than {MEDIA_LINES_MAX} lines of media"
         )));
     }
-    let fragment = read
-        .kept
-        .iter()
-        .find_map(|line| line.strip_prefix("a=ice-ufrag:"));
-    let remote_fragment = fragment.unwrap_or_default().to_owned();
+    let told = |name| {
+        let told = read.kept.iter().find_map(|line| line.strip_prefix(name));
+        told.unwrap_or_default().to_owned()
+    };
+    let remote = IceCreds {
+        ufrag: told("a=ice-ufrag:"),
+        pass: told("a=ice-pwd:"),
+    };
     let sdp = SdpOffer::from_sdp_string(&(read.kept.join("\r\n") + "\r\n"))
         .map_err(|_| Refused::Unreadable("its lines are not those of SDP".to_owned()))?;
     if read.lines.picture.is_none() && read.lines.sound.is_none() {
@@ -181,7 +185,7 @@ pub(crate) fn read(text: &str, side: Side) -> Result<Offer, Refused> {
     }
     Ok(Offer {
         sdp,
-        remote_fragment,
+        remote,
         lines: read.lines,
         offered: read.offered,
         rejected: read.rejected,
@@ -301,7 +305,8 @@ mod tests {
             ("a=sendrecv\r\n", Side::Viewer),
         ] {
             let read = read(&offer(direction), side).unwrap();
-            assert_eq!(read.remote_fragment, "abcd");
+            assert_eq!(read.remote.ufrag, "abcd");
+            assert_eq!(read.remote.pass, "0123456789012345678901");
             assert!(!read.sdp.to_sdp_string().contains("candidate"));
         }
         for (direction, side) in [

@@ -2,6 +2,7 @@
 
 use crate::egress::{Egress, Fed, Outlet};
 use crate::ingress::{Ended, Ingress};
+use crate::reach::{Held, Reach};
 use crate::registry::Listing;
 use crate::socket::{Socket, Target};
 use abanico_live::SourceError;
@@ -70,6 +71,16 @@ impl Lines {
     }
 }
 
+/// How far a handshake is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Greeted {
+    NotYet,
+    /// It went to more than one address, so that it shows none.
+    Wandering,
+    /// It is over; the session begins as soon as the peer has answered.
+    Over,
+}
+
 /// A place among the sessions that are not connected yet.
 pub(crate) struct HalfOpen {
     pub(crate) _permit: OwnedSemaphorePermit,
@@ -96,8 +107,14 @@ pub(crate) struct Session {
     pub(crate) addresses: Vec<Way>,
     /// The address of this machine that the peer reached.
     pub(crate) local: Option<IpAddr>,
+    /// Where the peer is, as far as it has answered.
+    pub(crate) reach: Reach,
     /// Where the handshake, and all that follows it, goes.
     pub(crate) target: Option<Target>,
+    /// Where the peer said last that all shall go, after the handshake. str0m goes by what each address claims of itself,
+    /// and stays with one that is silent for 15 s.
+    pub(crate) chosen: Option<Target>,
+    pub(crate) greeted: Greeted,
     pub(crate) waker: Waker,
     /// When it is to be driven at the latest.
     pub(crate) deadline: Instant,
@@ -114,10 +131,61 @@ impl Session {
     pub(crate) fn restart(&mut self, remote: IceCreds, ours: &IceCreds) -> Vec<Way> {
         let mut api = self.rtc.direct_api();
         api.set_local_ice_credentials(ours.clone());
-        api.set_remote_ice_credentials(remote);
+        api.set_remote_ice_credentials(remote.clone());
         ours.ufrag.clone_into(&mut self.fragment);
+        self.reach.restart(&ours.ufrag, remote);
         let last = self.addresses.pop();
         std::mem::replace(&mut self.addresses, last.into_iter().collect())
+    }
+
+    /// Whether the peer is connected, and sent all that there is.
+    pub(crate) fn is_open(&self) -> bool {
+        self.half_open.is_none()
+    }
+
+    /// The peer says from there that all shall go there, and has answered from there.
+    pub(crate) fn choose(&mut self, target: Target) {
+        if self.is_open() && self.reach.is_shown(target.proto, target.destination) {
+            self.chosen = Some(target);
+            self.target = Some(target);
+            if let Role::Watching(egress) = &mut self.role
+                && let Some(sender) = egress.sender()
+            {
+                sender.found(target);
+            }
+        }
+    }
+
+    /// It is not reached that way any more.
+    pub(crate) fn lose(&mut self, way: Way) {
+        self.addresses.retain(|known| *known != way);
+        let is_other = |chosen: &Target| (chosen.proto, chosen.destination) != way;
+        self.chosen = self.chosen.filter(is_other);
+    }
+
+    /// Asks whether the peer is there. What came from there may be kept until it answers.
+    pub(crate) fn ask(
+        &mut self,
+        target: &Target,
+        held: Option<Held>,
+        socket: &mut Socket,
+        now: Instant,
+    ) {
+        if let Some(question) = self.reach.ask(target.destination, held, now) {
+            socket.send_to(target, &question);
+        }
+    }
+
+    /// Begins if the handshake is over and the peer has answered where it went.
+    pub(crate) fn open(&mut self, now: Instant) {
+        let is_shown = |target: Target| self.reach.is_shown(target.proto, target.destination);
+        if self.greeted != Greeted::Over || self.is_open() || !self.target.is_some_and(is_shown) {
+            return;
+        }
+        self.half_open = None;
+        if let Role::Watching(egress) = &mut self.role {
+            egress.connected(self.target, now);
+        }
     }
 
     /// Ends it, and tells the peer if there is one.
@@ -212,13 +280,22 @@ impl Session {
 
     /// Sends what the state machine says. A viewer's RTCP is ours, as its packets are.
     fn transmit(&mut self, transmit: &Transmit, socket: &mut Socket, now: Instant) {
-        let target = Target {
+        let mut target = Target {
             proto: transmit.proto,
             source: self.local.unwrap_or(transmit.source.ip()),
             destination: transmit.destination,
         };
         let kind = transmit.contents.first().copied().unwrap_or(0);
         if kind >= DTLS_FIRST {
+            target = self.chosen.unwrap_or(target);
+            let must_be_shown = self.is_open() || kind >= RTP_FIRST;
+            if must_be_shown && !self.reach.is_shown(target.proto, target.destination) {
+                return self.ask(&target, None, socket, now);
+            }
+            let is_other = |before: Target| before.destination != target.destination;
+            if self.greeted == Greeted::NotYet && self.target.is_some_and(is_other) {
+                self.greeted = Greeted::Wandering;
+            }
             self.target = Some(target);
         }
         if kind >= RTP_FIRST
@@ -281,11 +358,12 @@ impl Session {
             return;
         }
         match (event, &mut self.role) {
-            (Event::Connected, role) => {
-                self.half_open = None;
-                if let Role::Watching(egress) = role {
-                    egress.connected(self.target, now);
+            (Event::Connected, _) => {
+                let before = std::mem::replace(&mut self.greeted, Greeted::Over);
+                if let (Greeted::NotYet, Some(target)) = (before, self.target) {
+                    self.reach.show(target.proto, target.destination);
                 }
+                self.open(now);
             }
             (Event::RawPacket(packet), Role::Watching(egress)) => {
                 if let RawPacket::RtcpRx(report) = &*packet {

@@ -41,12 +41,17 @@ impl House {
 
     /// A viewer whose offer was answered, and who finds the endpoint at that address.
     pub(crate) fn watch(&self, address: SocketAddr) -> Peer {
+        self.watch_openly(address).0
+    }
+
+    /// The same, with its offer and the answer.
+    pub(crate) fn watch_openly(&self, address: SocketAddr) -> (Peer, String, String) {
         let (mut peer, offer) = Peer::new(Direction::RecvOnly, &[]);
         let negotiated = self.endpoint.answer(&offer, Side::Viewer).unwrap();
         let watching = self.channel.watch(Format::Rtp).unwrap();
         let accepted = self.endpoint.watch(negotiated, "demo", watching, ());
         peer.answered_by_way_of(&accepted.answer, address);
-        peer
+        (peer, offer, accepted.answer)
     }
 
     /// A publisher inside, of a picture in VP8.
