@@ -3,8 +3,11 @@
 
 use abanico_rtc::hostile::Hostile;
 use libfuzzer_sys::fuzz_target;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
-static HOSTILE: LazyLock<Hostile> = LazyLock::new(Hostile::new);
+static HOSTILE: LazyLock<Mutex<Hostile>> = LazyLock::new(|| Mutex::new(Hostile::new()));
 
-fuzz_target!(|text: &str| HOSTILE.fragment(text));
+fuzz_target!(|text: &str| {
+    let hostile = HOSTILE.lock().unwrap_or_else(PoisonError::into_inner);
+    hostile.fragment(text);
+});
