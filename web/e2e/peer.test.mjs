@@ -327,11 +327,16 @@ test('WebRTC from the server is one of the ways to watch, and can be chosen whil
   await publisher.locator('.settings').evaluate((details) => {
     details.open = true;
   });
+  const left = viewer.waitForResponse((response) => response.request().method() === 'DELETE');
   await deliver('demo');
   for (const page of [viewer, recorded]) {
     await untilState(page, 'unplayable');
     await page.getByText('does not come the way that you have chosen').waitFor();
   }
+  // Of what was left, pictures come until the server has heard of it: they are no reason to say that it plays.
+  await left;
+  await viewer.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  assert.equal((await player(viewer)).state, 'unplayable');
   await deliver('live');
   for (const page of [viewer, recorded]) {
     await untilState(page, 'playing');

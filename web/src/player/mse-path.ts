@@ -277,6 +277,7 @@ export class MsePath implements Path {
 
   /** The delay since the quickest fragment came here: when it was captured is not in the bytes. */
   #shown(mediaTime: number): void {
+    if (!this.#request) return;
     this.#vain = 0;
     this.#host.shown(this.#base === undefined ? undefined : this.#door.serverNow() - this.#base - mediaTime * 1_000);
   }

@@ -45,6 +45,8 @@ export class WhepPath implements Path {
     this.#host = host;
     this.#video = new TrackVideo({
       shown: (delayMs) => {
+        // What was left goes on until the server has heard of it.
+        if (!this.#connection) return;
         this.#vain = 0;
         this.#shownAt = performance.now();
         host.shown(delayMs);
