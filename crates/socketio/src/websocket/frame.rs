@@ -1,11 +1,19 @@
-//! WebSocket frames: a push decoder for what clients send, and the headers of what servers send.
+//! WebSocket frames: a push decoder for what clients send, and what servers send.
 //!
 //! Pure: bytes in, messages out. The caller brings the bytes in pieces cut anywhere and answers pings and closes.
 //!
 //! Invariant: a message that is too large is refused from a frame's header, before any of that frame is kept.
 
+mod error;
+mod header;
+mod outgoing;
+
 use bytes::Bytes;
 use bytestring::ByteString;
+
+pub use error::{FrameError, code};
+use header::{Frame, HEADER_BYTES_MAX, Opcode, header_len};
+pub use outgoing::{Outgoing, SERVER_HEADER_BYTES_MAX, close, header, small};
 
 /// What a client sent: a whole data message, or a control frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,91 +40,6 @@ pub struct Limits {
     pub message_bytes_max: usize,
     /// Most frames of one message.
     pub fragments_max: usize,
-}
-
-/// Why a connection cannot go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FrameError {
-    /// A client must mask its frames.
-    #[error("frame is not masked")]
-    Unmasked,
-    /// A reserved bit is set, and no extension was agreed on.
-    #[error("reserved bits are set")]
-    ReservedBits,
-    /// The opcode has no meaning.
-    #[error("opcode {0} is reserved")]
-    Opcode(u8),
-    /// A control frame is cut into fragments.
-    #[error("control frame is fragmented")]
-    FragmentedControl,
-    /// A control frame has more than 125 bytes.
-    #[error("control frame of {0} bytes")]
-    LongControl(u64),
-    /// A continuation without a beginning.
-    #[error("continuation of no message")]
-    StrayContinuation,
-    /// A new message before the end of the one before.
-    #[error("message within a message")]
-    Interleaved,
-    /// A length with its highest bit set.
-    #[error("frame length is negative")]
-    Length,
-    /// A close frame with half a code, a code that may not be sent, or a reason that is no UTF-8.
-    #[error("close frame is malformed")]
-    Close,
-    /// A text that is no UTF-8.
-    #[error("text is not UTF-8")]
-    Utf8,
-    /// More bytes than [`Limits::message_bytes_max`].
-    #[error("message is larger than {max} bytes")]
-    TooLarge {
-        /// The bound.
-        max: usize,
-    },
-    /// More frames than [`Limits::fragments_max`].
-    #[error("message has more than {max} fragments")]
-    TooManyFragments {
-        /// The bound.
-        max: usize,
-    },
-}
-
-impl FrameError {
-    /// The code to close the connection with.
-    pub fn close_code(self) -> u16 {
-        match self {
-            Self::Unmasked
-            | Self::ReservedBits
-            | Self::Opcode(_)
-            | Self::FragmentedControl
-            | Self::LongControl(_)
-            | Self::StrayContinuation
-            | Self::Interleaved
-            | Self::Length
-            | Self::Close => code::PROTOCOL_ERROR,
-            Self::Utf8 => code::INVALID_DATA,
-            Self::TooLarge { .. } => code::TOO_LARGE,
-            Self::TooManyFragments { .. } => code::POLICY,
-        }
-    }
-}
-
-/// Close codes that a server sends.
-pub mod code {
-    /// The purpose is fulfilled.
-    pub const NORMAL: u16 = 1000;
-    /// The server is going down.
-    pub const GOING_AWAY: u16 = 1001;
-    /// The peer broke the protocol.
-    pub const PROTOCOL_ERROR: u16 = 1002;
-    /// A text was no UTF-8.
-    pub const INVALID_DATA: u16 = 1007;
-    /// The peer broke a rule of ours.
-    pub const POLICY: u16 = 1008;
-    /// A message was too large.
-    pub const TOO_LARGE: u16 = 1009;
-    /// Something on our side went wrong.
-    pub const INTERNAL: u16 = 1011;
 }
 
 /// Takes what a client sends, cut anywhere.
@@ -285,99 +208,9 @@ impl Decoder {
     }
 }
 
-/// Longest header of a client's frame: two bytes, a length of eight, a mask of four.
-const HEADER_BYTES_MAX: usize = 14;
-
 /// How far the payload's buffer grows ahead of what has arrived, unless the message before was longer. A client that
 /// announces much and sends nothing costs no more than this.
 const GROW_BYTES: usize = 64 * 1024;
-
-#[derive(Debug)]
-struct Frame {
-    last: bool,
-    opcode: Opcode,
-    mask: u32,
-    remaining: u64,
-}
-
-impl Frame {
-    fn parse(header: &[u8]) -> Result<Self, FrameError> {
-        let opcode = Opcode::parse(header[0] & 0x0f)?;
-        let last = header[0] & 0x80 != 0;
-        let (length, mask) = header[2..].split_at(header.len() - 2 - 4);
-        let remaining = match length {
-            [] => u64::from(header[1] & 0x7f),
-            _ => length
-                .iter()
-                .fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
-        };
-        if remaining >> 63 != 0 {
-            return Err(FrameError::Length);
-        }
-        if opcode.is_control() {
-            if !last {
-                return Err(FrameError::FragmentedControl);
-            }
-            if remaining > 125 {
-                return Err(FrameError::LongControl(remaining));
-            }
-        }
-        let mask = u32::from_be_bytes(mask.try_into().expect("a mask has four bytes"));
-        Ok(Self {
-            last,
-            opcode,
-            mask,
-            remaining,
-        })
-    }
-}
-
-/// Bytes that the header beginning with `have` takes; what is wrong with its first two bytes is found at once.
-fn header_len(have: &[u8]) -> Result<usize, FrameError> {
-    if let Some(first) = have.first() {
-        if first & 0x70 != 0 {
-            return Err(FrameError::ReservedBits);
-        }
-        Opcode::parse(first & 0x0f)?;
-    }
-    match have.get(1) {
-        None => Ok(2),
-        Some(second) if second & 0x80 == 0 => Err(FrameError::Unmasked),
-        Some(second) => Ok(match second & 0x7f {
-            126 => 2 + 2 + 4,
-            127 => 2 + 8 + 4,
-            _ => 2 + 4,
-        }),
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Opcode {
-    Continuation,
-    Text,
-    Binary,
-    Close,
-    Ping,
-    Pong,
-}
-
-impl Opcode {
-    fn parse(bits: u8) -> Result<Self, FrameError> {
-        match bits {
-            0 => Ok(Self::Continuation),
-            1 => Ok(Self::Text),
-            2 => Ok(Self::Binary),
-            8 => Ok(Self::Close),
-            9 => Ok(Self::Ping),
-            10 => Ok(Self::Pong),
-            _ => Err(FrameError::Opcode(bits)),
-        }
-    }
-
-    fn is_control(self) -> bool {
-        matches!(self, Self::Close | Self::Ping | Self::Pong)
-    }
-}
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -431,64 +264,6 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, FrameError> {
             }
         }
     }
-}
-
-/// What a server may put into a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outgoing {
-    /// A whole text message.
-    Text,
-    /// A whole binary message.
-    Binary,
-    /// Asks for a pong.
-    Ping,
-    /// The answer to a ping.
-    Pong,
-    /// Goodbye.
-    Close,
-}
-
-/// Longest header that [`header`] gives.
-pub const SERVER_HEADER_BYTES_MAX: usize = 10;
-
-/// The header of an unmasked, unfragmented frame: the bytes and how many of them count.
-pub fn header(kind: Outgoing, len: usize) -> ([u8; SERVER_HEADER_BYTES_MAX], usize) {
-    let mut header = [0; SERVER_HEADER_BYTES_MAX];
-    header[0] = 0x80
-        | match kind {
-            Outgoing::Text => 1,
-            Outgoing::Binary => 2,
-            Outgoing::Close => 8,
-            Outgoing::Ping => 9,
-            Outgoing::Pong => 10,
-        };
-    if let Ok(short @ 0..=125) = u8::try_from(len) {
-        header[1] = short;
-        (header, 2)
-    } else if let Ok(medium) = u16::try_from(len) {
-        header[1] = 126;
-        header[2..4].copy_from_slice(&medium.to_be_bytes());
-        (header, 4)
-    } else {
-        header[1] = 127;
-        header[2..].copy_from_slice(&(len as u64).to_be_bytes());
-        (header, 10)
-    }
-}
-
-/// A whole frame of a few bytes: a pong, a close.
-pub fn small(kind: Outgoing, payload: &[u8]) -> Bytes {
-    let (header, len) = header(kind, payload.len());
-    [&header[..len], payload].concat().into()
-}
-
-/// A close frame with a code and a reason, which is cut to what fits.
-pub fn close(code: u16, reason: &str) -> Bytes {
-    let reason = &reason[..reason.floor_char_boundary(123)];
-    small(
-        Outgoing::Close,
-        &[&code.to_be_bytes(), reason.as_bytes()].concat(),
-    )
 }
 
 #[cfg(test)]
