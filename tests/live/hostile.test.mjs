@@ -121,17 +121,25 @@ for (const kind of ['WebM VP8', 'WebM AV1', 'Matroska H.264', 'JPEG in a row']) 
     await viewer.got(1);
     const door = { 'WebM VP8': 'webm', 'WebM AV1': 'webm', 'Matroska H.264': 'mp4', 'JPEG in a row': 'mjpeg' }[kind];
     const get = await Get.open(server, `/live/${key}.${door}`);
-    await get.received();
-    await request.write(bytes.subarray(bytes.length / 2));
+    // No quicker than it reads: every JPEG is a group, and who is two groups behind is moved on.
+    let sent = Math.floor(bytes.length / 2);
+    await get.caughtUp(bytes.subarray(0, sent));
+    for (const piece of pieces(bytes.subarray(sent))) {
+      await request.write(piece);
+      sent += piece.length;
+      await get.caughtUp(bytes.subarray(0, sent));
+    }
     await viewer.until(() => shown(viewer).some((payload) => payload.equals(reference.at(-1))), 'all of it was shown');
-    const before = await unpacked(get.soFar(), door);
+    let before;
+    await server.until(async () => (before = await unpacked(get.soFar(), door)).packets > 10);
     await doesNotGrow(async () => {
       for (const broken of damaged(bytes, 30, dice(11))) await request.write(broken);
     });
     // What was cut off may seem to reach far into what is whole, and nobody says how far: then it is sent once more.
     const again = showsAgain(viewer, reference);
     let isShown = false;
-    for (let round = 0; round < 60 && !isShown; round++) {
+    const hasMore = async () => (await unpacked(get.soFar(), door)).packets >= before.packets + 10;
+    for (let round = 0; round < 60 && !(isShown && (await hasMore())); round++) {
       await request.write(bytes);
       isShown = await Promise.race([again, sleep(300, false)]);
     }
@@ -142,7 +150,7 @@ for (const kind of ['WebM VP8', 'WebM AV1', 'Matroska H.264', 'JPEG in a row']) 
     // had come before may have ended within a frame, which is no fault: all of it is in the whole.
     const all = await unpacked(await get.ended, door);
     assert.equal(all.complaints, '');
-    assert.ok(before.packets > 10 && all.packets >= before.packets + 10, `${before.packets} pictures, then ${all.packets}`);
+    assert.ok(all.packets >= before.packets + 10, `${before.packets} pictures, then ${all.packets}`);
     await nobodyElseNotices();
   });
 }

@@ -45,12 +45,13 @@ export async function recording(kind) {
 /** The pictures of a multipart body. */
 export function pictures(body) {
   const all = [];
-  for (let at = body.indexOf('\r\n\r\n'); at >= 0; at = body.indexOf('\r\n\r\n', at)) {
-    const head = body.subarray(0, at).toString('latin1');
+  let from = 0;
+  for (let at; (at = body.indexOf('\r\n\r\n', from)) >= 0; ) {
+    const head = body.subarray(from, at).toString('latin1');
     const length = Number(head.slice(head.toLowerCase().lastIndexOf('content-length:')).match(/\d+/)?.[0] ?? NaN);
     if (!(length > 0)) break;
-    all.push(body.subarray(at + 4, at + 4 + length));
-    at += 4 + length;
+    from = at + 4 + length;
+    all.push(body.subarray(at + 4, from));
   }
   return all;
 }
