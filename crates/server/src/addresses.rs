@@ -1,6 +1,6 @@
 //! What one address may take of the server: so many connections, open requests and sessions at a time, so many sessions a
-//! second, so many stills and so many offers of WebRTC, so many WebRTC sessions that are not connected yet. Of what there is
-//! for all it has half at most.
+//! second, so many stills and so many offers of WebRTC, so many WebRTC sessions that are not connected yet, so much of what
+//! it says unfinished. Of what there is for all it has half at most.
 //!
 //! An address that speaks for many is not counted: a trusted proxy, whose visitors are told apart by what it writes, and
 //! as long as no proxy is trusted also loopback, where one may stand that nobody named. Invariant: what is remembered of
@@ -10,19 +10,21 @@ mod asked;
 mod buckets;
 mod places;
 mod shares;
+mod unfinished;
 
 pub(crate) use buckets::PerAddress;
 pub(crate) use places::{Place, Places};
-pub(crate) use shares::Shares;
 
+use crate::config::Config;
 use asked::{asks_for_still, begins_session, is_poll};
+use shares::Shares;
 
 use crate::doors::say_later;
 use crate::held;
 use crate::rights::{Asker, Keeper, Networks};
 use abanico_core::rate::Rate;
-use abanico_socketio::Kept;
 use abanico_socketio::retry::FULL_RETRY;
+use abanico_socketio::{Kept, Stay, Unfinished};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -55,6 +57,7 @@ struct Inner {
     requests: Arc<Places>,
     webrtc: Arc<Places>,
     sessions: Arc<Places>,
+    unfinished: Arc<Unfinished>,
     shares: Shares,
     begun: Mutex<PerAddress>,
     stills: Mutex<PerAddress>,
@@ -63,7 +66,8 @@ struct Inner {
 }
 
 impl Addresses {
-    pub(crate) fn new(shares: Shares, rates: Rates, keeper: Keeper) -> Self {
+    pub(crate) fn new(config: &Config, rates: Rates, keeper: Keeper) -> Self {
+        let shares = Shares::of(config);
         Self(Arc::new(Inner {
             connections: Places::of(shares.connections.max),
             connecting: Places::of(shares.connecting.max),
@@ -71,6 +75,7 @@ impl Addresses {
             requests: Places::of(shares.requests.max),
             webrtc: Places::of(shares.webrtc.max),
             sessions: Places::of(shares.sessions.max),
+            unfinished: unfinished::counted(config),
             shares,
             begun: Mutex::new(PerAddress::new(rates.sessions)),
             stills: Mutex::new(PerAddress::new(rates.stills)),
@@ -137,9 +142,24 @@ impl Addresses {
             return Err(TooMany::Begun);
         }
         let place = self.place(&self.0.sessions, address);
-        let kept = Kept::new(place.ok_or(TooMany::Open(self.0.shares.sessions.limit))?);
+        let kept = Kept::new(Visit {
+            place: place.ok_or(TooMany::Open(self.0.shares.sessions.limit))?,
+            unfinished: Arc::clone(&self.0.unfinished),
+        });
         request.extensions_mut().insert(kept.clone());
         Ok(kept)
+    }
+}
+
+/// What a session has as long as it stays.
+struct Visit {
+    place: Place,
+    unfinished: Arc<Unfinished>,
+}
+
+impl Stay for Visit {
+    fn unfinished(&self) -> Option<(&Arc<Unfinished>, Option<IpAddr>)> {
+        Some((&self.unfinished, self.place.address()))
     }
 }
 

@@ -12,10 +12,13 @@ mod moderation;
 mod native;
 mod outlet;
 mod publish;
+mod standing;
 mod tokens;
 mod verdict;
 mod watch;
 mod webrtc;
+
+pub(crate) use beginning::PROOF_BYTES_MAX;
 
 use crate::addresses::Addresses;
 use crate::config::Config;

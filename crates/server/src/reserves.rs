@@ -17,6 +17,7 @@ use crate::config::{Share, Size};
 use crate::doors::Doors;
 use crate::http2::Connected;
 use crate::reserves::memory::Memory;
+pub(crate) use crate::reserves::memory::all_memory;
 use abanico_socketio::engine::Greedy;
 use abanico_streamhub::StreamHub;
 use std::time::{Duration, Instant};

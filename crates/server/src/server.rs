@@ -1,7 +1,7 @@
 //! The whole life of a server in one file: what is opened in which order, and how it is all put away again.
 
 use crate::accept::{self, House};
-use crate::addresses::{Addresses, Rates, Shares};
+use crate::addresses::{Addresses, Rates};
 use crate::banner::{Greeting, Named, banner};
 use crate::config::dialect::rate;
 use crate::config::{Config, Count};
@@ -175,7 +175,7 @@ impl Running {
         let (stop_connections, stop_writing) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
         let addresses = Addresses::new(
-            Shares::of(config),
+            config,
             Rates {
                 sessions: rate(config.connections.session_rate),
                 stills: rate(config.connections.still_rate),

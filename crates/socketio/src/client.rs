@@ -32,6 +32,8 @@ pub(crate) struct Client {
     seats: Vec<Seat>,
     /// The handler that runs, and whose seat it runs for.
     work: Option<(usize, Work)>,
+    /// Bytes of what it handles.
+    work_bytes: usize,
     /// Rings when the client has not connected to any namespace in time.
     connect_alarm: Option<Pin<Box<Sleep>>>,
     closing: Option<DisconnectReason>,
@@ -81,6 +83,7 @@ impl Client {
             queue_bytes: 0,
             seats: Vec::new(),
             work: None,
+            work_bytes: 0,
             connect_alarm: Some(Box::pin(tokio::time::sleep(config.connect_timeout))),
             closing: None,
             session,
@@ -190,6 +193,7 @@ impl Client {
                 };
                 drop(entered);
                 self.work = None;
+                self.work_bytes = 0;
                 self.conclude(seat, outcome);
             } else if !self.start_leaving() && !self.start_next() {
                 return;
@@ -232,6 +236,7 @@ impl Client {
             self.queue = VecDeque::new();
         }
         self.queue_bytes -= job.bytes;
+        self.work_bytes = job.bytes;
         let Job {
             seat, socket, kind, ..
         } = job;
@@ -319,8 +324,9 @@ impl Driver for Client {
 
     fn holds(&self) -> Holds {
         let unfinished = self.assembler.unfinished();
+        let handled = self.work.as_ref().map_or(0, |_| self.work_bytes);
         Holds {
-            bytes: self.queue_bytes + unfinished.map_or(0, |(bytes, _)| bytes),
+            bytes: self.queue_bytes + handled + unfinished.map_or(0, |(bytes, _)| bytes),
             unfinished: unfinished.map(|(_, number)| number),
         }
     }
@@ -347,11 +353,13 @@ impl Driver for Client {
         if self.closing.is_none() {
             self.closing = Some(reason);
             self.connect_alarm = None;
+            self.assembler.forget();
             // What the client sent before it went is still handled; nobody new comes in.
             let is_ours = matches!(
                 reason,
                 DisconnectReason::ServerDisconnect
                     | DisconnectReason::ServerShutdown
+                    | DisconnectReason::Unfinished
                     | DisconnectReason::SlowConsumer
                     | DisconnectReason::HandlerPanic
             );

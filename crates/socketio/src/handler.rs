@@ -92,6 +92,8 @@ pub enum DisconnectReason {
     PingTimeout,
     /// A message or an event of the client did not come whole in time.
     MessageTimeout,
+    /// More stood unfinished of what clients say than may, and what this one says for longest.
+    Unfinished,
     /// The application called [`Socket::disconnect`].
     ServerDisconnect,
     /// More was waiting for the client than [`Config`](crate::Config) allows.

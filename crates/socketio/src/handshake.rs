@@ -2,33 +2,44 @@
 //!
 //! Kept for the whole session, hence in as few bytes as it takes: hyper's header map would pin its read buffer.
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use http::HeaderMap;
 
+use crate::unfinished::{Account, Unfinished};
+
 /// The peer's address: put it into the extensions of each request given to
 /// [`Server::call`](crate::Server::call).
 #[derive(Debug, Clone, Copy)]
 pub struct PeerAddr(pub SocketAddr);
 
+/// What a session has as long as it stays.
+pub trait Stay: Send + Sync + 'static {
+    /// Where is counted what it leaves unfinished, and for which address, if for one.
+    fn unfinished(&self) -> Option<(&Arc<Unfinished>, Option<IpAddr>)> {
+        None
+    }
+}
+
 /// Something that is dropped when the session ends that a request opens: an extension of the request.
 #[derive(Clone)]
-pub struct Kept {
-    _thing: Arc<dyn Any + Send + Sync>,
-}
+pub struct Kept(Arc<dyn Stay>);
 
 impl Kept {
     /// Keeps a thing.
-    pub fn new(thing: impl Any + Send + Sync) -> Self {
-        Self {
-            _thing: Arc::new(thing),
-        }
+    pub fn new(thing: impl Stay) -> Self {
+        Self(Arc::new(thing))
+    }
+
+    /// Opens an account for what the session leaves unfinished, if that is counted.
+    pub fn account(&self, end: impl FnOnce(&'static str) + Send + 'static) -> Option<Account> {
+        let (unfinished, from) = self.0.unfinished()?;
+        Some(unfinished.open(from, end))
     }
 
     /// What a request brings, if anything.

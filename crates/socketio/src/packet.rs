@@ -388,6 +388,11 @@ impl Assembler {
         Some((begun.bytes, self.count))
     }
 
+    /// Lets go of a packet whose attachments will not come.
+    pub(crate) fn forget(&mut self) {
+        self.begun = None;
+    }
+
     /// Takes a text. `None` means that attachments are to follow.
     pub fn text(&mut self, text: &ByteString) -> Result<Option<Packet>, PacketError> {
         if self.begun.is_some() {

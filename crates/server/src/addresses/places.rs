@@ -39,6 +39,11 @@ pub(crate) struct Place(Option<(Arc<Places>, IpAddr)>);
 impl Place {
     /// Of whom nobody counts.
     pub(super) const UNCOUNTED: Self = Self(None);
+
+    /// Whose it is, if that is counted.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.0.as_ref().map(|(_, from)| *from)
+    }
 }
 
 impl Drop for Place {

@@ -4,7 +4,7 @@ use crate::config::{Config, Count};
 
 /// What each address may have at one time.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shares {
+pub(super) struct Shares {
     pub(super) connections: Share,
     /// Requests that are open, whatever they ask for: from their head to the end of their answer.
     pub(super) requests: Share,
@@ -27,7 +27,7 @@ pub(super) struct Share {
 
 impl Shares {
     /// What is set, but of what there is for all no more than half.
-    pub(crate) fn of(config: &Config) -> Self {
+    pub(super) fn of(config: &Config) -> Self {
         let (connections, webrtc) = (&config.connections, &config.webrtc);
         let sessions = Share::new(
             connections.sessions_per_address_max,

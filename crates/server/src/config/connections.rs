@@ -63,6 +63,19 @@ pub struct Connections {
     )]
     pub still_rate: Often,
 
+    /// Bytes of messages, events and bodies of one address that are not whole or not handled yet, at any door; beyond that what has stood longest is ended (1008 or 429). No less than one body needs, no more than half of unfinished-bytes-max. Who is not counted above is not counted here
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "64MiB",
+        hide_short_help = true
+    )]
+    pub unfinished_bytes_per_address_max: Size,
+
+    /// The same of all addresses together; without it, a quarter of the memory that this process may use (memory-max, its group's or the machine's). No less than two bodies need
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
+    pub unfinished_bytes_max: Option<Size>,
+
     /// How long the body of a publisher over HTTP may stand still; then it has broken off
     #[arg(
         long,

@@ -83,8 +83,9 @@ pub(super) struct Proof {
     held_bytes: usize,
 }
 
-/// Bytes of a body in which there must be a whole frame, twice those of the largest picture; a body without one is refused.
-pub(super) const PROOF_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a body in which there must be a whole frame, twice those of the largest picture; a body without one is refused. No
+/// more of a body is ever kept that is not whole.
+pub(crate) const PROOF_BYTES_MAX: usize = 16 << 20;
 
 /// What a body has shown so far.
 #[derive(Debug, PartialEq, Eq)]

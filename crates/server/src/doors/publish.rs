@@ -5,6 +5,7 @@
 //! that is none.
 
 use super::beginning::{Beginning, Proof, Shown};
+use super::standing::Standing;
 use super::verdict::{Ended, Sent};
 use super::{Doors, say, say_later};
 use crate::icecast::UntilClosed;
@@ -12,7 +13,6 @@ use abanico_core::key::shortened;
 use abanico_core::rights::Refused;
 use abanico_live::{Source, SourceError};
 use abanico_media::rest::Rest;
-use abanico_socketio::Kept;
 use abanico_socketio::retry::FULL_RETRY;
 use abanico_streamhub::StreamHub;
 use abanico_streamhub::door::{Claim, PublishRefusal, Publisher};
@@ -77,7 +77,7 @@ pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Respo
         until_closed: head.extensions.get::<UntilClosed>().is_some(),
         body,
         body_timeout: doors.body_timeout,
-        _kept: head.extensions.get().cloned(),
+        standing: Standing::new(head.extensions.get().cloned()),
         beginning: Beginning::new(&head.headers),
         proved: VecDeque::new(),
         source: None,
@@ -153,8 +153,8 @@ struct Pushing {
     body_timeout: Duration,
     /// Whether the end of the connection is the end of the body.
     until_closed: bool,
-    /// Its place among the sessions of its address.
-    _kept: Option<Kept>,
+    /// What is kept of it.
+    standing: Standing,
     beginning: Beginning,
     /// What was read before the seat was taken.
     proved: VecDeque<Bytes>,
@@ -214,7 +214,7 @@ impl Pushing {
             };
             match proof.push(data) {
                 Ok(Shown::Media(proved)) => self.proved = proved,
-                Ok(Shown::Nothing) => {}
+                Ok(Shown::Nothing) => self.standing.set(self.sent.bytes),
                 Ok(Shown::Enough) => return Err(Ended::Unproved),
                 Err(error) => return Err(Ended::Refused(error.into())),
             }
@@ -271,13 +271,17 @@ impl Pushing {
                     return withdrawn.unwrap_or(Ended::Refused(error));
                 }
             };
+            self.standing.set(match source.rest() {
+                Rest::Unfinished { bytes, .. } => bytes,
+                Rest::Nothing | Rest::Garbage { .. } => 0,
+            });
             if self.sent.frames > 0 {
                 publisher.start().await;
             }
             if let Some(error) = broken {
                 return Ended::Refused(error.into());
             }
-            if let Rest::Garbage { bytes, expected } = source.rest()
+            if let Some(Rest::Garbage { bytes, expected }) = self.source.as_ref().map(Source::rest)
                 && bytes > GARBAGE_BYTES_MAX
             {
                 return Ended::Garbage { bytes, expected };
@@ -309,7 +313,12 @@ impl Pushing {
     async fn read(&mut self) -> Result<Bytes, Ended> {
         loop {
             let within = tokio::time::timeout(self.body_timeout, self.body.frame());
-            let Ok(frame) = within.await else {
+            let frame = tokio::select! {
+                biased;
+                told = self.standing.ended() => return Err(Ended::Unfinished(told)),
+                frame = within => frame,
+            };
+            let Ok(frame) = frame else {
                 return Err(Ended::Stalled(self.body_timeout));
             };
             match frame.map(|frame| frame.map(http_body::Frame::into_data)) {

@@ -2,11 +2,12 @@
 
 use super::beginning::PROOF_BYTES_MAX;
 use super::publish::refuse;
-use super::say;
+use super::{say, say_later};
 use abanico_core::rights::Over;
 use abanico_live::{Fault, SourceError, Taken};
 use abanico_media::ingest::IngestError;
 use abanico_media::rest::Rest;
+use abanico_socketio::retry::FULL_RETRY;
 use abanico_streamhub::door::PublishRefusal;
 use axum::body::Body;
 use http::{Response, StatusCode};
@@ -26,6 +27,8 @@ pub(super) enum Ended {
     Stalled(Duration),
     /// With something that cannot be taken.
     Refused(SourceError),
+    /// More stood unfinished than may, and this for longest: the sentence.
+    Unfinished(&'static str),
     /// Too much of it had no frame for a stream that exists.
     Unproved,
     /// With the end of the right to publish it.
@@ -140,6 +143,11 @@ impl Ended {
                 "there was no whole frame in the first {} MiB, and the stream goes on without this body",
                 PROOF_BYTES_MAX >> 20
             )),
+            Self::Unfinished(told) => {
+                let mut answer = say_later(told, FULL_RETRY);
+                *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                answer
+            }
             Self::Denied(refusal) => refuse(refusal.clone()),
             Self::Withdrawn(over) => say(StatusCode::GONE, &withdrawn(*over)),
             Self::Refused(error) => refused(error, sent),

@@ -64,6 +64,18 @@ impl Memory {
     }
 }
 
+/// All the memory that this process may use: of the machine, of its group, or by its settings, whichever is least. None where
+/// the system tells nothing.
+pub(crate) fn all_memory(max: Option<Size>) -> Option<usize> {
+    let read = |path| std::fs::read_to_string(path).ok();
+    let machine = read("/proc/meminfo").and_then(|meminfo| kilobytes(&meminfo, "MemTotal"));
+    let machine = machine.map(|kilobytes: usize| kilobytes.saturating_mul(1024));
+    // Without a limit the file says "max", which is no number.
+    let group = read("/sys/fs/cgroup/memory.max").and_then(|max| max.trim().parse().ok());
+    let all = [machine, group, max.map(|max| max.0)];
+    all.into_iter().flatten().min()
+}
+
 /// What was read, as far as it reached.
 type Beginning = ([u8; READ_BYTES], usize);
 
@@ -87,12 +99,15 @@ fn of_machine(read: Beginning) -> Option<f64> {
 }
 
 fn of_meminfo(meminfo: &str) -> Option<f64> {
-    let of = |name: &str| -> Option<f64> {
-        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
-        let number = line.trim_start_matches(':').trim();
-        number.split(' ').next()?.parse().ok()
-    };
+    let of = |name| kilobytes::<f64>(meminfo, name);
     Some(of("MemAvailable")? / of("MemTotal")?)
+}
+
+/// What stands for a name in the machine's file.
+fn kilobytes<T: std::str::FromStr>(meminfo: &str, name: &str) -> Option<T> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+    let number = line.trim_start_matches(':').trim();
+    number.split(' ').next()?.parse().ok()
 }
 
 fn of_group(current: &str, max: &str) -> Option<f64> {
@@ -167,5 +182,7 @@ mod tests {
         assert!(left > 0.0 && left <= 1.0, "{left}");
         let little = Memory::of_this_process(Some(Size(1))).left();
         assert_eq!(little, Some(0.0), "what it may use itself is less");
+        assert!(all_memory(None).is_some_and(|all| all > 16 << 20));
+        assert_eq!(all_memory(Some(Size(1 << 20))), Some(1 << 20));
     }
 }

@@ -12,6 +12,7 @@ mod messages;
 mod rates;
 mod rooms;
 mod shares;
+mod unfinished;
 
 use crate::answer::Answer;
 use crate::material::offer;

@@ -4,7 +4,7 @@ use http::header::{self, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::body::Body;
-use crate::config::Cors;
+use crate::config::{Config, Cors};
 use crate::retry;
 
 /// Why a request is refused, with the code that goes with it.
@@ -19,10 +19,13 @@ pub(crate) enum Refused {
     Unavailable,
     /// A POST of more than `max_payload`; its session lives on.
     TooLarge,
+    /// More stood unfinished than may, and this for longest: the sentence. Its session is over.
+    Unfinished(&'static str),
 }
 
 impl Refused {
-    pub(crate) fn response(self) -> Response<Body> {
+    pub(crate) fn response(self, config: &Config) -> Response<Body> {
+        let too_large;
         let (status, code, message) = match self {
             Self::TransportUnknown => (StatusCode::BAD_REQUEST, 0, "Transport unknown"),
             Self::SessionUnknown => (StatusCode::BAD_REQUEST, 1, "Session ID unknown"),
@@ -37,10 +40,10 @@ impl Refused {
                 "Server is full (sessions-max)",
             ),
             Self::TooLarge => {
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-                return response;
+                too_large = config.too_large(config.max_payload);
+                (StatusCode::PAYLOAD_TOO_LARGE, 7, &*too_large)
             }
+            Self::Unfinished(told) => (StatusCode::TOO_MANY_REQUESTS, 8, told),
         };
         let text = format!(r#"{{"code":{code},"message":"{message}"}}"#);
         let mut response = Response::new(Body::from(bytes::Bytes::from(text)));
@@ -50,7 +53,7 @@ impl Refused {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
-        if self == Self::Unavailable {
+        if matches!(self, Self::Unavailable | Self::Unfinished(_)) {
             let seconds = retry::spread_seconds(retry::FULL_RETRY);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

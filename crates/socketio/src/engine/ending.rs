@@ -33,6 +33,7 @@ impl Ending {
             }
             DisconnectReason::PingTimeout => Farewell::AtOnce(code::POLICY, "ping timeout"),
             DisconnectReason::MessageTimeout => Farewell::AtOnce(code::POLICY, "message timeout"),
+            DisconnectReason::Unfinished => Farewell::AtOnce(code::POLICY, "too much unfinished"),
             DisconnectReason::ServerDisconnect => Farewell::AfterQueue(code::NORMAL, ""),
             DisconnectReason::SlowConsumer => Farewell::AtOnce(code::POLICY, "slow consumer"),
             DisconnectReason::ParseError => Farewell::AtOnce(code::PROTOCOL_ERROR, "parse error"),
@@ -44,15 +45,15 @@ impl Ending {
         Self { reason, farewell }
     }
 
-    /// The same, with a close code and a reason of the application's choice.
+    /// The same, with a close code and a reason of somebody's choice.
     pub(crate) fn with(self, farewell: Option<(u16, &'static str)>) -> Self {
-        match farewell {
-            Some((code, reason)) => Self {
-                farewell: Farewell::AfterQueue(code, reason),
-                ..self
-            },
-            None => self,
-        }
+        let farewell = match (farewell, self.reason) {
+            (None, _) => return self,
+            // What it holds is wanted at once.
+            (Some((code, reason)), DisconnectReason::Unfinished) => Farewell::AtOnce(code, reason),
+            (Some((code, reason)), _) => Farewell::AfterQueue(code, reason),
+        };
+        Self { farewell, ..self }
     }
 }
 

@@ -168,6 +168,12 @@ impl Link {
         (bytes, unfinished.is_some())
     }
 
+    /// Lets go of what was read and is not whole: nobody will hear the rest.
+    pub(crate) fn forget_unfinished(&mut self) {
+        self.unread = Bytes::new();
+        self.decoder.forget();
+    }
+
     /// Reads what is left of a connection that cannot be written any more.
     pub(crate) fn receive_rest<E: From<LinkEnd>>(
         &mut self,

@@ -11,7 +11,6 @@ use http::{HeaderValue, Request, Response, header};
 
 use crate::body::Body;
 use crate::config::Config;
-use crate::engine::answer::Refused;
 use crate::engine::greedy::Greedy;
 use crate::engine::parcel::Parcel;
 use crate::engine::server::Registry;
@@ -74,7 +73,7 @@ impl PlainSessions {
         let kept = Kept::of(&request);
         let ticket = match self.registry.enter(&shared, self.config.sessions_max, kept) {
             Ok(ticket) => ticket,
-            Err(refused) => return Refused::response(refused),
+            Err(refused) => return refused.response(&self.config),
         };
         let driver = open(Session(shared));
         let upgrade = hyper::upgrade::on(&mut request);

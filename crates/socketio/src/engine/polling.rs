@@ -18,6 +18,7 @@ use crate::engine::answer::{self, Refused};
 use crate::engine::packet::Payload;
 use crate::engine::session::{Phase, Shared, State, Upgrading};
 use crate::handler::DisconnectReason;
+use crate::unfinished::Account;
 
 /// How long a poll that comes while a WebSocket is about to take over waits for that. Its client may have sent the word
 /// for it first, by the other connection: then this poll is one too many and must be told so.
@@ -71,7 +72,7 @@ pub(crate) async fn post<B>(session: &Arc<Shared>, body: B) -> Result<Response<B
 where
     B: http_body::Body<Data = Bytes>,
 {
-    {
+    let kept = {
         let mut state = session.state.lock();
         admit(session, &state)?;
         if state.polling().posting.is_some() {
@@ -80,12 +81,27 @@ where
             return Err(Refused::BadRequest);
         }
         state.polling().posting = Some((0, Instant::now()));
-    }
+        state.polling().kept.clone()
+    };
     let presence = Presence {
         session,
         is_done: false,
     };
-    let result = take(session, body).await;
+    let (ends, mut ended) = oneshot::channel();
+    let of_session = Arc::downgrade(session);
+    let account = kept.and_then(|kept| {
+        kept.account(move |told| {
+            if let Some(session) = of_session.upgrade() {
+                session.close_unfinished(told);
+            }
+            let _ = ends.send(told);
+        })
+    });
+    let result = tokio::select! {
+        biased;
+        Ok(told) = &mut ended => Err(Refused::Unfinished(told)),
+        result = take(session, account, body) => result,
+    };
     if let Some(polling) = &mut session.state.lock().polled {
         polling.posting = None;
     }
@@ -102,7 +118,7 @@ where
     }
 }
 
-async fn take<B>(session: &Arc<Shared>, body: B) -> Result<(), Refused>
+async fn take<B>(session: &Arc<Shared>, account: Option<Account>, body: B) -> Result<(), Refused>
 where
     B: http_body::Body<Data = Bytes>,
 {
@@ -116,6 +132,10 @@ where
         if let Some((posting, _)) = posting {
             *posting = bytes;
         }
+        drop(state);
+        if let Some(account) = &account {
+            account.set(bytes);
+        }
     };
     let body = timeout(config.body_timeout, read(body, config.max_payload, count))
         .await
@@ -125,7 +145,7 @@ where
     if says_goodbye && session.state.lock().polling().poll.is_none() {
         tokio::time::sleep(GOODBYE_GRACE).await;
     }
-    let mut payload = Some(payload);
+    let mut payload = Some((payload, account));
     loop {
         let taken = {
             let mut state = session.state.lock();

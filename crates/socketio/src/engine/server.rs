@@ -59,7 +59,7 @@ impl<S: Service> Server<S> {
         let cors = self.inner.config.cors;
         let mut response = match self.answer(request).await {
             Ok(response) => response,
-            Err(refused) => refused.response(),
+            Err(refused) => refused.response(&self.inner.config),
         };
         answer::allow_origin(cors, &mut response);
         response
@@ -153,6 +153,7 @@ impl<S: Service> Server<S> {
                 Ok(response)
             }
             None => {
+                shared.state.lock().polling().kept = ticket.kept.clone();
                 tokio::spawn(Task::over_polling(ticket, driver));
                 Ok(answer::text(Body::from(Bytes::from(format!("0{open}")))))
             }
@@ -281,7 +282,7 @@ impl Registry {
         Ok(Ticket {
             shared: Arc::clone(shared),
             registry: Arc::clone(self),
-            _kept: kept,
+            kept,
         })
     }
 }
@@ -290,7 +291,7 @@ impl Registry {
 pub(crate) struct Ticket {
     pub(crate) shared: Arc<Shared>,
     registry: Arc<Registry>,
-    _kept: Option<Kept>,
+    pub(crate) kept: Option<Kept>,
 }
 
 impl Ticket {

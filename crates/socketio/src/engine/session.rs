@@ -19,8 +19,10 @@ use crate::engine::packet::Payload;
 use crate::engine::parcel::{Manner, Parcel};
 use crate::engine::service::Feed;
 use crate::handler::DisconnectReason;
-use crate::handshake::{Handshake, Transport};
+use crate::handshake::{Handshake, Kept, Transport};
 use crate::id::Id;
+use crate::unfinished::Account;
+use crate::websocket::frame::code;
 
 /// A handle to one session. Clones are the same session; it may be kept beyond the session's end.
 #[derive(Clone)]
@@ -208,12 +210,14 @@ pub(crate) struct State {
 /// What HTTP requests of a polling session leave for its task.
 #[derive(Default)]
 pub(crate) struct PollingState {
+    /// What the session has as long as it stays.
+    pub(crate) kept: Option<Kept>,
     /// The open poll.
     pub(crate) poll: Option<oneshot::Sender<Body>>,
     /// A POST is being read or waits for `post` to be taken: its bytes so far, and since when.
     pub(crate) posting: Option<(usize, Instant)>,
-    /// Packets that a POST brought.
-    pub(crate) post: Option<Payload>,
+    /// Packets that a POST brought, with its account.
+    pub(crate) post: Option<(Payload, Option<Account>)>,
     /// Told when `post` has been taken.
     pub(crate) post_taken: Option<oneshot::Sender<()>>,
     /// The client has said goodbye: there will be no further request.
@@ -432,6 +436,16 @@ impl Shared {
             State::wake(state);
         }
         Ok(())
+    }
+
+    /// Ends it because more stands unfinished than may, and says so.
+    pub(crate) fn close_unfinished(&self, told: &'static str) {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Open {
+            state.farewell = Some((code::POLICY, told));
+        }
+        drop(state);
+        self.close(DisconnectReason::Unfinished);
     }
 
     /// Decides the end, unless it has been decided already.

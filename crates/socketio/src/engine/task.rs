@@ -35,6 +35,7 @@ use crate::engine::session::{Phase, Shared, Upgrading, Wire};
 use crate::engine::task::closing::Closing;
 use crate::engine::task::reading::Read;
 use crate::handler::DisconnectReason;
+use crate::unfinished::Account;
 use crate::websocket::cable::Cable;
 use crate::websocket::frame::{Limits, code};
 
@@ -49,6 +50,8 @@ pub(crate) struct Task<D> {
     outbox: Outbox,
     feeds: Feeds,
     held: Held,
+    /// Of what it keeps, while it keeps any.
+    account: Option<Box<Account>>,
     /// Messages of the client that came whole.
     messages: u64,
     pace: Pace,
@@ -111,6 +114,7 @@ impl<D: Driver> Task<D> {
             outbox: Outbox::default(),
             feeds: Feeds::default(),
             held: Held::default(),
+            account: None,
             messages: 0,
             pace,
             heartbeat,
@@ -267,7 +271,8 @@ impl<D: Driver> Task<D> {
             shared.is_websocket.store(true, Ordering::Release);
             state.polled.take().unwrap_or_default()
         };
-        self.payloads.extend(polling.post);
+        self.payloads
+            .extend(polling.post.map(|(payload, _)| payload));
         if let Some(poll) = polling.poll {
             let _ = poll.send(answer_of(&Parcel::noop()));
         }

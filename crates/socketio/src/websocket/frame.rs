@@ -101,6 +101,11 @@ impl Decoder {
         Some(message.payload.capacity())
     }
 
+    /// Lets go of the message that is not whole. The decoder must not be used again.
+    pub(crate) fn forget(&mut self) {
+        self.message = None;
+    }
+
     fn take_header(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, FrameError> {
         loop {
             let have = usize::from(self.header_len);

@@ -146,7 +146,7 @@ fn one_address_does_not_take_all_places_of_webrtc_however_few_there_are() {
 }
 
 /// With which code and words the server closes a WebSocket.
-fn goodbye(mut stream: TcpStream) -> (u16, String) {
+pub(super) fn goodbye(mut stream: TcpStream) -> (u16, String) {
     let mut heard = Vec::new();
     // What was still on its way to it may make the system reset the connection afterwards.
     let _ = stream.read_to_end(&mut heard);

@@ -39,6 +39,12 @@ impl<D: Driver> Task<D> {
         self.alarm.set(deadline, now);
         self.end_probe();
         self.payloads.clear();
+        if let Carrier::WebSocket(link) = &mut self.carrier {
+            link.forget_unfinished();
+        }
+        if let Some(account) = &self.account {
+            account.set(self.driver.holds().bytes);
+        }
         let feeds = std::mem::take(&mut self.feeds);
         let mut state = self.ticket.shared.state.lock();
         state.phase = Phase::Closing(ending.reason);

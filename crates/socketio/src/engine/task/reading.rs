@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
@@ -65,12 +66,41 @@ impl<D: Driver> Task<D> {
             None => is_amid_message.then_some(Part::Message(self.messages)),
         };
         let bytes = holds.bytes + kept + payloads;
+        let stood = self.held.standing();
         if !self.held.note(bytes, part, Instant::now) {
             return;
         }
-        self.ticket.shared.state.lock().held = self.held.standing();
+        let stands = self.held.standing();
+        self.ticket.shared.state.lock().held = stands;
+        let is_new = stood.map(|(_, since)| since) != stands.map(|(_, since)| since);
+        self.count_unfinished(bytes, is_new);
         if let Some(due) = self.held.due(self.ticket.shared.config.message_timeout) {
             self.ring_by(due, Instant::now(), cx);
+        }
+    }
+
+    /// Counts what it keeps among what its address and all keep. What has just begun has not stood long.
+    fn count_unfinished(&mut self, bytes: usize, is_new: bool) {
+        if bytes == 0 {
+            self.account = None;
+            return;
+        }
+        match &mut self.account {
+            Some(account) if is_new => account.renew(),
+            Some(_) => {}
+            None => {
+                let session = Arc::downgrade(&self.ticket.shared);
+                let end = move |told| {
+                    if let Some(session) = session.upgrade() {
+                        session.close_unfinished(told);
+                    }
+                };
+                let kept = self.ticket.kept.as_ref();
+                self.account = kept.and_then(|kept| kept.account(end)).map(Box::new);
+            }
+        }
+        if let Some(account) = &self.account {
+            account.set(bytes);
         }
     }
 
@@ -81,6 +111,13 @@ impl<D: Driver> Task<D> {
                 if self.is_driver_busy && !self.driver.accepts() {
                     return Ok(Read::All);
                 }
+            }
+            if self
+                .account
+                .as_ref()
+                .is_some_and(|account| account.must_wait())
+            {
+                break;
             }
             if self.rests(cx) || self.poll_receive(cx)?.is_pending() {
                 return Ok(Read::All);
@@ -169,7 +206,7 @@ impl<D: Driver> Task<D> {
 fn take_post(shared: &Shared) -> Option<Payload> {
     let mut state = shared.state.lock();
     let polling = state.polling();
-    let payload = polling.post.take()?;
+    let (payload, _) = polling.post.take()?;
     polling.post_taken = None;
     Some(payload)
 }
