@@ -3,12 +3,16 @@
 //! It sleeps until a datagram comes, a stream has something for a viewer, a session's time has come, or somebody outside
 //! says something. A session that panics is dropped; the others do not notice.
 
+#[cfg(any(test, fuzzing))]
+mod probe;
+
 use crate::ingress::Ended;
-use crate::reach::{Held, asked_by};
-use crate::registry::random_name;
+use crate::reach::Held;
 use crate::session::{Role, Session, Way};
 use crate::socket::{Datagram, Received, Socket, Target};
 use crate::streams::Arrival;
+use crate::stun::{Stun, asked_by};
+use crate::trickle::new_credentials;
 use crate::wakeups::Wakeups;
 use abanico_hub::Stretch;
 use std::collections::{BTreeSet, HashMap};
@@ -332,62 +336,6 @@ impl Driver {
         }
     }
 
-    /// Does all that it was told so far.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn obey_all(&mut self) {
-        while let Ok(command) = self.commands.try_recv() {
-            self.obey(command);
-        }
-    }
-
-    /// Takes an address for one that has shown the password of the only session.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn believe(&mut self, address: SocketAddr) {
-        for (id, session) in &mut self.sessions {
-            let way = (Protocol::Udp, address);
-            session.addresses.push(way);
-            self.by_address.insert(way, *id);
-        }
-    }
-
-    /// When something last reached the only session, if it is still there.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn heard(&self) -> Option<Instant> {
-        self.sessions.values().next().map(|session| session.heard)
-    }
-
-    /// Whether the only session is there and connected.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn is_connected(&self) -> bool {
-        let mut sessions = self.sessions.values();
-        sessions
-            .next()
-            .is_some_and(|session| session.half_open.is_none())
-    }
-
-    /// Takes the only session for ended, while its state machine still waits for something.
-    #[cfg(test)]
-    pub(crate) fn take_for_ended(&mut self) {
-        for session in self.sessions.values_mut() {
-            session.closed = Some(Instant::now());
-        }
-    }
-
-    /// Sends what is left to be sent.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn flush(&mut self) {
-        self.socket.flush();
-    }
-
-    /// Whether nothing of any session is held.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
-            && self.by_fragment.is_empty()
-            && self.by_address.is_empty()
-            && self.deadlines.is_empty()
-    }
-
     fn drive(&mut self, id: u64) {
         self.turn(id, Instant::now(), Session::drive);
     }
@@ -443,42 +391,6 @@ impl Driver {
     }
 }
 
-/// A datagram of STUN that is for one session.
-enum Stun {
-    Check(Check),
-    /// To what was asked.
-    Answer,
-}
-
-/// A peer's check.
-struct Check {
-    /// The user fragment of ours that it names.
-    fragment: String,
-    /// It says that all shall go where it comes from.
-    nominates: bool,
-}
-
-impl Stun {
-    fn of(datagram: &[u8]) -> Option<Self> {
-        let is_stun = datagram.first().is_some_and(|first| *first < 2);
-        if !is_stun {
-            return None;
-        }
-        let message = StunMessage::parse(datagram).ok()?;
-        if message.is_successful_binding_response() {
-            return Some(Self::Answer);
-        }
-        if !message.is_binding_request() {
-            return None;
-        }
-        let (ours, _) = message.split_username()?;
-        Some(Self::Check(Check {
-            fragment: ours.to_owned(),
-            nominates: message.use_candidate(),
-        }))
-    }
-}
-
 /// Which of our candidates a datagram was sent to. Behind a router that maps addresses it is none by its own.
 fn here(candidates: &[Way], datagram: &Datagram<'_>, port: u16) -> SocketAddr {
     let fitting = || {
@@ -495,12 +407,4 @@ fn here(candidates: &[Way], datagram: &Datagram<'_>, port: u16) -> SocketAddr {
         .or_else(|| fitting().find(|candidate| candidate.is_ipv4() == datagram.source.is_ipv4()))
         .or_else(|| fitting().next())
         .unwrap_or(datagram.source)
-}
-
-/// ICE credentials that no other session has.
-pub(crate) fn new_credentials() -> IceCreds {
-    IceCreds {
-        ufrag: random_name(),
-        pass: random_name(),
-    }
 }

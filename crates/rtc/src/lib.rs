@@ -7,6 +7,7 @@
 //! to an address that has answered; what a peer
 //! sends ends its own session at most; sessions, those not yet connected, addresses of a session and offers are bounded.
 
+mod answering;
 mod clock;
 mod driver;
 mod egress;
@@ -30,6 +31,7 @@ mod session;
 mod socket;
 mod srtp;
 mod streams;
+mod stun;
 mod trickle;
 mod wakeups;
 

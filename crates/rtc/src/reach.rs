@@ -8,11 +8,12 @@
 //! Invariant: for each check that comes from elsewhere one question goes there at most, and a session asks no more than
 //! [`QUESTIONS`].
 
+use crate::stun::{hmac, number, question, transaction};
 use abanico_core::rate::{Bucket, Rate};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use str0m::IceCreds;
-use str0m::ice::{StunMessage, TransId};
+use str0m::ice::StunMessage;
 use str0m::net::Protocol;
 
 /// What a session may ask: a peer that moves asks again and again until it is answered.
@@ -26,16 +27,6 @@ const ASKED_MAX: usize = 4;
 
 /// Addresses that have answered. The first makes room for another.
 const SHOWN_MAX: usize = 8;
-
-/// Bytes of a name in ICE, and of a question.
-const FRAGMENT_BYTES_MAX: usize = 256;
-const QUESTION_BYTES_MAX: usize = 1024;
-
-/// What a question says of the pair that it is for; nobody chooses by it.
-const PRIORITY: u32 = 1 << 30;
-
-/// The first bytes of a question's number are its session's; the others are random.
-const SESSION_BYTES: usize = 5;
 
 /// Where one session's peer has answered, and where it is asked.
 pub(crate) struct Reach {
@@ -145,61 +136,10 @@ impl Reach {
     }
 }
 
-/// Whose question it is that has this answer.
-pub(crate) fn asked_by(answer: &[u8]) -> Option<u64> {
-    let session = answer.get(8..8 + SESSION_BYTES)?;
-    let mut id = [0; 8];
-    id[8 - SESSION_BYTES..].copy_from_slice(session);
-    Some(u64::from_be_bytes(id))
-}
-
-fn number(session: u64) -> [u8; 12] {
-    let mut number = [0; 12];
-    let (of_session, random) = number.split_at_mut(SESSION_BYTES);
-    of_session.copy_from_slice(&session.to_be_bytes()[8 - SESSION_BYTES..]);
-    getrandom::fill(random).expect("the system gives random bytes");
-    number
-}
-
-/// str0m makes numbers of its own alone, or reads them.
-fn transaction(number: &[u8; 12]) -> Option<TransId> {
-    const INDICATION: [u8; 8] = [0, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42];
-    let message = [&INDICATION[..], number].concat();
-    let read = StunMessage::parse(&message).ok()?;
-    Some(read.trans_id())
-}
-
-fn question(number: &[u8; 12], ours: &str, theirs: &IceCreds) -> Option<Vec<u8>> {
-    if theirs.ufrag.len() > FRAGMENT_BYTES_MAX || theirs.pass.is_empty() {
-        return None;
-    }
-    let name = format!("{}:{ours}", theirs.ufrag);
-    let is_controlling = false;
-    let mut tie_breaker = [0; 8];
-    tie_breaker.copy_from_slice(&number[4..]);
-    let message = StunMessage::binding_request(
-        &name,
-        transaction(number)?,
-        is_controlling,
-        u64::from_be_bytes(tie_breaker),
-        PRIORITY,
-        false,
-    );
-    let mut bytes = vec![0; QUESTION_BYTES_MAX];
-    let password = Some(theirs.pass.as_bytes());
-    let length = message.to_bytes(password, &mut bytes, hmac).ok()?;
-    bytes.truncate(length);
-    Some(bytes)
-}
-
-fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
-    let provider = str0m::crypto::from_feature_flags();
-    provider.sha1_hmac_provider.sha1_hmac(key, parts)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stun::{QUESTION_BYTES_MAX, asked_by};
 
     fn reach(session: u64) -> Reach {
         let theirs = IceCreds {

@@ -3,8 +3,8 @@
 //! The server is ICE-lite: it learns where a peer is from the peer's own checks and never checks anything itself. So late
 //! candidates are understood and need no keeping. A restart only changes the credentials; media flows on meanwhile.
 
-use crate::registry::{Listed, Unlisted};
-use str0m::IceCreds;
+use crate::registry::{Listed, Unlisted, random_name};
+use str0m::{Candidate, IceCreds};
 use thiserror::Error;
 
 /// Why a `PATCH` is refused.
@@ -88,6 +88,36 @@ pub(crate) fn judge(
                 .ok_or(TrickleRefused::Credentials)
         }
         [..] => Err(TrickleRefused::Credentials),
+    }
+}
+
+/// What is answered to a fragment that restarts ICE: our new credentials, and where we are.
+pub(crate) fn answer(
+    fragment: &str,
+    ours: &IceCreds,
+    candidates: impl Iterator<Item = Candidate>,
+) -> String {
+    let mut answer = format!(
+        "a=ice-lite\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n",
+        ours.ufrag, ours.pass
+    );
+    // The first line of media stands for all of the bundle.
+    let line = |line: &&str| line.starts_with("m=") || line.starts_with("a=mid:");
+    for line in fragment.lines().map(str::trim_end).filter(line).take(2) {
+        answer.extend([line, "\r\n"]);
+    }
+    for candidate in candidates {
+        answer.extend(["a=", &candidate.to_sdp_string(), "\r\n"]);
+    }
+    answer.push_str("a=end-of-candidates\r\n");
+    answer
+}
+
+/// ICE credentials that no other session has.
+pub(crate) fn new_credentials() -> IceCreds {
+    IceCreds {
+        ufrag: random_name(),
+        pass: random_name(),
     }
 }
 
