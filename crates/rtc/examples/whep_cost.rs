@@ -1,6 +1,6 @@
 //! What a viewer of WHEP costs the server, against a loop that only encrypts and sends as many bytes.
 //!
-//! `cargo run --release -p abanico-rtc --example cost -- [VIEWERS] [SECONDS]`. Both run one after the other, on one thread
+//! `cargo run --release -p abanico-rtc --example whep_cost -- [VIEWERS] [SECONDS]`. Both run one after the other, on one thread
 //! each, whose time on the processor the kernel tells; the players have threads of their own. The stream has 2.5 Mb/s at
 //! 30 pictures a second. With `layers` as a third word it is the best of three layers, among which the server chooses for each viewer;
 //! with `lesser` it is the second of three, which they are given after a loss that is over before the measurement begins.
