@@ -240,33 +240,18 @@ impl Ingress {
         };
         let mut tracks = Vec::new();
         if let Some(codec) = wanted.0.clone() {
-            let kind = TrackKind::Video {
-                width: 0,
-                height: 0,
-            };
-            tracks.push(track(PICTURE, codec, kind));
+            tracks.push(Track::new(PICTURE.into(), codec, TrackKind::UNSIZED_VIDEO));
         }
         if wanted.1 {
             let kind = TrackKind::Audio {
                 sample_rate: 48_000,
                 channels: 2,
             };
-            tracks.push(track(SOUND, Codec::Opus, kind));
+            tracks.push(Track::new(SOUND.into(), Codec::Opus, kind));
         }
         self.encoder.tracks(tracks)?;
         self.announced = Some(wanted);
         Ok(true)
-    }
-}
-
-pub(crate) fn track(number: u8, codec: Codec, kind: TrackKind) -> Track {
-    Track {
-        id: u64::from(number),
-        codec,
-        kind,
-        config: Bytes::new(),
-        codec_string: String::new(),
-        frame_duration: None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! stream's picture, for every door; it changes at a keyframe only. WHEP viewers may be given another.
 
 use crate::clock::{RtpTime, TrackClock};
-use crate::ingress::{PICTURE, track};
+use crate::ingress::PICTURE;
 use crate::meter::Meter;
 use abanico_live::native::Header;
 use abanico_live::{Channel, Encoder, Layer};
@@ -250,14 +250,9 @@ impl Beside {
     /// Takes a picture. True if a keyframe is wanted: by a viewer, or because this one was of no use.
     fn take(&mut self, codec: &Codec, header: &Header, payload: &Bytes) -> bool {
         if self.codec.as_ref() != Some(codec) {
-            let kind = TrackKind::Video {
-                width: 0,
-                height: 0,
-            };
+            let track = Track::new(PICTURE.into(), codec.clone(), TrackKind::UNSIZED_VIDEO);
             // It is checked where the stream's own picture is taken.
-            let _ = self
-                .encoder
-                .tracks(vec![track(PICTURE, codec.clone(), kind)]);
+            let _ = self.encoder.tracks(vec![track]);
             self.codec = Some(codec.clone());
         }
         let taken = self.encoder.push(header, payload.clone());
