@@ -87,7 +87,8 @@ export interface Path {
   /** The page came into view or left it. */
   setVisible(visible: boolean): void;
   stats(): PathStats;
-  close(): void;
+  /** `hasEnded`: so has the stream, and what the server had for it. */
+  close(hasEnded?: boolean): void;
 }
 
 /** A path that shows what it is given. */

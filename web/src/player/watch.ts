@@ -376,7 +376,7 @@ export class Watch {
     this.#fed.restart();
     if (!path) return;
     this.#numbers.pathClosed(path.stats().skipped);
-    path.close();
+    path.close(this.#situation.hasEnded);
     this.#front.set('central', undefined);
   }
 

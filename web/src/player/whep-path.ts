@@ -100,8 +100,10 @@ export class WhepPath implements Path {
     return this.element;
   }
 
-  close(): void {
+  close(hasEnded?: boolean): void {
     this.#isClosed = true;
+    // The session has ended with the stream: there is none to be deleted.
+    if (hasEnded) this.#session = undefined;
     clearInterval(this.#timer);
     this.#door.close();
     this.#leave();
