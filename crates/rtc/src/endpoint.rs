@@ -7,7 +7,7 @@ use crate::ingress::{Ingress, Publishing};
 use crate::negotiation::Negotiated;
 use crate::offer::Refused;
 use crate::reach::Reach;
-use crate::registry::{Listed, Listing, Registry, Side, Unlisted, random_name};
+use crate::registry::{Listed, Registry, Side, Unlisted};
 use crate::sender::Agreed;
 use crate::session::{Greeted, Role, Session, Way};
 use crate::socket::Socket;
@@ -191,19 +191,22 @@ impl Endpoint {
         if_match: Option<&str>,
         fragment: &str,
     ) -> Result<Patched, TrickleRefused> {
-        let listed = self.0.registry.find(side, key, name)?;
-        let remote = match trickle::judge(&listed, if_match, fragment)? {
-            Asked::Nothing => return Ok(Patched::Understood),
-            Asked::Restart(remote) => remote,
+        let restart = |listed: &mut Listed| {
+            let Asked::Restart(remote) = trickle::judge(listed, if_match, fragment)? else {
+                return Ok::<_, TrickleRefused>(None);
+            };
+            listed.restart(remote.clone());
+            let (answer, answered) = oneshot::channel();
+            // In the order in which they were judged. Without the task, or without the session, nobody answers.
+            let restart = Command::Restart(listed.id, remote, answer);
+            let _ = self.0.commands.send(restart);
+            Ok(Some((listed.etag.clone(), answered)))
         };
-        let remote_fragment = remote.ufrag.clone();
-        let (answer, answered) = oneshot::channel();
-        let restart = Command::Restart(listed.id, remote, answer);
-        // Without the task, or without the session, nobody answers.
-        let _ = self.0.commands.send(restart);
+        let restarted = self.0.registry.with(side, key, name, restart)??;
+        let Some((etag, answered)) = restarted else {
+            return Ok(Patched::Understood);
+        };
         let ours = answered.await.map_err(|_| Unlisted)?;
-        let etag = random_name();
-        self.0.registry.restarted(name, &etag, remote_fragment);
         Ok(Patched::Restarted {
             etag,
             fragment: trickle::answer(fragment, &ours, self.0.answering.candidates()),
@@ -238,14 +241,9 @@ impl Endpoint {
         key: &str,
         role: Role,
     ) -> Accepted {
-        let etag = random_name();
-        let listing: Listing = self.0.registry.list(Listed {
-            id,
-            side,
-            key: key.to_owned(),
-            etag: etag.clone(),
-            remote_fragment: negotiated.remote.ufrag.clone(),
-        });
+        let listed = Listed::new(id, side, key, negotiated.remote.clone());
+        let etag = listed.etag.clone();
+        let listing = self.0.registry.list(listed);
         let name = listing.name().to_owned();
         let now = Instant::now();
         let session = Session {

@@ -24,6 +24,7 @@ use abanico_live::{Bounds, Channel, Format, Pool};
 use abanico_media::frame::Codec;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Instant;
+use str0m::IceCreds;
 use str0m::net::Protocol;
 use tokio::runtime::Runtime;
 
@@ -98,12 +99,13 @@ impl Hostile {
     }
 
     fn judge(text: &str) -> Result<Asked, TrickleRefused> {
+        let remote = IceCreds {
+            ufrag: "frag".to_owned(),
+            pass: "9876543210987654321098".to_owned(),
+        };
         let listed = Listed {
-            id: 1,
-            side: Side::Viewer,
-            key: "demo".to_owned(),
             etag: "tag".to_owned(),
-            remote_fragment: "frag".to_owned(),
+            ..Listed::new(1, Side::Viewer, "demo", remote)
         };
         let (if_match, body) = text.split_once('\n').unwrap_or(("", text));
         trickle::judge(&listed, Some(if_match).filter(|tag| !tag.is_empty()), body)

@@ -3,6 +3,7 @@
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use str0m::IceCreds;
 use thiserror::Error;
 
 /// What a session is there for.
@@ -23,6 +24,9 @@ pub struct Unlisted;
 #[derive(Clone, Default)]
 pub(crate) struct Registry(Arc<Mutex<HashMap<String, Listed>>>);
 
+/// User fragments of before that are known again. The oldest is forgotten: what was sent before so many restarts has come by now.
+const FORMER_MAX: usize = 16;
+
 /// What is known of a session by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
@@ -30,8 +34,10 @@ pub(crate) struct Listed {
     pub(crate) side: Side,
     pub(crate) key: String,
     pub(crate) etag: String,
-    /// The peer's ICE user fragment: another one asks for a restart.
-    pub(crate) remote_fragment: String,
+    /// The peer's ICE credentials: others ask for a restart.
+    pub(crate) remote: IceCreds,
+    /// Its user fragments of before, at most [`FORMER_MAX`].
+    pub(crate) former: Vec<String>,
 }
 
 /// A session's place in the registry. Dropping it takes the session off.
@@ -53,24 +59,57 @@ impl Registry {
 
     /// The session of that name at that address.
     pub(crate) fn find(&self, side: Side, key: &str, name: &str) -> Result<Listed, Unlisted> {
-        let listed = self.0.lock().get(name).cloned();
-        listed
-            .filter(|listed| listed.side == side && listed.key == key)
-            .ok_or(Unlisted)
+        self.with(side, key, name, |listed| listed.clone())
     }
 
-    /// The session of that name has these credentials of its peer from now on, and that ETag.
-    pub(crate) fn restarted(&self, name: &str, etag: &str, remote_fragment: String) {
-        if let Some(listed) = self.0.lock().get_mut(name) {
-            etag.clone_into(&mut listed.etag);
-            listed.remote_fragment = remote_fragment;
+    /// Does something with the session of that name at that address, while nobody else does.
+    pub(crate) fn with<T>(
+        &self,
+        side: Side,
+        key: &str,
+        name: &str,
+        act: impl FnOnce(&mut Listed) -> T,
+    ) -> Result<T, Unlisted> {
+        let mut sessions = self.0.lock();
+        let listed = sessions.get_mut(name);
+        let listed = listed.filter(|listed| listed.side == side && listed.key == key);
+        listed.map(act).ok_or(Unlisted)
+    }
+}
+
+impl Listed {
+    /// A session that begins.
+    pub(crate) fn new(id: u64, side: Side, key: &str, remote: IceCreds) -> Self {
+        Self {
+            id,
+            side,
+            key: key.to_owned(),
+            etag: random_name(),
+            remote,
+            former: Vec::new(),
         }
+    }
+
+    /// The peer has these credentials from now on, and the session another ETag.
+    pub(crate) fn restart(&mut self, remote: IceCreds) {
+        self.etag = random_name();
+        if self.former.len() >= FORMER_MAX {
+            self.former.remove(0);
+        }
+        let former = std::mem::replace(&mut self.remote, remote);
+        self.former.push(former.ufrag);
     }
 }
 
 impl Listing {
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The stream's.
+    pub(crate) fn key(&self) -> Option<String> {
+        let sessions = self.registry.0.lock();
+        sessions.get(&self.name).map(|listed| listed.key.clone())
     }
 }
 
@@ -94,13 +133,7 @@ mod tests {
     #[test]
     fn a_session_is_found_at_its_own_address_until_it_ends() {
         let registry = Registry::default();
-        let listed = Listed {
-            id: 7,
-            side: Side::Viewer,
-            key: "demo".to_owned(),
-            etag: "tag".to_owned(),
-            remote_fragment: "frag".to_owned(),
-        };
+        let listed = Listed::new(7, Side::Viewer, "demo", IceCreds::new());
         let listing = registry.list(listed.clone());
         let name = listing.name().to_owned();
         assert_eq!(name.len(), 32);

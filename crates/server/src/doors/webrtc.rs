@@ -275,8 +275,11 @@ async fn session(
                 Ok(fragment) => fragment,
                 Err(refusal) => return refusal,
             };
-            let tag = head.headers.get(IF_MATCH).and_then(|tag| tag.to_str().ok());
-            match rtc.patch(side, key, name, tag, &fragment).await {
+            let if_match = if_match(&head.headers);
+            match rtc
+                .patch(side, key, name, if_match.as_deref(), &fragment)
+                .await
+            {
                 Ok(Patched::Understood) => with_cors(StatusCode::NO_CONTENT.into_response()),
                 Ok(Patched::Restarted { etag, fragment }) => {
                     let mut response = with_cors(fragment.into_response());
@@ -289,6 +292,8 @@ async fn session(
                     let status = match refusal {
                         TrickleRefused::Unlisted(_) => StatusCode::NOT_FOUND,
                         TrickleRefused::OtherTag => StatusCode::PRECONDITION_FAILED,
+                        TrickleRefused::NoTag => StatusCode::PRECONDITION_REQUIRED,
+                        TrickleRefused::Former => StatusCode::CONFLICT,
                         _ => StatusCode::BAD_REQUEST,
                     };
                     say(status, &refusal.to_string())
@@ -303,6 +308,15 @@ async fn session(
             METHODS,
         ),
     }
+}
+
+/// All that a request says in `If-Match`: several of them are one list.
+fn if_match(headers: &HeaderMap) -> Option<String> {
+    let said = headers.get_all(IF_MATCH).iter();
+    let said: Vec<_> = said
+        .map(|said| String::from_utf8_lossy(said.as_bytes()))
+        .collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 /// The body of a request, if it is of the media type and not too long.
