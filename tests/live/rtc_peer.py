@@ -9,10 +9,24 @@ import asyncio
 import json
 import sys
 import time
+from datetime import datetime, timedelta, timezone
 
 import aiohttp
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import RTCCertificate, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, VideoStreamTrack
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+
+def rsa_certificate():
+    """A certificate as GStreamer's: of an RSA key."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "rsa")])
+    now = datetime.now(timezone.utc)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    return RTCCertificate(key, builder.sign(key, hashes.SHA256()))
 
 
 async def negotiate(http, url, connection, token=None):
@@ -86,7 +100,10 @@ async def main():
     parser.add_argument("--codec", default="VP8")
     parser.add_argument("--token", default="aiortc")
     parser.add_argument("--pictures", type=int, default=20)
+    parser.add_argument("--rsa", action="store_true")
     args = parser.parse_args()
+    if args.rsa:
+        RTCCertificate.generateCertificate = rsa_certificate
     async with aiohttp.ClientSession() as http:
         act = publish if args.what == "publish" else watch
         print(json.dumps(await act(http, args)), flush=True)

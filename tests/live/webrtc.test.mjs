@@ -281,6 +281,17 @@ for (const codec of ['VP8', 'H264']) {
   });
 }
 
+test('the log says why a peer with an RSA certificate is turned away', LONG, async (t) => {
+  const publisher = aiortc('publish', `${server.url}/whip/rsa`, '--rsa');
+  t.after(() => publisher.input.end());
+  await server.until(async () => (await server.json('/streams')) && /WARN.*no ECDSA certificate.*over HTTP.*key="r…"/.test(server.log));
+  publisher.input.end();
+  // It has ended already.
+  assert.deepEqual(await publisher.said, { deleted: 404 });
+  const { streams } = await server.json('/streams');
+  assert.ok(!streams.some((one) => one.streamKey === 'rsa'));
+});
+
 test('aiortc watches what Chromium publishes', LONG, async (t) => {
   const publisher = await page(t);
   await publisher.evaluate((url) => window.whip(url, { codec: 'VP8' }), `${server.url}/whip/mixed`);
@@ -352,7 +363,10 @@ test('a session takes late candidates and restarts ICE without a gap', LONG, asy
   assert.equal(await patch(late), 204);
   assert.equal(await patch(late, { 'If-Match': etag }), 204);
   assert.equal(await patch(late, { 'If-Match': '"other"' }), 412);
+  assert.equal(await patch(late, { 'If-Match': `"other", ${etag}` }), 204, 'one of a list is enough');
+  assert.equal(await patch(late, { 'If-Match': `W/${etag}` }), 412, 'a weak tag is another');
   assert.equal(await patch('hello'), 400);
+  assert.equal(await patch(late.replace(fragment, 'another1')), 428, 'a restart says what it follows');
   assert.equal(await patch(late.replace(fragment, 'another1'), { 'If-Match': '*' }), 400, 'a restart needs a password');
   assert.equal(await patch(late, { 'Content-Type': 'text/plain' }), 415);
   const preflight = await fetch(server.url + location, { method: 'OPTIONS' });
@@ -367,6 +381,8 @@ test('a session takes late candidates and restarts ICE without a gap', LONG, asy
   const seen = await viewer.evaluate(() => window.shown(10));
   assert.equal(seen.packetsLost, 0);
   assert.equal(await patch(late, { 'If-Match': etag }), 412, 'the ETag of before');
+  const before = `${late}a=ice-pwd:0123456789012345678901\r\n`;
+  assert.equal(await patch(before, { 'If-Match': '*' }), 409, 'what comes late restarts nothing');
 });
 
 test('what cannot be answered is refused with a sentence', LONG, async (t) => {

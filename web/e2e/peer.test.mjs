@@ -342,4 +342,11 @@ test('WebRTC from the server is one of the ways to watch, and can be chosen whil
     await untilState(page, 'playing');
     assert.ok(await isMoving(page), 'the picture stands still');
   }
+
+  // Its session ends with the stream, so that there is none to be deleted.
+  const { length } = viewer.complaints;
+  for (const _ of ['asked', 'sure']) await publisher.locator('#stop').click();
+  await untilState(viewer, 'ended');
+  await viewer.evaluate(() => fetch('/streams'));
+  assert.deepEqual(viewer.complaints.slice(length), []);
 });

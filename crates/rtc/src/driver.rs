@@ -293,8 +293,11 @@ impl Driver {
                     session.local = datagram.destination;
                 }
                 if is_new {
-                    session.addresses.push(way);
+                    let gone = session.moved(way);
                     self.by_address.insert(way, id);
+                    if let Some(gone) = gone {
+                        forget(&mut self.by_address, &mut self.socket, id, gone);
+                    }
                 }
                 match check {
                     // The handshake may go to any of them.
@@ -321,7 +324,7 @@ impl Driver {
         else {
             return;
         };
-        let Some(held) = session.reach.answered(datagram.source, &answer) else {
+        let Some(held) = session.answered(datagram.source, &answer) else {
             return;
         };
         session.open(Instant::now());
@@ -381,12 +384,17 @@ impl Driver {
         self.deadlines.remove(&(session.deadline, id));
         self.by_fragment.remove(&session.fragment);
         for way in &session.addresses {
-            if self.by_address.get(way) == Some(&id) {
-                self.by_address.remove(way);
-                if way.0 == Protocol::Tcp {
-                    self.socket.streams.close(&way.1);
-                }
-            }
+            forget(&mut self.by_address, &mut self.socket, id, *way);
+        }
+    }
+}
+
+/// A session is not reached that way any more, if nobody else is.
+fn forget(by_address: &mut HashMap<Way, u64>, socket: &mut Socket, id: u64, way: Way) {
+    if by_address.get(&way) == Some(&id) {
+        by_address.remove(&way);
+        if way.0 == Protocol::Tcp {
+            socket.streams.close(&way.1);
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What a DTLS handshake agreed on for SRTP, told to us as well as to str0m.
 //!
 //! str0m encrypts what it packetises itself. A viewer's media is packetised once for all viewers (`crate::payload`), so its
-//! encryption is ours (`crate::srtp`) and needs the session's keys. The handshake itself stays what it is.
+//! encryption is ours (`crate::srtp`) and needs the session's keys. The handshake itself stays what it is; but of who may
+//! break it off see [`alerts`](crate::alerts).
 
+use crate::alerts::without_alerts;
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
@@ -21,8 +24,27 @@ pub(crate) struct Keys {
     pub(crate) client: bool,
 }
 
-/// Where the keys of one session are, as soon as its handshake is over.
-pub(crate) type Escrow = Arc<OnceLock<Keys>>;
+/// What is known of one session's handshake.
+pub(crate) type Escrow = Arc<Outcome>;
+
+/// What came of a handshake.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    keys: OnceLock<Keys>,
+    is_uncertified: AtomicBool,
+}
+
+impl Outcome {
+    /// The session's keys, as soon as it is over.
+    pub(crate) fn get(&self) -> Option<&Keys> {
+        self.keys.get()
+    }
+
+    /// Whether the peer had no certificate of the kind that is understood.
+    pub(crate) fn is_uncertified(&self) -> bool {
+        self.is_uncertified.load(Ordering::Relaxed)
+    }
+}
 
 thread_local! {
     /// The escrow of the handshake that was made last on this thread, until it is taken.
@@ -86,7 +108,14 @@ impl DtlsInstance for Handshake {
     }
 
     fn handle_packet(&mut self, packet: &[u8]) -> Result<(), DtlsImplError> {
-        self.inner.handle_packet(packet)
+        if self.escrow.get().is_some() {
+            return self.inner.handle_packet(packet);
+        }
+        let handled = self.inner.handle_packet(&without_alerts(packet));
+        if let Err(DtlsImplError::CertificateError(_)) = handled {
+            self.escrow.is_uncertified.store(true, Ordering::Relaxed);
+        }
+        handled
     }
 
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
@@ -94,7 +123,7 @@ impl DtlsInstance for Handshake {
         let output = self.inner.poll_output(buf);
         if let DtlsOutput::KeyingMaterial(material, profile) = &output {
             // A session has one handshake: what comes first stays.
-            let _ = self.escrow.set(Keys {
+            let _ = self.escrow.keys.set(Keys {
                 profile: *profile,
                 material: material.to_vec(),
                 client,

@@ -7,6 +7,7 @@
 //! to an address that has answered; what a peer
 //! sends ends its own session at most; sessions, those not yet connected, addresses of a session and offers are bounded.
 
+mod alerts;
 mod answering;
 mod clock;
 mod driver;

@@ -25,7 +25,7 @@ const QUESTIONS: Rate = Rate {
 /// Addresses that are asked at one time. The one that was asked first makes room for another.
 const ASKED_MAX: usize = 4;
 
-/// Addresses that have answered. The first makes room for another.
+/// Addresses that have answered. The first that is not in use makes room for another.
 const SHOWN_MAX: usize = 8;
 
 /// Where one session's peer has answered, and where it is asked.
@@ -70,13 +70,21 @@ impl Reach {
         proto != Protocol::Udp || self.shown.contains(&address)
     }
 
-    /// The peer is there.
-    pub(crate) fn show(&mut self, proto: Protocol, address: SocketAddr) {
+    /// The peer is there; where it is reached meanwhile stays what it is.
+    pub(crate) fn show(
+        &mut self,
+        proto: Protocol,
+        address: SocketAddr,
+        in_use: Option<SocketAddr>,
+    ) {
         if self.is_shown(proto, address) {
             return;
         }
-        if self.shown.len() >= SHOWN_MAX {
-            self.shown.remove(0);
+        let is_idle = |known: &SocketAddr| Some(*known) != in_use;
+        if self.shown.len() >= SHOWN_MAX
+            && let Some(first) = self.shown.iter().position(is_idle)
+        {
+            self.shown.remove(first);
         }
         self.shown.push(address);
     }
@@ -116,6 +124,7 @@ impl Reach {
         &mut self,
         from: SocketAddr,
         answer: &StunMessage<'_>,
+        in_use: Option<SocketAddr>,
     ) -> Option<Option<Held>> {
         let asked = self.asked.iter().position(|asked| {
             asked.at == from && transaction(&asked.number) == Some(answer.trans_id())
@@ -124,7 +133,7 @@ impl Reach {
             return None;
         }
         let asked = self.asked.remove(asked);
-        self.show(Protocol::Udp, from);
+        self.show(Protocol::Udp, from, in_use);
         Some(asked.held)
     }
 
@@ -168,7 +177,7 @@ mod tests {
 
     fn hears(reach: &mut Reach, from: SocketAddr, answer: &[u8]) -> bool {
         let answer = StunMessage::parse(answer).unwrap();
-        reach.answered(from, &answer).is_some()
+        reach.answered(from, &answer, None).is_some()
     }
 
     #[test]
@@ -198,10 +207,13 @@ mod tests {
         assert_eq!(asked.count(), QUESTIONS.burst as usize);
         assert_eq!(reach.asked.len(), ASKED_MAX);
         for port in 1..100 {
-            reach.show(Protocol::Udp, at(port));
+            reach.show(Protocol::Udp, at(port), Some(at(1)));
         }
         assert_eq!(reach.shown.len(), SHOWN_MAX);
         assert!(reach.is_shown(Protocol::Udp, at(99)));
+        assert!(!reach.is_shown(Protocol::Udp, at(2)));
+        // However many there are, where the peer is stays known.
+        assert!(reach.is_shown(Protocol::Udp, at(1)));
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 use crate::egress::{Egress, Fed, Outlet};
 use crate::ingress::{Ended, Ingress};
+use crate::keys::Escrow;
 use crate::reach::{Held, Reach};
 use crate::registry::Listing;
 use crate::socket::{Socket, Target};
+use abanico_core::key::shortened;
 use abanico_live::SourceError;
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
+use str0m::ice::StunMessage;
 use str0m::media::{KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Transmit};
 use str0m::rtp::RawPacket;
@@ -25,8 +28,11 @@ const SILENT_MAX: Duration = Duration::from_secs(20);
 /// A session that was ended has so long to take leave of its peer. It is sent nothing else, whatever it says.
 pub(crate) const LEAVES_WITHIN: Duration = Duration::from_secs(1);
 
-/// Addresses from which a session may have been reached in its life.
+/// Addresses from which a session is reached at one time. Once it is connected, the first makes room for another.
 const ADDRESSES_MAX: usize = 8;
+
+/// Addresses from which a session may have been reached in its life, since str0m forgets none. It is not reached from one more.
+const MOVES_MAX: usize = 512;
 
 /// A time that is so near has come: the pacing of datagrams that go out together is a microsecond apart.
 const NEXT_TO_NOTHING: Duration = Duration::from_micros(20);
@@ -95,7 +101,8 @@ pub(crate) struct Session {
     pub(crate) lines: Lines,
     /// Our own ICE user fragment.
     pub(crate) fragment: String,
-    pub(crate) _listing: Listing,
+    pub(crate) listing: Listing,
+    pub(crate) handshake: Escrow,
     /// One of the places for sessions.
     pub(crate) _place: OwnedSemaphorePermit,
     /// One of the places for those that are not connected yet.
@@ -105,6 +112,8 @@ pub(crate) struct Session {
     /// When it was ended, from here.
     pub(crate) closed: Option<Instant>,
     pub(crate) addresses: Vec<Way>,
+    /// How many there were in its life.
+    pub(crate) moves: usize,
     /// The address of this machine that the peer reached.
     pub(crate) local: Option<IpAddr>,
     /// Where the peer is, as far as it has answered.
@@ -123,7 +132,36 @@ pub(crate) struct Session {
 impl Session {
     /// Whether the peer may be reached at one more address.
     pub(crate) fn may_move(&self) -> bool {
-        self.addresses.len() < ADDRESSES_MAX
+        let has_room = self.is_open() || self.addresses.len() < ADDRESSES_MAX;
+        has_room && self.moves < MOVES_MAX
+    }
+
+    /// The peer is reached at one more address. Returns one where it is not any more, to make room for that.
+    pub(crate) fn moved(&mut self, way: Way) -> Option<Way> {
+        let is_full = self.addresses.len() >= ADDRESSES_MAX;
+        let in_use = self.in_use();
+        let is_idle = |known: &Way| Some(known.1) != in_use;
+        let first = self.addresses.iter().position(is_idle);
+        let gone = first
+            .filter(|_| is_full)
+            .map(|first| self.addresses.remove(first));
+        self.addresses.push(way);
+        self.moves += 1;
+        gone
+    }
+
+    /// Where all goes.
+    fn in_use(&self) -> Option<SocketAddr> {
+        self.target.map(|target| target.destination)
+    }
+
+    /// Something answers from there what was asked. Returns what was held, if it is the peer.
+    pub(crate) fn answered(
+        &mut self,
+        from: SocketAddr,
+        answer: &StunMessage<'_>,
+    ) -> Option<Option<Held>> {
+        self.reach.answered(from, answer, self.in_use())
     }
 
     /// The peer's ICE credentials are these from now on, and ours those. Media flows on where it did until the peer is
@@ -361,7 +399,8 @@ impl Session {
             (Event::Connected, _) => {
                 let before = std::mem::replace(&mut self.greeted, Greeted::Over);
                 if let (Greeted::NotYet, Some(target)) = (before, self.target) {
-                    self.reach.show(target.proto, target.destination);
+                    let in_use = self.in_use();
+                    self.reach.show(target.proto, target.destination, in_use);
                 }
                 self.open(now);
             }
@@ -387,6 +426,14 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        if self.handshake.is_uncertified() {
+            let key = self.listing.key();
+            tracing::warn!(
+                key = key.as_deref().map(shortened),
+                "a WebRTC peer was turned away: it has no ECDSA certificate, and no other kind is understood. GStreamer's is RSA; \
+                 it may publish and watch over HTTP instead, docs/webrtc.md says how"
+            );
+        }
         // Whatever ended it, whoever waits for the end hears of it.
         if let Role::Publishing(ingress) = &self.role {
             ingress.end(Ended::Lost);

@@ -56,12 +56,17 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn begin(side: Side, channel: Channel) -> Self {
+        Self::begin_amid(side, channel, &[])
+    }
+
+    /// The same, while somebody else sends that from the peer's address, again and again until it is connected.
+    fn begin_amid(side: Side, channel: Channel, noise: &[&[u8]]) -> Self {
         let mut hostile = Hostile::new();
         let (mut peer, offer) = Peer::new(side);
         let runtime = hostile.runtime.handle().clone();
         let _inside = runtime.enter();
         let (accepted, publishing) = hostile.begin(side, &offer, &channel);
-        peer.shake_hands(&accepted.answer, &mut hostile);
+        peer.shake_hands(&accepted.answer, &mut hostile, noise);
         let seal = Seal::new(peer.escrow.get().unwrap()).unwrap();
         Self {
             hostile,
@@ -166,7 +171,7 @@ impl Peer {
         (peer, offer)
     }
 
-    fn shake_hands(&mut self, answer: &str, hostile: &mut Hostile) {
+    fn shake_hands(&mut self, answer: &str, hostile: &mut Hostile, noise: &[&[u8]]) {
         let answer = SdpAnswer::from_sdp_string(answer).unwrap();
         let pending = self.pending.take().unwrap();
         self.rtc.sdp_api().accept_answer(pending, answer).unwrap();
@@ -177,6 +182,7 @@ impl Peer {
             match self.rtc.poll_output().unwrap() {
                 Output::Transmit(transmit) => {
                     self.send(hostile, &transmit.contents);
+                    noise.iter().for_each(|bytes| self.send(hostile, bytes));
                     for bytes in self.received() {
                         let receive = Receive {
                             proto: Protocol::Udp,
@@ -246,4 +252,47 @@ fn ways(offer: &str) -> [Option<Way>; CODECS.len()] {
         let kind = *kinds.get(&codec)?;
         Some(Way { kind, ssrc })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abanico_live::{Bounds, Pool};
+
+    #[test]
+    fn an_alert_that_nobody_vouches_for_ends_no_session() {
+        // Fatal: handshake failure, close notify; and a fatal one behind another, and behind the head of a handshake.
+        let fatal = |description| {
+            [
+                21,
+                0xfe,
+                0xfd,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                99,
+                0,
+                2,
+                2,
+                description,
+            ]
+        };
+        let (failure, close) = (fatal(40), fatal(0));
+        let two = [close, failure].concat();
+        let fragment = [22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 98, 0, 1, 0];
+        let behind = [&fragment[..], &failure].concat();
+        for side in [Side::Publisher, Side::Viewer] {
+            let channel = Channel::new(&Pool::new(Bounds::default()));
+            let noise: [&[u8]; 4] = [&failure, &close, &two, &behind];
+            let mut session = Session::begin_amid(side, channel, &noise);
+            // Nor after the handshake.
+            noise.iter().for_each(|bytes| session.take(bytes));
+            assert!(session.goes_on(), "{side:?}");
+            session.end();
+        }
+    }
 }

@@ -41,15 +41,29 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
     provider.sha1_hmac_provider.sha1_hmac(key, parts)
 }
 
+fn own_socket() -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket
+}
+
 impl Elsewhere {
     fn new(server: SocketAddr, offer: &str, answer: &str) -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        socket.set_nonblocking(true).unwrap();
         Self {
-            socket,
+            socket: own_socket(),
             server,
             servers: credentials(answer),
             viewers: credentials(offer),
+        }
+    }
+
+    /// Another address of the same.
+    fn moved(&self) -> Self {
+        Self {
+            socket: own_socket(),
+            server: self.server,
+            servers: self.servers.clone(),
+            viewers: self.viewers.clone(),
         }
     }
 
@@ -146,6 +160,34 @@ impl Watched {
     fn film_many(&mut self, frames: u32) -> usize {
         (0..frames).map(|_| self.film()).sum()
     }
+
+    /// The viewer goes on elsewhere, until media has followed it there. Returns after how long the first did.
+    async fn follow(&mut self) -> Duration {
+        let moved = Instant::now();
+        let (mut first, mut media) = (None, 0);
+        let mut checked = None;
+        let mut every = tokio::time::interval(EVERY);
+        while media < 30 {
+            assert!(moved.elapsed() < PATIENCE, "media does not follow");
+            if first.is_none() && checked.is_none_or(|at: Instant| at.elapsed() > CHECKED_EVERY) {
+                self.elsewhere.check();
+                checked = Some(Instant::now());
+            }
+            every.tick().await;
+            self.publish();
+            for datagram in self.elsewhere.received() {
+                if is_question(&datagram) {
+                    let password = self.elsewhere.viewers.pass.clone();
+                    self.elsewhere.answer(&datagram, &password);
+                }
+                if is_media(&datagram) {
+                    media += 1;
+                    first.get_or_insert(moved.elapsed());
+                }
+            }
+        }
+        first.unwrap_or_default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -193,31 +235,32 @@ async fn media_goes_to_no_address_that_has_not_answered() {
     assert!(come.len() < 20, "{} questions", come.len());
 }
 
+/// How often a viewer moves: oftener than a session is reached from addresses at one time.
+const MOVES: usize = 12;
+
+/// A check is sent again after so long without an answer, as peers do.
+const CHECKED_EVERY: Duration = Duration::from_millis(300);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn media_follows_a_viewer_that_answers_from_elsewhere() {
     let mut watched = Watched::begin();
     watched.film_many(20);
     // From now on it is here, and nothing is heard of it from where it was.
-    watched.elsewhere.check();
-    let moved = Instant::now();
-    let mut first = None;
-    let mut media = 0;
-    let mut every = tokio::time::interval(EVERY);
-    while media < 30 {
-        assert!(moved.elapsed() < PATIENCE, "media does not follow");
-        every.tick().await;
-        watched.publish();
-        for datagram in watched.elsewhere.received() {
-            if is_question(&datagram) {
-                let password = watched.elsewhere.viewers.pass.clone();
-                watched.elsewhere.answer(&datagram, &password);
-            }
-            if is_media(&datagram) {
-                media += 1;
-                first.get_or_insert(moved.elapsed());
-            }
-        }
-    }
-    let first = first.unwrap();
+    let first = watched.follow().await;
     assert!(first < GAP_MAX, "media follows after {first:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn media_follows_a_viewer_however_often_it_moves() {
+    let mut watched = Watched::begin();
+    let mut left = Vec::new();
+    for _ in 0..MOVES {
+        watched.follow().await;
+        let elsewhere = watched.elsewhere.moved();
+        left.push(std::mem::replace(&mut watched.elsewhere, elsewhere));
+    }
+    // It may come back to where it was first as well.
+    watched.elsewhere = left.swap_remove(0);
+    watched.elsewhere.received();
+    watched.follow().await;
 }
