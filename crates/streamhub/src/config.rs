@@ -142,6 +142,8 @@ pub struct Rates {
     pub address_keyframes: Rate,
     /// Everything else.
     pub requests: Rate,
+    /// Users whom lists name to all connections of one address together.
+    pub address_listed: Rate,
 }
 
 impl Default for Rates {
@@ -208,6 +210,11 @@ impl Default for Rates {
             requests: Rate {
                 burst: 60,
                 per_second: 20.0,
+            },
+            // Two hundred pages that open at once are told of a thousand users each.
+            address_listed: Rate {
+                burst: 300_000,
+                per_second: 5_000.0,
             },
         }
     }

@@ -235,27 +235,40 @@ impl Turn<'_> {
                 }
             }
             known => {
-                let cost = self.cost(known);
-                if self.session.requests.take_many(now, cost) {
-                    self.request(known, event, now).await;
-                } else {
+                let named = self.named_by(known);
+                if !self.session.requests.take_many(now, cost(named)) {
                     self.refuse_rate(limit::REQUEST_RATE, self.shared.rates.requests);
+                } else if !self.may_be_named(named, now) {
+                    self.refuse_rate(limit::ADDRESS_LIST_RATE, self.shared.rates.address_listed);
+                } else {
+                    self.request(known, event, now).await;
                 }
             }
         }
     }
 
-    /// How many requests a request counts as: a list as one for every so many whom it names.
-    fn cost(&self, name: &str) -> u32 {
-        /// Whom naming costs as much as answering one other request.
-        const NAMED_PER_REQUEST: usize = 50;
+    /// How many users a request asks to be named: those of a list.
+    fn named_by(&self, name: &str) -> usize {
         let directory = || self.shared.directory.lock();
-        let named = match name {
+        match name {
             from_client::USERS_GET => directory().listed_len(),
             from_client::SUBSCRIPTIONS_GET => directory().following_len(self.session.id),
             _ => 0,
+        }
+    }
+
+    /// Whether lists may name so many more to the connections of this address, if it is one client's. They are taken.
+    fn may_be_named(&self, users: usize, now: Instant) -> bool {
+        if users == 0 {
+            return true;
+        }
+        let Some(from) = self.counted_address() else {
+            return true;
         };
-        1 + u32::try_from(named / NAMED_PER_REQUEST).unwrap_or(u32::MAX)
+        let rate = self.shared.rates.address_listed;
+        let mut listed = self.shared.listed.lock();
+        let left = listed.of((from, None), now, || Bucket::new(rate));
+        left.take_many(now, u32::try_from(users).unwrap_or(u32::MAX))
     }
 
     /// Whether what this client was told before waits for it: then it gets no list on top.
@@ -369,6 +382,13 @@ impl Turn<'_> {
         let now = Timestamp::now().millis();
         self.answer(from_server::CLOCK_NOW, &ClockNow { id, now });
     }
+}
+
+/// How many requests one counts as that names so many users: as one for every so many.
+fn cost(named: usize) -> u32 {
+    /// Whom naming costs as much as answering one other request.
+    const NAMED_PER_REQUEST: usize = 50;
+    1 + u32::try_from(named / NAMED_PER_REQUEST).unwrap_or(u32::MAX)
 }
 
 /// Whether something that happens again and again is to be told now: once a second.

@@ -58,6 +58,7 @@ use crate::talk::{Talk, Talkers};
 use crate::time::Timestamp;
 use abanico_core::key::{SessionId, StreamKey};
 use abanico_core::presence;
+use abanico_core::rate::Bucket;
 use abanico_hub::Distributor;
 use abanico_live::{Pool, Share};
 use abanico_socketio::{NamespaceHandle, Server, Socket};
@@ -98,6 +99,8 @@ pub(crate) struct Shared {
     gate: Arc<dyn Gate>,
     /// What may still be said from each address in chats.
     talkers: Talkers,
+    /// Whom lists may still name to each address.
+    listed: Mutex<ByAddress<Bucket>>,
     /// What may still be sent from each address to publishers, of signals.
     signallers: Talkers,
     /// How often publishers are asked for keyframes on behalf of each address, in each stream.
@@ -128,6 +131,7 @@ impl StreamHub {
             pool: Pool::new(config.live),
             at_doors: Mutex::default(),
             gate,
+            listed: Mutex::default(),
             talkers: Talkers::new(Talk::of_address(&config.rates)),
             signallers: Talkers::new(Talk::signals_of_address(&config.rates)),
             wishers: Mutex::default(),

@@ -93,6 +93,7 @@ pub(crate) mod limit {
     pub(crate) const SIGNAL_BYTES: &str = "signal-bytes-max";
     pub(crate) const SIGNAL_REQUEST_BYTES: &str = "signal-request-bytes-max";
     pub(crate) const REQUEST_RATE: &str = "request-rate";
+    pub(crate) const ADDRESS_LIST_RATE: &str = "address-list-rate";
     pub(crate) const JOIN_RATE: &str = "join-rate";
     pub(crate) const KEY_RATE: &str = "key-rate";
     pub(crate) const NAME_CHARS: &str = "name-chars-max";

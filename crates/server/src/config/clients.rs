@@ -259,6 +259,15 @@ pub struct Clients {
     )]
     pub request_rate: Often,
 
+    /// Users whom lists name to all connections of one address together, in users:list and subscriptions:list; a list of more is refused. Proxies in trusted-proxies are not counted, nor is loopback while that names none
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "5000/s burst 300000",
+        hide_short_help = true
+    )]
+    pub address_list_rate: Often,
+
     /// Largest frame of a publisher at the native door; a larger one closes its WebSocket (1009)
     #[arg(
         long,

@@ -86,6 +86,7 @@ impl Config {
                 keyframes: rate(clients.keyframe_rate),
                 address_keyframes: rate(clients.address_keyframe_rate),
                 requests: rate(clients.request_rate),
+                address_listed: rate(clients.address_list_rate),
             },
         }
     }
