@@ -86,7 +86,7 @@ pub struct Login {
     )]
     pub callback_timeout: Span,
 
-    /// Questions at one time, about publishing and as many about watching; others wait
+    /// Questions at one time, about publishing and as many about watching, half of them of one address; others wait
     #[arg(
         long,
         value_name = "COUNT",

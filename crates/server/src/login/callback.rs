@@ -2,18 +2,19 @@
 //!
 //! Each request is a webhook as Standard Webhooks describes them: JSON that is signed together with its id and its time.
 //! Invariants: whoever is asked can only narrow what somebody may; no answer, a late one, a redirect or one that is not
-//! understood is a refusal; of each kind as many are asked about at once as `Bounds` says, and a few wait, of one address an
-//! eighth of these.
+//! understood is a refusal; of each kind as many are asked about at once as `Bounds` says, of one address half of these, and a
+//! few wait, of one address an eighth.
 
 mod answer;
 mod decisions;
 mod ended;
+mod queue;
 mod signature;
 
 pub(crate) use ended::{Ended, Reports};
 pub(crate) use signature::Secret;
 
-use crate::addresses::{Places, speaks_for_many};
+use crate::addresses::speaks_for_many;
 use crate::outgoing::{self, Outgoing, Target};
 use crate::rights::Networks;
 use answer::Verdict;
@@ -21,13 +22,12 @@ use bytes::Bytes;
 use decisions::{Decisions, Subject};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request};
+use queue::Queue;
 use serde::Serialize;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// The longest body of an answer.
@@ -217,45 +217,6 @@ impl Callback {
     }
 }
 
-/// Those who wait until they are asked about. Who would like to watch does not stand before who would like to publish: each
-/// kind has its own.
-#[derive(Debug)]
-struct Queue {
-    asking: Semaphore,
-    waiting: AtomicUsize,
-    waiting_max: usize,
-    within: Duration,
-    /// An address that fills its share keeps nobody else out.
-    shares: Arc<Places>,
-}
-
-/// One address waits with so many of all that may wait.
-const SHARE: usize = 8;
-
-impl Queue {
-    fn new(bounds: Bounds) -> Self {
-        Self {
-            asking: Semaphore::new(bounds.at_once),
-            waiting: AtomicUsize::new(0),
-            waiting_max: bounds.waiting,
-            within: bounds.within,
-            shares: Places::of(bounds.waiting.div_ceil(SHARE)),
-        }
-    }
-
-    /// Waits for a place among those that are asked about.
-    async fn turn(&self, from: Option<IpAddr>) -> Result<tokio::sync::SemaphorePermit<'_>, Denied> {
-        if let Ok(turn) = self.asking.try_acquire() {
-            return Ok(turn);
-        }
-        let share = from.map(|from| self.shares.take(from).ok_or(Denied::Undecided));
-        let _share = share.transpose()?;
-        let _waits = Waits::among(&self.waiting, self.waiting_max)?;
-        let turn = tokio::time::timeout(self.within, self.asking.acquire()).await;
-        turn.ok().and_then(Result::ok).ok_or(Denied::Undecided)
-    }
-}
-
 impl Post {
     /// Sends a body. The signature's time is now; the id stays the same when it is sent again.
     async fn send(
@@ -301,26 +262,6 @@ impl<T: Serialize> Message<T> {
     fn written(&self) -> Bytes {
         let text = serde_json::to_vec(self).expect("texts and numbers can be written");
         text.into()
-    }
-}
-
-/// One who waits, for as long as it lives.
-struct Waits<'a>(&'a AtomicUsize);
-
-impl<'a> Waits<'a> {
-    fn among(count: &'a AtomicUsize, max: usize) -> Result<Self, Denied> {
-        let waits = Self(count);
-        if count.fetch_add(1, Ordering::Relaxed) < max {
-            Ok(waits)
-        } else {
-            Err(Denied::Undecided)
-        }
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

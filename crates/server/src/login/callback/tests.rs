@@ -137,6 +137,39 @@ async fn a_flood_is_asked_about_a_few_at_a_time_and_the_rest_is_refused() {
 }
 
 #[tokio::test]
+async fn an_address_that_asks_without_end_has_half_of_the_places_and_another_is_asked_about_at_once()
+ {
+    let mut peer = Peer::closed(|_| says(200, "")).await;
+    let callback = callback(&peer, BOUNDS);
+    let streams: Vec<_> = (0..6).map(|at| at.to_string()).collect();
+    let one = streams.iter().map(|stream| callback.decide(wish(stream)));
+    let mut flood: FuturesUnordered<_> = one.collect();
+    // As many as its half and its share of who waits; the others are refused.
+    for _ in 0..streams.len() - BOUNDS.at_once / 2 - BOUNDS.waiting.div_ceil(8) {
+        assert_eq!(flood.next().await, Some(Err(Denied::Undecided)));
+    }
+    let other = async {
+        let streams = async {
+            let mut streams = Vec::new();
+            while !streams.contains(&"other".to_owned()) {
+                let asked = peer.received.recv().await.unwrap();
+                let body: Value = serde_json::from_slice(&asked.body).unwrap();
+                streams.push(body["data"]["stream"].as_str().unwrap().to_owned());
+            }
+            // Nobody was answered yet.
+            peer.gate.add_permits(100);
+            streams.len()
+        };
+        let other = callback.decide(wish_from(200, "other"));
+        let (asked, decided) = tokio::join!(streams, other);
+        assert_eq!(decided, Ok(Allowed::default()));
+        assert!(asked <= BOUNDS.at_once / 2 + 1, "{asked}");
+    };
+    let rest = async { while flood.next().await.is_some() {} };
+    tokio::join!(other, rest);
+}
+
+#[tokio::test]
 async fn an_address_that_fills_its_share_keeps_nobody_out_nor_do_viewers_keep_out_publishers() {
     let mut peer = Peer::closed(|_| says(200, "")).await;
     let bounds = Bounds {
