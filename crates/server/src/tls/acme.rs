@@ -15,10 +15,12 @@ use super::shown::Shown;
 use crate::config::Acme as Settings;
 use crate::private;
 use account::AccountFile;
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use challenges::Challenges;
 use error::OrderError;
+use futures_util::FutureExt;
 use rustls::pki_types::CertificateDer;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -161,7 +163,7 @@ impl Acme {
     /// Asks for a certificate, keeps it, and shows it.
     async fn renew(&mut self) -> anyhow::Result<()> {
         tracing::info!(names = ?self.names, authority = self.settings.acme_directory, "asking for a certificate");
-        let issued = timeout(ORDER_TIME_MAX, self.ordered()).await;
+        let issued = timeout(ORDER_TIME_MAX, caught(self.ordered())).await;
         let issued = issued.map_err(|_| OrderError::Silent)??;
         // One file, so that no power cut leaves a certificate with another one's key.
         private::write(&self.file(), &(issued.key + &issued.chain))
@@ -181,7 +183,7 @@ impl Acme {
             let account = self.account.account(&self.settings).await?;
             renewal::ask(&account, ours, random()).await
         };
-        let wish = timeout(ADVICE_TIME_MAX, asked).await;
+        let wish = timeout(ADVICE_TIME_MAX, caught(asked)).await;
         let now = SystemTime::now();
         match wish.unwrap_or_else(|_| Err(OrderError::Silent.into())) {
             Ok(wish) => {
@@ -265,6 +267,13 @@ impl Acme {
     fn failure(&self) -> PathBuf {
         self.folder.join("failure.txt")
     }
+}
+
+/// What is asked of the authority, where a panic is a failure like another: the library may panic at what it is answered, as
+/// at a `Retry-After` beyond the end of time, and the certificate is to be renewed all the same.
+async fn caught<T>(asking: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let asked = AssertUnwindSafe(asking).catch_unwind().await;
+    asked.unwrap_or_else(|_| bail!("what the authority answered ended in a panic"))
 }
 
 /// A folder's name for an authority.

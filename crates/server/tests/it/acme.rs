@@ -99,6 +99,18 @@ fn a_certificate_is_got_in_a_handshake_and_renewed_in_place_before_it_ends() {
 }
 
 #[test]
+fn an_answer_at_which_the_library_panics_is_a_failure_like_another() {
+    let server = AcmeServer::start(MONTHS);
+    let flags = flags(&server, &["--acme-retry-wait", "100ms"]);
+    let mut node = Node::start_with_log(&strs(&flags));
+    server.put_off();
+    server.aim(&node);
+    node.log_until("no certificate by ACME");
+    node.log_until(SHOWN);
+    connected(&server, &node);
+}
+
+#[test]
 fn a_certificate_that_the_authority_takes_back_is_renewed_at_once_and_a_new_one_is_let_be() {
     let server = AcmeServer::start(MONTHS);
     let flags = flags(&server, &[]);

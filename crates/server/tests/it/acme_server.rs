@@ -124,6 +124,11 @@ impl AcmeServer {
         self.shared.state.lock().unwrap().recalls = true;
     }
 
+    /// Says once, of the next order that is asked after, to come again in more seconds than there will be.
+    pub(crate) fn put_off(&self) {
+        self.shared.state.lock().unwrap().puts_off = true;
+    }
+
     /// How often it was asked when to renew one.
     pub(crate) fn advised(&self) -> usize {
         self.shared.state.lock().unwrap().advised

@@ -22,6 +22,7 @@ pub(super) struct State {
     pub(super) orders: Vec<Order>,
     pub(super) questions: Vec<Question>,
     /// Certificates must be renewed before their time.
+    pub(super) puts_off: bool,
     pub(super) recalls: bool,
     /// How often it was asked when to renew one.
     pub(super) advised: usize,
@@ -123,9 +124,13 @@ impl Shared {
             }
             ("POST", "order") => {
                 let (account, payload) = self.known(request)?;
-                let state = self.state.lock().unwrap();
+                let mut state = self.state.lock().unwrap();
                 owned(&account, &state.orders[number].account, &payload)?;
-                Ok(found(&self.order(&state, number)))
+                let (status, mut headers, body) = found(&self.order(&state, number));
+                if std::mem::take(&mut state.puts_off) {
+                    headers.push(("Retry-After", u64::MAX.to_string()));
+                }
+                Ok((status, headers, body))
             }
             ("POST", "question") => {
                 let (account, payload) = self.known(request)?;
