@@ -138,12 +138,14 @@ impl Addresses {
     /// extensions, if it may.
     pub(crate) fn begin<B>(&self, request: &mut http::Request<B>) -> Result<Kept, TooMany> {
         let Asker { address, .. } = self.0.keeper.asker(request);
+        let place = self.place(&self.0.sessions, address);
+        let place = place.ok_or(TooMany::Open(self.0.shares.sessions.limit))?;
+        // Who finds no place has begun none.
         if !self.may(&self.0.begun, address) {
             return Err(TooMany::Begun);
         }
-        let place = self.place(&self.0.sessions, address);
         let kept = Kept::new(Visit {
-            place: place.ok_or(TooMany::Open(self.0.shares.sessions.limit))?,
+            place,
             unfinished: Arc::clone(&self.0.unfinished),
         });
         request.extensions_mut().insert(kept.clone());

@@ -73,6 +73,33 @@ fn one_address_begins_so_many_sessions_whatever_proxy_it_comes_through() {
 }
 
 #[test]
+fn who_finds_no_place_has_begun_no_session() {
+    let bounds = ["--session-rate", "0/s burst 2"];
+    let share = ["--sessions-per-address-max", "1"];
+    let node = Node::start_with(&[&bounds[..], &share, &COUNTED].concat());
+    let open = "/socket.io/?EIO=4&transport=polling";
+    let first = node.get(open);
+    let sid = first.text().split('"').nth(3).unwrap().to_owned();
+    for _ in 0..5 {
+        let refused = node.get(open);
+        assert_eq!(refused.status, 429);
+        let named = refused.text().contains("(sessions-per-address-max)");
+        assert!(named, "{}", refused.text());
+    }
+    // It goes, and leaves its place.
+    node.request("POST", &format!("{open}&sid={sid}"), &[], "1");
+    let begun = Instant::now();
+    loop {
+        let again = node.get(open);
+        if again.status == 200 {
+            break;
+        }
+        assert!(!again.text().contains("session-rate"), "{}", again.text());
+        assert!(begun.elapsed() < PATIENCE, "who has gone leaves no place");
+    }
+}
+
+#[test]
 fn one_address_asks_for_so_many_stills() {
     let rate = ["--still-rate", "0/s burst 2"];
     let node = Node::start_with(&[rate, ["--trusted-proxies", "127.0.0.1"]].concat());
