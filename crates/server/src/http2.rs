@@ -39,6 +39,11 @@ const REQUESTS_MAX: u32 = 32;
 /// Bytes of each answer that wait for the network, beside the piece that waits for the client.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of bodies of one connection that are taken ahead of who reads them, and of one body. hyper's own are a megabyte of each,
+/// of which a thousand connections that nobody reads would be a gigabyte.
+const CONNECTION_WINDOW: u32 = 256 << 10;
+const BODY_WINDOW: u32 = 128 << 10;
+
 /// hyper's settings, the same for every connection. Bodies that come are bounded by its windows.
 pub(crate) fn builder(limits: &Connections) -> auto::Builder<Answers> {
     let answers = Answers {
@@ -52,6 +57,8 @@ pub(crate) fn builder(limits: &Connections) -> auto::Builder<Answers> {
         .max_concurrent_streams(REQUESTS_MAX)
         .max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX))
         .max_send_buf_size(ANSWER_BYTES_MAX)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(BODY_WINDOW)
         .keep_alive_interval(limits.stall_timeout.0)
         .keep_alive_timeout(limits.stall_timeout.0);
     builder

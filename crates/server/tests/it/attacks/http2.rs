@@ -93,25 +93,29 @@ impl Http2 {
     /// The next frame that is about an answer, or the settings. Pings are answered.
     fn hear(&mut self) -> std::io::Result<Frame> {
         loop {
-            let mut head = [0; 9];
-            self.0.read_exact(&mut head)?;
-            let [_, a, b, kind, flags, stream @ ..] = head;
-            let mut payload = vec![0; usize::from(u16::from_be_bytes([a, b]))];
-            self.0.read_exact(&mut payload)?;
-            match kind {
-                PING if flags & ACK == 0 => self.say(PING, ACK, 0, &payload),
+            let frame = self.next()?;
+            match frame.kind {
+                PING if frame.flags & ACK == 0 => self.say(PING, ACK, 0, &frame.payload),
                 PING | WINDOW_UPDATE => {}
-                _ => {
-                    let stream = u32::from_be_bytes(stream);
-                    return Ok(Frame {
-                        kind,
-                        flags,
-                        stream,
-                        payload,
-                    });
-                }
+                _ => return Ok(frame),
             }
         }
+    }
+
+    /// The next frame, whatever it is about.
+    fn next(&mut self) -> std::io::Result<Frame> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head)?;
+        let [_, a, b, kind, flags, stream @ ..] = head;
+        let mut payload = vec![0; usize::from(u16::from_be_bytes([a, b]))];
+        self.0.read_exact(&mut payload)?;
+        let stream = u32::from_be_bytes(stream);
+        Ok(Frame {
+            kind,
+            flags,
+            stream,
+            payload,
+        })
     }
 
     /// What the answer of a stream begins with.
@@ -209,6 +213,27 @@ fn one_address_has_so_many_requests_open_and_others_have_theirs() {
     while node.get("/health").status != 200 {
         assert!(since.elapsed() < PATIENCE, "an answer leaves no place");
     }
+}
+
+#[test]
+fn one_connection_sends_so_much_of_bodies_that_nobody_reads_yet() {
+    let authority = Authority::new();
+    let node = authority.start(&[]);
+    let mut connected = Http2::connect(&authority, &node, WIDE);
+    let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
+    // Both begin with 65,535 bytes, and are said anew with the settings or right behind them.
+    let (mut of_one, mut of_all) = (None, None);
+    while of_one.is_none() || of_all.is_none() {
+        let frame = connected.next().unwrap();
+        if frame.kind == SETTINGS && frame.flags & ACK == 0 {
+            let window = frame.payload.chunks_exact(6);
+            let mut window = window.filter(|one| one[..2] == WINDOW.to_be_bytes());
+            of_one = window.next().map(|one| number(&one[2..]));
+        } else if frame.kind == WINDOW_UPDATE && frame.stream == 0 {
+            of_all = Some(65_535 + number(&frame.payload));
+        }
+    }
+    assert_eq!((of_one, of_all), (Some(128 << 10), Some(256 << 10)));
 }
 
 #[test]
