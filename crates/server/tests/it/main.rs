@@ -19,6 +19,7 @@ mod events;
 mod guesses;
 mod kills;
 mod limits;
+mod links;
 mod login;
 mod matrix;
 mod moderation;
