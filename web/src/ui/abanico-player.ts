@@ -234,7 +234,7 @@ export class AbanicoPlayer extends PlayerAttributes {
   /** Says over the picture that the stream goes on elsewhere. */
   announceNext(): void {
     setText(this.#said, 'player.next');
-    this.#hint.textContent = '';
+    this.#hint.hidden = true;
   }
 
   #begin(): void {
