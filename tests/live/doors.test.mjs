@@ -22,18 +22,18 @@ after(async () => {
 });
 
 /** A publisher whose stream is live, with half of its recording still to come. */
-async function half(key, options, kind = 'WebM VP8') {
-  const bytes = await recording(kind);
+async function half(key, options) {
+  const bytes = await recording('WebM VP8');
   const request = new Put(server, key, options);
   const cut = pieces(bytes);
   const middle = Math.floor(cut.length / 2);
   for (const piece of cut.slice(0, middle)) await request.write(piece);
   await live(server, key);
-  return { request, rest: cut.slice(middle), bytes };
+  return { request, rest: cut.slice(middle), bytes, begun: bytes.subarray(0, Buffer.concat(cut.slice(0, middle)).length) };
 }
 
-async function finish({ request, rest, bytes }, viewer) {
-  if (viewer) await paced(bytes, bytes.length - Buffer.concat(rest).length, (piece) => request.write(piece), viewer);
+async function finish({ request, rest, bytes, begun }, viewer) {
+  if (viewer) await paced(bytes, begun.length, (piece) => request.write(piece), viewer);
   else for (const piece of rest) await request.write(piece);
   return request.end();
 }
@@ -59,19 +59,21 @@ const basic = (token) => ({ headers: { Authorization: `Basic ${Buffer.from(`sour
 test('a stream that exists is published to with its token only', async () => {
   const first = await half('seat', bearer('secret'));
   const viewer = await Get.open(server, '/live/seat.webm');
-  await viewer.received();
+  await viewer.caughtUp(first.begun);
   for (const options of [{}, bearer('wrong'), basic('wrong'), { headers: { Authorization: 'Digest x' } }]) {
     const refused = await put(server, 'seat', Buffer.alloc(10), options);
     assert.equal(refused.status, 401, refused.text);
     assert.match(refused.headers['www-authenticate'], /Basic/);
   }
-  const second = await half('seat', basic('secret'));
+  const second = new Put(server, 'seat', basic('secret'));
+  // It sends the same bytes again.
+  await paced(first.bytes, 0, (piece) => second.write(piece), viewer, viewer.soFar().length);
   for (const piece of first.rest) await first.request.write(piece);
   first.request.request.end();
   const replaced = await first.request.answer;
   assert.equal(replaced.status, 409);
   assert.match(replaced.text, /taken this stream over/);
-  assert.equal((await finish(second, viewer)).status, 200);
+  assert.equal((await second.end()).status, 200);
   const played = await plays(await viewer.ended);
   assert.ok(played.frames > 90, 'one viewer sees what both published');
 });
@@ -105,13 +107,16 @@ test('a body that is no media takes nobody\'s seat, whatever token it shows', as
 test('a body that shows the token and breaks for good leaves the seat to who comes back', async () => {
   const bytes = await recording('fMP4 H.264');
   const request = new Put(server, 'mended', bearer('mine'));
-  await request.write(bytes.subarray(0, bytes.indexOf('moof', bytes.length / 2) - 4));
+  const whole = bytes.subarray(0, bytes.indexOf('moof', bytes.length / 2) - 4);
+  await request.write(whole);
   await live(server, 'mended');
   const viewer = await Get.open(server, '/live/mended.mp4');
-  await viewer.received();
+  await viewer.caughtUp(whole);
   await request.write(Buffer.alloc(400_000, 1));
   assert.equal((await request.answer).status, 422);
-  const answer = await put(server, 'mended', bytes, bearer('mine'));
+  const again = new Put(server, 'mended', bearer('mine'));
+  await paced(bytes, 0, (piece) => again.write(piece), viewer, viewer.soFar().length);
+  const answer = await again.end();
   assert.equal(answer.status, 200, answer.text);
   const played = await plays(await viewer.ended);
   const alone = await probe(bytes);
@@ -191,8 +196,7 @@ test('JPEG pictures in a row are a stream of pictures, with what was cut off lef
   await request.write(stdout.subarray(0, middle));
   await live(server, 'row');
   const viewer = await Get.open(server, '/live/row.mjpeg');
-  await viewer.received();
-  for (const piece of pieces(stdout.subarray(middle))) await request.write(piece);
+  await paced(stdout, middle, (piece) => request.write(piece), viewer);
   // A picture that does not end.
   await request.write(stdout.subarray(0, 2_000));
   const answer = await request.end();
@@ -380,8 +384,10 @@ test('the operator sees what each viewer of every door was given, and nobody els
   await native.got(1);
   const list = async (headers = {}) => fetch(`${server.url}/streams/listed/viewers`, { headers });
   const viewers = async () => (await (await list()).json()).viewers;
-  for (const piece of publisher.rest.slice(0, -3)) await publisher.request.write(piece);
-  publisher.rest = publisher.rest.slice(-3);
+  const last = publisher.rest.slice(-3);
+  const { bytes, begun, request } = publisher;
+  await paced(bytes.subarray(0, bytes.length - Buffer.concat(last).length), begun.length, (piece) => request.write(piece), webm);
+  publisher.rest = last;
   await native.got(60);
   await server.until(async () => (await viewers()).every((viewer) => viewer.delivered > 20));
   const answer = await (await list()).json();

@@ -10,7 +10,8 @@ const { WebSocket } = createRequire(new URL('../../web/package.json', import.met
 const run = promisify(execFile);
 const quiet = ['-hide_banner', '-loglevel', 'error'];
 const source = ['-f', 'lavfi', '-i', 'testsrc2=size=160x120:rate=30'];
-const PATIENCE_MS = 10_000;
+/** It ends a test that would hang, and times none. */
+const PATIENCE_MS = 30_000;
 
 /** Frames of VP8, with a keyframe every ten. */
 export async function vp8(count = 60) {

@@ -61,11 +61,12 @@ async def publish(http, args):
 
 
 async def watch(http, args):
-    """Decodes so many pictures, and hears some sound beside them if there is any."""
+    """Decodes so many pictures, and hears some sound beside them: waits for it where it is said that there is some."""
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     video = connection.addTransceiver("video", direction="recvonly").receiver
     audio = connection.addTransceiver("audio", direction="recvonly").receiver
     heard = 0
+    has_heard = asyncio.Event()
 
     async def listen():
         nonlocal heard
@@ -73,6 +74,7 @@ async def watch(http, args):
             while True:
                 await audio.track.recv()
                 heard += 1
+                has_heard.set()
         except MediaStreamError:
             pass
 
@@ -84,6 +86,8 @@ async def watch(http, args):
         frame = await video.track.recv()
         first = first or (time.monotonic() - begun) * 1000
         size = [frame.width, frame.height]
+    if args.sound:
+        await has_heard.wait()
     stats = (await video.getStats()).values()
     lost = sum(one.packetsLost for one in stats if one.type == "inbound-rtp")
     async with http.delete(location) as answer:
@@ -101,6 +105,7 @@ async def main():
     parser.add_argument("--token", default="aiortc")
     parser.add_argument("--pictures", type=int, default=20)
     parser.add_argument("--rsa", action="store_true")
+    parser.add_argument("--sound", action="store_true")
     args = parser.parse_args()
     if args.rsa:
         RTCCertificate.generateCertificate = rsa_certificate

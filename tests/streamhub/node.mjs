@@ -18,8 +18,8 @@ const { io } = fromWeb('socket.io-client');
 export const { WebSocket } = fromWeb('ws');
 const binary = process.env.ABANICO_BIN ?? join(root, 'target/debug/abanico');
 
-/** How long anything may take before a test gives up. */
-const PATIENCE_MS = 15_000;
+/** How long anything may take before a test gives up: it ends one that would hang, and times none. */
+const PATIENCE_MS = 30_000;
 
 export class Server {
   static async start({ args = [], env = {}, data, port = 0 } = {}) {

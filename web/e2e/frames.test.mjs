@@ -118,8 +118,8 @@ test('a viewer that nobody sees asks for no media, and comes back live', TEST_MA
     sent + PICTURES,
   );
   await viewer.bringToFront();
-  await viewer.until(`!document.hidden && ${FRAMES} >= ${shown + 5}`);
-  assert.ok((await viewer.evaluate(FRAMES)) < shown + PICTURES, 'the backlog is played out');
+  const now = await viewer.until(`!document.hidden && ${FRAMES} >= ${shown + 5}`, FRAMES);
+  assert.ok(now < shown + PICTURES, 'the backlog is played out');
 });
 
 for (const who of ['viewer', 'publisher']) {

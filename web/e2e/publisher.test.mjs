@@ -33,16 +33,19 @@ test(
   TEST_MAX,
   async (t) => {
     const { publisher, viewer, server } = await house(t, DEMO, ['--publisher-grace', '2s']);
+    // Neither lasts for long: who begins to look when it is there may come too late.
+    const isLost = untilState(viewer, 'lost');
     await kill(publisher);
-    await untilState(viewer, 'lost');
+    await isLost;
     await untilState(viewer, 'ended');
 
     // Who reloads is offered to go on for as long, and no longer.
     const other = await openPage(publisher.context().browser());
     other.on('dialog', (dialog) => dialog.accept());
     await goLive(other, server.origin, DEMO);
+    const isOffered = other.locator('.offer').waitFor();
     await other.reload();
-    await other.locator('.offer').waitFor();
+    await isOffered;
     await other.locator('.offer').waitFor({ state: 'hidden' });
   },
 );

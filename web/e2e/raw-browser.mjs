@@ -76,12 +76,12 @@ class Tab {
     return result.value;
   }
 
-  /** Waits, inside the page, until an expression is true; looked at whenever the page changes. */
-  async until(expression) {
+  /** Waits, inside the page, until an expression is true; looked at whenever the page changes. Answers what another is then. */
+  async until(expression, answer = 'true') {
     const patientUntil = Date.now() + PATIENCE_MS;
     for (;;) {
       try {
-        return await this.evaluate(waitFor(expression));
+        return await this.evaluate(waitFor(expression, answer));
       } catch (error) {
         // The page went to another one in the middle of it; the new one is asked again.
         const hasMoved = /context|navigat|collected/i.test(error.message);
@@ -91,9 +91,9 @@ class Tab {
   }
 }
 
-function waitFor(expression) {
+function waitFor(expression, answer) {
   return `new Promise((resolve, reject) => {
-    const look = () => { if (!(${expression})) return; observer.disconnect(); clearInterval(timer); resolve(true); };
+    const look = () => { if (!(${expression})) return; observer.disconnect(); clearInterval(timer); resolve(${answer}); };
     const observer = new MutationObserver(look);
     observer.observe(document, { subtree: true, childList: true, attributes: true });
     document.addEventListener('visibilitychange', look);
