@@ -268,7 +268,8 @@ fn bytes_that_look_like_clusters_again_and_again_take_linear_time() {
         }
         started.elapsed()
     };
-    time(1);
-    let (small, large) = (time(1), time(8));
+    // Of three, one that the machine did not interrupt.
+    let least = |megabytes| [(); 3].map(|()| time(megabytes)).into_iter().min().unwrap();
+    let (small, large) = (least(1), least(8));
     assert!(large < small * 40, "{small:?} for 1 MB, {large:?} for 8 MB");
 }
