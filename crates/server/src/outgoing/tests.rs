@@ -4,7 +4,7 @@ use super::*;
 use crate::rights::Networks;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 
 /// A request as it came.
@@ -231,10 +231,10 @@ async fn an_answer_has_its_bounds() {
 
 #[tokio::test]
 async fn whoever_is_not_there_or_speaks_no_tls_is_named() {
-    let gone = {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        listener.local_addr().unwrap()
-    };
+    // Its address is nobody else's while it has it.
+    let deaf = TcpSocket::new_v4().unwrap();
+    deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let gone = deaf.local_addr().unwrap();
     let target = format!("http://{gone}/").parse().unwrap();
     let refused = ask("127.0.0.1", &target, BOUNDS).await;
     assert!(

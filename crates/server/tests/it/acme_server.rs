@@ -16,6 +16,7 @@ use ask::Target;
 use book::State;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
+use socket2::{Domain, Socket, Type};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -25,7 +26,8 @@ use std::time::Duration;
 /// The running authority. Its threads end with the process of the test.
 pub(crate) struct AcmeServer {
     shared: Arc<Shared>,
-    address: SocketAddr,
+    /// It has an address that nobody else is given, and does not listen there.
+    deaf: Socket,
 }
 
 struct Shared {
@@ -42,6 +44,9 @@ impl AcmeServer {
         let authority = Authority::new();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let deaf = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        deaf.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .unwrap();
         let shared = Arc::new(Shared {
             base: format!("https://localhost:{}", address.port()),
             certificates_for,
@@ -68,7 +73,7 @@ impl AcmeServer {
                 });
             }
         });
-        Self { shared, address }
+        Self { shared, deaf }
     }
 
     /// The flags of a server that gets its certificate here.
@@ -114,9 +119,8 @@ impl AcmeServer {
 
     /// An address where nobody listens.
     pub(crate) fn nowhere(&self) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        assert_ne!(listener.local_addr().unwrap(), self.address);
-        listener.local_addr().unwrap()
+        let address = self.deaf.local_addr().unwrap().as_socket();
+        address.expect("it is one of IP")
     }
 
     /// Would like every certificate to be renewed as soon as it is asked.

@@ -4,7 +4,6 @@ use crate::client::Client;
 use crate::node::Node;
 use serde_json::json;
 use std::io::{Read, Write};
-use std::time::Instant;
 
 #[test]
 fn sigterm_tells_the_viewers_and_ends_with_success() {
@@ -24,20 +23,16 @@ fn sigterm_tells_the_viewers_and_ends_with_success() {
 
 #[test]
 fn idle_connections_do_not_hold_the_server_up() {
-    let mut node = Node::start();
+    let mut node = Node::start_with(&["--shutdown-timeout", "1h"]);
     let mut idle = node.connect();
     idle.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
     let mut begun = [0; 12];
     idle.read_exact(&mut begun).unwrap();
     let _silent = node.connect();
-    let signalled = Instant::now();
     node.signal("INT");
+    // Were they waited for, the test would give up.
     assert!(node.ended().success());
-    assert!(
-        signalled.elapsed().as_secs() < 5,
-        "an idle connection was waited for"
-    );
 }
 
 #[test]

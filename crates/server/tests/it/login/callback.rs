@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 const CALLBACK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -250,10 +250,15 @@ fn what_is_done_over_one_connection_is_told_with_its_id_up_to_the_end() {
 
 #[test]
 fn an_answer_bounds_how_long_somebody_may() {
-    let end = seconds_in(Duration::from_secs(3));
+    // From the first time on that it is asked about who watches.
+    let until = Arc::new(OnceLock::new());
+    let told = Arc::clone(&until);
     let hook = Hook::start(move |asked| match asked["type"].as_str() {
         Some("publish") => (200, json!({})),
-        _ => (200, json!({"until": end})),
+        _ => {
+            let end = told.get_or_init(|| seconds_in(Duration::from_secs(2)));
+            (200, json!({"until": end}))
+        }
     });
     let (_folder, secret) = file(CALLBACK_SECRET);
     let node = asking(hook.address, &secret, &HERE);
@@ -268,7 +273,7 @@ fn an_answer_bounds_how_long_somebody_may() {
     watch.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200");
     watch.read_to_end(&mut Vec::new()).unwrap();
-    is_just_over(end);
+    is_just_over(*until.get().unwrap());
     assert_eq!(node.get(&format!("/live/{}.mjpeg", stream.key)).status, 403);
 }
 
