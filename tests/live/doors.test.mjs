@@ -21,15 +21,14 @@ after(async () => {
   await tidy();
 });
 
-/** A publisher whose stream is live, with half of its recording still to come. */
-async function half(key, options) {
+/** A publisher whose stream is live, with the rest of its recording still to come: half of it, or what is behind so much. */
+async function half(key, options, length) {
   const bytes = await recording('WebM VP8');
+  const begun = bytes.subarray(0, length ?? Math.floor(bytes.length / 2));
   const request = new Put(server, key, options);
-  const cut = pieces(bytes);
-  const middle = Math.floor(cut.length / 2);
-  for (const piece of cut.slice(0, middle)) await request.write(piece);
+  for (const piece of pieces(begun)) await request.write(piece);
   await live(server, key);
-  return { request, rest: cut.slice(middle), bytes, begun: bytes.subarray(0, Buffer.concat(cut.slice(0, middle)).length) };
+  return { request, rest: pieces(bytes.subarray(begun.length)), bytes, begun };
 }
 
 async function finish({ request, rest, bytes, begun }, viewer) {
@@ -79,7 +78,7 @@ test('a stream that exists is published to with its token only', async () => {
 });
 
 test('a body that is no media takes nobody\'s seat, whatever token it shows', async () => {
-  const running = await half('kept', bearer('mine'));
+  const running = await half('kept', bearer('mine'), BEGINNING);
   const viewer = await Get.open(server, '/live/kept.webm');
   await viewer.received();
   const webm = await recording('WebM VP8');
@@ -376,7 +375,7 @@ test('an Icecast source of the old kind has its answer before it sends', async (
 });
 
 test('the operator sees what each viewer of every door was given, and nobody else does', async () => {
-  const publisher = await half('listed', bearer('mine'));
+  const publisher = await half('listed', bearer('mine'), BEGINNING);
   const webm = await Get.open(server, '/live/listed.webm');
   await webm.received();
   const bob = await server.viewer('listed', 'bob');
