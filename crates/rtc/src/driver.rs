@@ -324,10 +324,15 @@ impl Driver {
         else {
             return;
         };
+        let now = Instant::now();
+        if let Some(question) = session.reach.measured(&answer) {
+            session.measured(question, now);
+            return self.drive(id);
+        }
         let Some(held) = session.answered(datagram.source, &answer) else {
             return;
         };
-        session.open(Instant::now());
+        session.open(now);
         self.drive(id);
         if let Some(held) = held {
             self.take(&Datagram {

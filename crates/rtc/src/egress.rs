@@ -6,6 +6,8 @@
 
 use crate::narrow::{Gate, Narrow};
 use crate::payload::Payloads;
+use crate::probe::{Question, Step};
+use crate::reach::Reach;
 use crate::route::Route;
 use crate::sender::{Agreed, Frame, Sender};
 use crate::session::Lines;
@@ -35,6 +37,8 @@ pub(crate) struct Egress {
     lower: Option<Lower>,
     /// What is given from its next keyframe on.
     turning: Option<Turn>,
+    /// The viewer has been given nothing yet.
+    is_new: bool,
     narrow: Narrow,
     /// A moment of the stream's time, and when that was.
     anchor: Option<(Instant, i64)>,
@@ -69,6 +73,7 @@ enum Way {
 /// Where a session's packets leave.
 pub(crate) struct Outlet<'a> {
     pub(crate) rtc: &'a mut Rtc,
+    pub(crate) reach: &'a mut Reach,
     pub(crate) socket: &'a mut Socket,
 }
 
@@ -100,6 +105,7 @@ impl Egress {
             way: Way::Agreed(Box::new(agreed)),
             lower: None,
             turning: None,
+            is_new: true,
             narrow: Narrow::new(now),
             anchor: None,
             newest: None,
@@ -153,6 +159,11 @@ impl Egress {
         }
     }
 
+    /// The player has answered.
+    pub(crate) fn answered(&mut self, question: Question, now: Instant) {
+        self.narrow.answered(question, now);
+    }
+
     /// The player has lost its picture. The publisher is asked for a keyframe; if it cannot be asked, or was for this player
     /// often enough, the newest group is given again.
     pub(crate) fn want_keyframe(&mut self, now: Instant) {
@@ -177,7 +188,9 @@ impl Egress {
         if let Some(wanted) = self.narrow.wanted(self.watching.channel(), now) {
             self.turn_to(wanted.layer);
         }
-        let is_live = self.watching.is_live();
+        let next = self.measure(out, now);
+        // Beside a lesser layer it is there for its sound.
+        let is_live = self.watching.is_live() || self.lower.is_some();
         if let Some(at) = self.narrow.waits(is_live, now) {
             return Fed::At(at);
         }
@@ -186,7 +199,7 @@ impl Egress {
         }
         loop {
             let packet = match self.watching.poll_next(cx) {
-                Poll::Pending => return Fed::Idle,
+                Poll::Pending => return self.rests(next, now),
                 Poll::Ready(Some(Item::Packet(packet))) => packet,
                 Poll::Ready(Some(Item::Skipped { .. })) => continue,
                 Poll::Ready(None | Some(Item::Unsuitable(_))) => return Fed::Over,
@@ -196,6 +209,15 @@ impl Egress {
                     if !self.route(out.rtc, &packet) {
                         return Fed::Over;
                     }
+                    if std::mem::take(&mut self.is_new) && self.begin(now, cx) {
+                        return Fed::Wrote;
+                    }
+                    false
+                }
+                // Of what was held the picture is another.
+                Content::Frame { video: false, .. }
+                    if self.lower.is_some() && !self.watching.is_live() =>
+                {
                     false
                 }
                 Content::Frame { video: false, .. } => self.write(out, &packet, false, 0, now),
@@ -205,6 +227,72 @@ impl Egress {
                 return Fed::Wrote;
             }
         }
+    }
+
+    /// Does what is to be done to know what the network carries. Returns when there is more to do.
+    fn measure(&mut self, out: &mut Outlet<'_>, now: Instant) -> Option<Instant> {
+        loop {
+            let step = self.narrow.step(now);
+            let Way::Open(sender) = &mut self.way else {
+                return None;
+            };
+            match step {
+                Step::Rest(at) => return at,
+                Step::Ask => {
+                    // Without a question nothing answers, which is taken for a loss.
+                    let question = self.narrow.asks(now);
+                    if let Some(asks) = out.reach.measure(question) {
+                        sender.ask(&asks, out.socket);
+                    }
+                }
+                Step::Send(bytes) => match sender.fill(bytes, out.socket) {
+                    0 => self.narrow.put_off(now),
+                    filled => self.narrow.sent(filled),
+                },
+            }
+        }
+    }
+
+    /// There is nothing to write, until then at most.
+    fn rests(&mut self, next: Option<Instant>, now: Instant) -> Fed {
+        let held = self.lower.as_ref();
+        let held = held.and_then(|lower| self.narrow.waits(lower.watching.is_live(), now));
+        match next.into_iter().chain(held).min() {
+            Some(at) => Fed::At(at),
+            None => Fed::Idle,
+        }
+    }
+
+    /// Begins with the newest group of a lesser layer, if that is what this viewer is given first.
+    fn begin(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
+        let repeats = self
+            .picture
+            .as_ref()
+            .and_then(|route| route.payload.as_ref());
+        if repeats.is_some_and(|payload| payload.repeats.is_some()) {
+            self.narrow.takes_trains();
+        }
+        let main = self.watching.channel().clone();
+        let Some(layer) = self.narrow.first(&main) else {
+            return false;
+        };
+        let lower = self.watching.of_layer(&layer.channel);
+        let mut newest = |channel| {
+            let held = self.watching.of_layer(channel).ok()?;
+            newest_picture(held, cx)
+        };
+        // The newest pictures of both were taken at the same time.
+        let (Ok(watching), Some(here), Some(there)) =
+            (lower, newest(&main), newest(&layer.channel))
+        else {
+            return false;
+        };
+        self.narrow.begin(&layer, now);
+        self.lower = Some(Lower {
+            watching,
+            offset: here - there,
+        });
+        true
     }
 
     /// A picture of the stream's own channel came.
@@ -317,6 +405,9 @@ impl Egress {
                 return false;
             };
             let offset = lower.offset;
+            if self.narrow.waits(lower.watching.is_live(), now).is_some() {
+                return false;
+            }
             match lower.watching.poll_next(cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Some(Item::Packet(packet))) => {
@@ -410,9 +501,13 @@ impl Egress {
             time: ticks as u32,
             picture: 0,
         };
-        sender.send(video, frame, shown, out.socket, now);
+        let sent = sender.send(video, frame, shown, out.socket, now);
         route.newest = Some(ticks);
         self.narrow.wrote(packet.payload.len(), now);
+        self.narrow.sent(sent);
+        if video {
+            self.narrow.began(now);
+        }
         true
     }
 
@@ -434,4 +529,18 @@ impl Egress {
             }
         }
     }
+}
+
+/// The time of the newest picture that is held for who comes.
+fn newest_picture(mut held: Watching, cx: &mut Context<'_>) -> Option<i64> {
+    let mut newest = None;
+    while let Poll::Ready(Some(item)) = held.poll_next(cx) {
+        if let Item::Packet(packet) = item
+            && matches!(packet.content, Content::Frame { video: true, .. })
+            && let Ok(Some((header, _))) = Header::split(&packet.head)
+        {
+            newest = Some(header.timestamp);
+        }
+    }
+    newest
 }

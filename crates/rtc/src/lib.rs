@@ -23,6 +23,7 @@ mod negotiation;
 mod offer;
 mod payload;
 mod pictures;
+mod probe;
 mod reach;
 mod registry;
 mod report;

@@ -3,9 +3,13 @@
 //! Pure: rates and time come in, decisions go out. Sound is never held up. A viewer that is up to date is never held up
 //! either: what the network would not carry soon is left out, a whole group at a time, so that what is shown is recent.
 
+mod ascent;
+
 use crate::meter::Meter;
+use crate::probe::{Question, Step};
 use crate::sender::Reported;
 use abanico_live::{Channel, Layer};
+use ascent::{Ascent, Rated, with_room};
 use std::time::{Duration, Instant};
 
 /// How fast a group that is given at once goes out without an estimate. More would overrun the peer's receive buffer.
@@ -14,7 +18,7 @@ const UNESTIMATED: u64 = 96_000_000;
 /// What may go out at once.
 const BURST_BYTES: f64 = 64e3;
 
-/// Pictures that would be late by more than this are left out.
+/// Pictures that would be late by more than this are left out; by more than twice this for a viewer that has just come.
 const LATE_MAX: Duration = Duration::from_millis(250);
 
 /// A viewer that comes is given what is held for it as fast as the network carries it, for so long. Then it goes on with
@@ -31,21 +35,12 @@ const ROOM: Duration = Duration::from_millis(125);
 /// A viewer that was given less stays there for so long at least.
 const STAYS: Duration = Duration::from_secs(3);
 
-/// What is written says nothing of what more would be carried. So a better layer is tried when nothing was amiss for so long,
+/// What is written says nothing of what more would be carried. So a better layer is tried when nothing was amiss for so long.
 const TRIES_AFTER: Duration = Duration::from_secs(5);
 
-/// and one that turned out to be too much not before so long, then twice as long, then four times, up to so long.
-const TRIES_AGAIN: Duration = Duration::from_secs(10);
-const TRIES_AGAIN_MAX: Duration = Duration::from_secs(80);
-
-/// What is amiss so soon after a better layer was chosen comes of that, and the one before it is carried still.
-const SETTLES: Duration = Duration::from_secs(10);
-
-/// A better layer that was kept for so long is what the network carries: that it was too much once is forgotten.
-const FORGETS: Duration = Duration::from_secs(60);
-
-/// Layers are chosen anew so often.
+/// Layers are chosen anew so often, and so often for a viewer that has just come.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_EVERY_FIRST: Duration = Duration::from_millis(50);
 
 /// A player that loses more than one in so many packets has a network that carries no more.
 const LOSS_ONE_IN: u32 = 10;
@@ -96,10 +91,10 @@ pub(crate) struct Narrow {
     chosen: Option<Chosen>,
     /// Since when nothing is amiss.
     quiet: Option<Instant>,
-    /// The newest step to a better layer, until it has proved right or wrong.
-    climb: Option<Climb>,
-    /// What turned out to be too much.
-    failed: Option<Failed>,
+    /// The way to a better layer.
+    ascent: Ascent,
+    /// The report of ours that came late, if that was the last that was judged.
+    late: Option<u32>,
     /// Less is carried than was given, since a layer was chosen last.
     amiss: bool,
     /// The layer that is carried for sure, when a better one was too much.
@@ -108,28 +103,8 @@ pub(crate) struct Narrow {
 
 /// The layer that was chosen last, and when one was gone down to.
 struct Chosen {
-    layer: Step,
-    since: Instant,
-}
-
-/// From one layer to a better one.
-struct Climb {
-    from: Step,
-    to: Step,
-    at: Instant,
-}
-
-/// A layer, and the rate that it had.
-struct Step {
-    epoch: String,
-    rate: u64,
-}
-
-/// A layer that was too much, and is not tried before then.
-struct Failed {
-    layer: Step,
-    wait: Duration,
-    until: Instant,
+    layer: Rated,
+    since: Option<Instant>,
 }
 
 /// What a player had reported when it was last judged.
@@ -174,8 +149,8 @@ impl Narrow {
             looked: None,
             chosen: None,
             quiet: None,
-            climb: None,
-            failed: None,
+            ascent: Ascent::default(),
+            late: None,
             amiss: false,
             back: None,
         }
@@ -190,13 +165,18 @@ impl Narrow {
     /// waits on the way to it all the time, says that the network carries less than was written; as long as neither does, more
     /// is tried.
     pub(crate) fn reported(&mut self, reported: Reported, now: Instant) {
-        let Reported { newest, lost, rtt } = reported;
+        let Reported {
+            newest,
+            lost,
+            rtt,
+            told,
+        } = reported;
         let least = |a: Option<Duration>, b: Option<Duration>| a.into_iter().chain(b).min();
         self.nearest = least(rtt, self.nearest);
         if self.judges_from.is_some_and(|from| now < from) {
             return;
         }
-        let is_settling = self.is_settling(now);
+        let is_settling = self.ascent.is_settling(now);
         let judged = self.judged.get_or_insert(Judged {
             at: now,
             newest,
@@ -217,44 +197,55 @@ impl Narrow {
         if (passed < JUDGED_EVERY || is_chance) && !is_too_much {
             return;
         }
-        let waits = judged
+        let is_late = judged
             .rtt
             .zip(self.nearest)
             .is_some_and(|(rtt, nearest)| rtt > nearest + WAITS_MAX);
+        let before = std::mem::replace(&mut self.late, is_late.then_some(told));
+        // One report may be late by chance. It is counted once, however often the player goes by it.
+        let waits = is_late && before.is_some_and(|before| before != told);
+        if is_late && before == Some(told) {
+            self.late = before;
+        }
         self.judged = Some(Judged {
             at: now,
             newest,
             lost,
             rtt: None,
         });
-        self.judge(is_lossy.then_some((missing, expected)), waits, now);
+        let lost = is_lossy.then_some((missing, expected));
+        if lost.is_some() || waits {
+            self.suffers(lost, now);
+        } else if !is_late {
+            self.prospers(now);
+        }
     }
 
-    /// So many were lost of so many, if that is much; what is sent waits on the way, or not.
-    fn judge(&mut self, lost: Option<(u32, u32)>, waits: bool, now: Instant) {
+    /// So many were lost of so many, if that is much; or what is sent waits on the way.
+    fn suffers(&mut self, lost: Option<(u32, u32)>, now: Instant) {
+        self.quiet = None;
         let has_caught_up = |at| now.saturating_duration_since(at) >= CATCH_UP;
-        if waits || lost.is_some() {
-            self.quiet = None;
-            if self.connected.is_some_and(has_caught_up) {
-                let (missing, expected) = lost.unwrap_or((1, 10));
-                let expected = u64::from(expected.max(1));
-                // No more than nine of ten are taken for lost.
-                let arrived = (expected.saturating_sub(missing.into())).max(expected / 10);
-                let written = self.written.bits_per_second();
-                let carried = written.saturating_mul(arrived) / expected / 10 * 9;
-                let known = self.estimate.unwrap_or(u64::MAX);
-                let carried = carried.min(known).max(LEAST);
-                self.amiss = true;
-                self.estimate = Some(self.fell(now).map_or(carried, |kept| carried.max(kept)));
-            }
+        if !self.has_begun() && !self.connected.is_some_and(has_caught_up) {
             return;
         }
+        let (missing, expected) = lost.unwrap_or((1, 10));
+        let expected = u64::from(expected.max(1));
+        // No more than nine of ten are taken for lost.
+        let arrived = (expected.saturating_sub(missing.into())).max(expected / 10);
+        let written = self.written.bits_per_second();
+        let carried = written.saturating_mul(arrived) / expected / 10 * 9;
+        let known = self.estimate.unwrap_or(u64::MAX);
+        let carried = carried.min(known).max(LEAST);
+        self.amiss = true;
+        let kept = self.ascent.fell(now);
+        self.estimate = Some(kept.as_ref().map_or(carried, |kept| carried.max(kept.rate)));
+        self.back = kept.map(|kept| kept.epoch);
+    }
+
+    /// Nothing is lost, and nothing waits.
+    fn prospers(&mut self, now: Instant) {
         self.quiet.get_or_insert(now);
-        let stands = |climb: &Climb| now.saturating_duration_since(climb.at) >= FORGETS;
-        if self.climb.as_ref().is_some_and(stands) {
-            self.climb = None;
-            self.failed = None;
-        }
+        self.ascent.stands(now);
         if let Some(estimate) = self.estimate {
             let more = estimate + estimate / 10;
             let whole = self.meter.bits_per_second();
@@ -270,29 +261,77 @@ impl Narrow {
         }
     }
 
-    /// Whether what is amiss comes of a better layer.
-    fn is_settling(&self, now: Instant) -> bool {
-        let is_new = |climb: &Climb| now.saturating_duration_since(climb.at) < SETTLES;
-        self.climb.as_ref().is_some_and(is_new)
+    /// The player takes repeats, of which trains of packets are made.
+    pub(crate) fn takes_trains(&mut self) {
+        self.ascent.takes_trains();
     }
 
-    /// The network carries less than is given. If that is a layer that was climbed to, it is remembered. Returns what the
-    /// network carries for sure, if that is known.
-    fn fell(&mut self, now: Instant) -> Option<u64> {
-        let is_settling = self.is_settling(now);
-        let Climb { from, to, .. } = self.climb.take()?;
-        let again = self.failed.as_ref();
-        let again = again.filter(|failed| failed.is_like(&to.epoch, to.rate));
-        let wait = again.map_or(TRIES_AGAIN, |failed| TRIES_AGAIN_MAX.min(failed.wait * 2));
-        tracing::debug!(rate = to.rate, ?wait, "a better layer is too much");
-        self.failed = Some(Failed {
-            layer: to,
-            wait,
-            until: now + wait,
+    /// The layer that a viewer is given first: the least, of which it has something at once whatever its network carries. `None` is the
+    /// stream's own.
+    pub(crate) fn first(&self, channel: &Channel) -> Option<Layer> {
+        let layers = channel.layers();
+        let least = layers.iter().min_by_key(|layer| layer.bits_per_second)?;
+        let is_known = least.bits_per_second > 0 && self.estimate.is_none();
+        let may = !least.is_main && is_known && self.ascent.has_trains();
+        may.then(|| least.clone())
+    }
+
+    /// A viewer begins with that one.
+    pub(crate) fn begin(&mut self, least: &Layer, now: Instant) {
+        self.estimate = Some(least.bits_per_second.saturating_add(RESERVE));
+        self.allowance = 0.0;
+        self.refilled = now;
+        self.chosen = Some(Chosen {
+            layer: Rated::of(least),
+            since: None,
         });
-        let kept = with_room(from.rate);
-        self.back = is_settling.then_some(from.epoch);
-        is_settling.then_some(kept)
+        self.ascent.begin(now);
+    }
+
+    /// Whether the viewer has begun with a lesser layer.
+    fn has_begun(&self) -> bool {
+        self.chosen.is_some()
+    }
+
+    /// Its first picture was sent.
+    pub(crate) fn began(&mut self, now: Instant) {
+        self.ascent.began(now);
+    }
+
+    /// What is to be done to know what the network carries.
+    pub(crate) fn step(&mut self, now: Instant) -> Step {
+        let (step, carried) = self.ascent.step(now);
+        self.learns(carried);
+        step
+    }
+
+    /// The player is asked whether it is there.
+    pub(crate) fn asks(&mut self, now: Instant) -> Question {
+        self.ascent.asks(now)
+    }
+
+    /// It has answered.
+    pub(crate) fn answered(&mut self, question: Question, now: Instant) {
+        let carried = self.ascent.answered(question, now);
+        self.learns(carried);
+    }
+
+    /// So many bytes went out, as the network counts them.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.ascent.sent(bytes);
+    }
+
+    /// There was nothing to send.
+    pub(crate) fn put_off(&mut self, now: Instant) {
+        self.ascent.put_off(now);
+    }
+
+    /// So much is carried at least, as has been seen.
+    fn learns(&mut self, carried: Option<u64>) {
+        if let (Some(carried), Some(estimate)) = (carried, self.estimate) {
+            self.estimate = Some(estimate.max(carried));
+            self.looked = None;
+        }
     }
 
     /// A picture of the stream came.
@@ -331,7 +370,12 @@ impl Narrow {
                 (true, false) => Gate::Closed,
             };
         }
-        self.closed = late > LATE_MAX;
+        let may_be = if self.ascent.is_beginning(now) {
+            LATE_MAX * 2
+        } else {
+            LATE_MAX
+        };
+        self.closed = late > may_be;
         if self.closed {
             Gate::Closes
         } else {
@@ -346,7 +390,12 @@ impl Narrow {
 
     /// Which layer is to be given. `None` while that is as it was.
     pub(crate) fn wanted(&mut self, channel: &Channel, now: Instant) -> Option<Wanted> {
-        let is_soon = |at| now.saturating_duration_since(at) < LOOK_EVERY;
+        let every = if self.ascent.is_beginning(now) {
+            LOOK_EVERY_FIRST
+        } else {
+            LOOK_EVERY
+        };
+        let is_soon = |at| now.saturating_duration_since(at) < every;
         if self.looked.is_some_and(is_soon) {
             return None;
         }
@@ -362,13 +411,13 @@ impl Narrow {
     fn choose<'a>(&mut self, layers: &'a [Layer], now: Instant) -> Option<&'a Layer> {
         let room = self.estimate?.saturating_sub(RESERVE);
         let (last, since, known) = match &self.chosen {
-            Some(Chosen { layer, since }) => (layer.rate, *since, Some(layer.epoch.as_str())),
-            None => (u64::MAX, now, None),
+            Some(Chosen { layer, since }) => (layer.rate, *since, Some(layer.epoch.clone())),
+            None => (u64::MAX, None, None),
         };
         let (amiss, back) = (self.amiss, self.back.take());
-        let stays = now.saturating_duration_since(since) < STAYS && known.is_some();
+        let stays = since.is_some_and(|since| now.saturating_duration_since(since) < STAYS);
         let rate = |layer: &&Layer| layer.bits_per_second;
-        let is_same = |layer: &Layer| known == Some(layer.channel.epoch());
+        let is_same = |layer: &Layer| known.as_deref() == Some(layer.channel.epoch());
         // The rate of a layer is not the same at all times.
         let is_better = |layer: &&Layer| {
             !is_same(layer) && layer.bits_per_second > last.saturating_add(last / 4)
@@ -376,14 +425,19 @@ impl Narrow {
         let is_quiet = |at| now.saturating_duration_since(at) >= TRIES_AFTER;
         let next = layers.iter().filter(is_better).map(|layer| rate(&layer));
         let next = next.min().filter(|_| self.quiet.is_some_and(is_quiet));
-        let failed = self.failed.as_ref().filter(|failed| now < failed.until);
+        let ascent = &self.ascent;
+        let may_climb = |layer: &&Layer| {
+            let rate = layer.bits_per_second;
+            let has_room = rate + rate / 4 <= room || next == Some(rate);
+            is_better(layer)
+                && !stays
+                && !ascent.has_failed(layer, now)
+                && (has_room || ascent.is_beginning(now) || ascent.is_shown(layer, now))
+        };
         let fits = |layer: &&Layer| {
             let rate = layer.bits_per_second;
             if is_better(layer) {
-                let has_failed =
-                    failed.is_some_and(|failed| failed.is_like(layer.channel.epoch(), rate));
-                let has_room = rate + rate / 4 <= room || next == Some(rate);
-                !stays && !has_failed && has_room
+                may_climb(layer) && !ascent.must_try(layer, now)
             } else if is_same(layer) && !amiss {
                 // More of the same is tried.
                 rate - rate / 4 <= room
@@ -397,18 +451,21 @@ impl Narrow {
             .max_by_key(rate)
             .or_else(|| layers.iter().min_by_key(rate))?;
         let rate = chosen.bits_per_second;
+        let aim = is_same(chosen).then(|| ascent.aim(layers.iter().filter(may_climb)));
+        let aim = aim.flatten().map(Rated::of);
         let is_less = !is_same(chosen) && rate < last - last / 4;
-        let from = known.filter(|_| is_better(&chosen)).map(|epoch| Step {
-            epoch: epoch.to_owned(),
+        let from = known.as_ref().filter(|_| is_better(&chosen));
+        let from = from.map(|epoch| Rated {
+            epoch: epoch.clone(),
             rate: last,
         });
-        let to = || Step {
-            epoch: chosen.channel.epoch().to_owned(),
-            rate,
-        };
         self.chosen = Some(Chosen {
-            layer: to(),
-            since: if is_less { now } else { since },
+            layer: Rated::of(chosen),
+            since: if is_less || known.is_none() {
+                Some(now)
+            } else {
+                since
+            },
         });
         self.amiss = false;
         self.estimate = self
@@ -416,17 +473,34 @@ impl Narrow {
             .map(|known| known.max(rate.saturating_add(RESERVE)));
         if let Some(from) = from {
             self.quiet = None;
-            self.estimate = self.estimate.map(|known| known.max(with_room(rate)));
-            self.climb = Some(Climb {
-                from,
-                to: to(),
-                at: now,
-            });
+            // Nothing is held up for the best there is, if it has been tried: it has larger pictures at times.
+            let is_best = layers.iter().all(|layer| layer.bits_per_second <= rate);
+            let room = if is_best && self.ascent.is_shown(chosen, now) {
+                rate.saturating_mul(2) + RESERVE
+            } else {
+                with_room(rate)
+            };
+            self.estimate = self.estimate.map(|known| known.max(room));
+            self.ascent.climbs(from, Rated::of(chosen), now);
         }
         if is_less && !chosen.is_main {
             self.drain(now);
         }
+        if let Some(aim) = aim
+            && self.late(now).is_zero()
+        {
+            self.ascent.attempt(aim, self.carries(now), now);
+        }
         Some(chosen)
+    }
+
+    /// What the network is seen to carry.
+    fn carries(&self, now: Instant) -> u64 {
+        if self.ascent.is_beginning(now) {
+            self.estimate.unwrap_or(LEAST)
+        } else {
+            self.written.bits_per_second()
+        }
     }
 
     /// Lets go out what waits on the way, before there is room for a keyframe. What is lost of it has been judged.
@@ -457,18 +531,6 @@ impl Narrow {
     fn pace(&self) -> f64 {
         self.estimate.unwrap_or(UNESTIMATED).max(50_000) as f64 * 1.1 / 8.0
     }
-}
-
-impl Failed {
-    /// Whether that layer is the one that was too much, or has even more.
-    fn is_like(&self, epoch: &str, rate: u64) -> bool {
-        self.layer.epoch == epoch || rate > self.layer.rate
-    }
-}
-
-/// What a network carries that a layer of that rate may be given to.
-fn with_room(rate: u64) -> u64 {
-    rate.saturating_add(rate / 4) + RESERVE
 }
 
 #[cfg(test)]

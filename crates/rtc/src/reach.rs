@@ -8,6 +8,7 @@
 //! Invariant: for each check that comes from elsewhere one question goes there at most, and a session asks no more than
 //! [`QUESTIONS`].
 
+use crate::probe::Question;
 use crate::stun::{hmac, number, question, transaction};
 use abanico_core::rate::{Bucket, Rate};
 use std::net::{IpAddr, SocketAddr};
@@ -28,6 +29,9 @@ const ASKED_MAX: usize = 4;
 /// Addresses that have answered. The first that is not in use makes room for another.
 const SHOWN_MAX: usize = 8;
 
+/// Questions of what its network carries that wait for their answers. The first makes room for another.
+const MEASURING_MAX: usize = 8;
+
 /// Where one session's peer has answered, and where it is asked.
 pub(crate) struct Reach {
     session: u64,
@@ -38,6 +42,8 @@ pub(crate) struct Reach {
     shown: Vec<SocketAddr>,
     asked: Vec<Asked>,
     questions: Bucket,
+    /// What is asked where the peer has answered already.
+    measuring: Vec<([u8; 12], Question)>,
 }
 
 struct Asked {
@@ -62,6 +68,7 @@ impl Reach {
             shown: Vec::new(),
             asked: Vec::new(),
             questions: Bucket::new(QUESTIONS),
+            measuring: Vec::new(),
         }
     }
 
@@ -137,17 +144,40 @@ impl Reach {
         Some(asked.held)
     }
 
+    /// Asks that where the peer is found: when it answers says how far away that is.
+    pub(crate) fn measure(&mut self, asked: Question) -> Option<Vec<u8>> {
+        let number = number(self.session);
+        let bytes = question(&number, &self.ours, &self.theirs)?;
+        if self.measuring.len() >= MEASURING_MAX {
+            self.measuring.remove(0);
+        }
+        self.measuring.push((number, asked));
+        Some(bytes)
+    }
+
+    /// Something answers. Returns what [`Reach::measure`] asked, if that is what it answers.
+    pub(crate) fn measured(&mut self, answer: &StunMessage<'_>) -> Option<Question> {
+        let is_it = |(number, _): &([u8; 12], Question)| {
+            transaction(number) == Some(answer.trans_id())
+                && answer.verify(self.theirs.pass.as_bytes(), hmac)
+        };
+        let at = self.measuring.iter().position(is_it)?;
+        Some(self.measuring.remove(at).1)
+    }
+
     /// The credentials of both ends are others from now on. What was asked with the old ones is asked again.
     pub(crate) fn restart(&mut self, ours: &str, theirs: IceCreds) {
         ours.clone_into(&mut self.ours);
         self.theirs = theirs;
         self.asked.clear();
+        self.measuring.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::Prober;
     use crate::stun::{QUESTION_BYTES_MAX, asked_by};
 
     fn reach(session: u64) -> Reach {
@@ -214,6 +244,29 @@ mod tests {
         assert!(!reach.is_shown(Protocol::Udp, at(2)));
         // However many there are, where the peer is stays known.
         assert!(reach.is_shown(Protocol::Udp, at(1)));
+    }
+
+    #[test]
+    fn what_is_asked_to_measure_is_answered_once_and_by_who_knows_the_password() {
+        let mut reach = reach(1);
+        let mut prober = Prober::default();
+        let mut asks = |reach: &mut Reach| {
+            let question = prober.asks(Instant::now());
+            (question, reach.measure(question).unwrap())
+        };
+        let (first, bytes) = asks(&mut reach);
+        let mut hears = |reach: &mut Reach, password| {
+            let answer = answer(&bytes, password);
+            reach.measured(&StunMessage::parse(&answer).unwrap())
+        };
+        assert_eq!(hears(&mut reach, "another password"), None);
+        assert_eq!(hears(&mut reach, "their password"), Some(first));
+        assert_eq!(hears(&mut reach, "their password"), None);
+        assert!(!reach.is_shown(Protocol::Udp, at(1)), "it shows no address");
+        for _ in 0..100 {
+            asks(&mut reach);
+        }
+        assert_eq!(reach.measuring.len(), MEASURING_MAX);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub(crate) const REPEATED_BYTES_MAX: usize = 128 << 10;
 /// Chromium, which does not know how far away we are, at least 100 ms.
 const REPEATED_TWICE_ABOVE: usize = REPEATED_BYTES_MAX / 4;
 
+/// What the network puts around a packet: the heads of UDP and of IP.
+const BELOW_BYTES: usize = 28;
+
 /// A viewer is told what was sent no more often. str0m comes about once a second.
 const REPORT_EVERY: Duration = Duration::from_millis(900);
 
@@ -95,6 +98,7 @@ struct Kept {
     first: u64,
     at: Instant,
     frame: Frame,
+    repeat_type: Pt,
 }
 
 /// A frame, and what this viewer's packets of it say.
@@ -118,6 +122,8 @@ pub(crate) struct Reported {
     /// How many it lost since it came. What was sent again does not count.
     pub(crate) lost: u32,
     pub(crate) rtt: Option<Duration>,
+    /// The report of ours that this goes by.
+    pub(crate) told: u32,
 }
 
 impl Agreed {
@@ -185,7 +191,23 @@ impl Sender {
         self.target = Some(target);
     }
 
-    /// Sends a frame that was taken at that moment.
+    /// Asks the viewer something, behind all that was sent until now.
+    pub(crate) fn ask(&self, question: &[u8], socket: &mut Socket) {
+        if let Some(target) = &self.target {
+            socket.send_to(target, question);
+        }
+    }
+
+    /// Sends packets of the picture once more that the viewer has already, up to so many bytes. Returns how many those are,
+    /// as the network counts them: none if the viewer takes no repeats, or nothing is kept.
+    pub(crate) fn fill(&mut self, bytes: u64, socket: &mut Socket) -> usize {
+        match (&mut self.picture, &self.target) {
+            (Some(stream), Some(target)) => stream.fill(bytes, &self.seal, target, socket),
+            _ => 0,
+        }
+    }
+
+    /// Sends a frame that was taken at that moment. Returns how many bytes that is, as the network counts them.
     pub(crate) fn send(
         &mut self,
         video: bool,
@@ -193,14 +215,14 @@ impl Sender {
         shown: Instant,
         socket: &mut Socket,
         now: Instant,
-    ) {
+    ) -> usize {
         let stream = if video {
             &mut self.picture
         } else {
             &mut self.sound
         };
         let (Some(stream), Some(target)) = (stream, &self.target) else {
-            return;
+            return 0;
         };
         frame.picture = stream.picture;
         let first = stream.next;
@@ -217,7 +239,10 @@ impl Sender {
             packet.write(&frame, payload, &self.seal, target, socket);
             stream.next += 1;
         }
+        let around = stream.head.len() + self.seal.tag_bytes() + BELOW_BYTES;
+        let bytes = frame.payloads.bytes() + frame.payloads.len() * around;
         stream.sent(first, frame, shown, now);
+        bytes
     }
 
     /// The viewer has not got some packets. They are sent once more, as far as they are kept.
@@ -278,6 +303,7 @@ impl Sender {
             newest: report.max_seq,
             lost: report.packets_lost,
             rtt: report::distance(report, SystemTime::now()),
+            told: report.last_sr_time,
         })
     }
 }
@@ -322,7 +348,10 @@ impl Stream {
             self.picture = self.picture.wrapping_add(1);
         }
         // What has no packets cannot be asked for, and would be bounded by time alone.
-        if packets == 0 || self.line.repeats.is_none() || frame.repeat_type.is_none() {
+        let (Some(repeat_type), Some(_)) = (frame.repeat_type, self.line.repeats) else {
+            return;
+        };
+        if packets == 0 {
             return;
         }
         self.may_repeat = (self.may_repeat + bytes / REPEATED_ONE_IN).min(REPEATED_BYTES_MAX);
@@ -331,6 +360,7 @@ impl Stream {
             first,
             at: now,
             frame,
+            repeat_type,
         });
         while let Some(oldest) = self.kept.front()
             && (self.kept_packets > KEPT_PACKETS_MAX
@@ -356,8 +386,7 @@ impl Stream {
             return;
         };
         let index = usize::try_from(number - kept.first).unwrap_or(usize::MAX);
-        let (Some(payload), Some(kind)) = (kept.frame.payloads.get(index), kept.frame.repeat_type)
-        else {
+        let Some(payload) = kept.frame.payloads.get(index) else {
             return;
         };
         let length = self.head.len() + 2 + payload.len() + seal.tag_bytes();
@@ -371,16 +400,48 @@ impl Stream {
                 return;
             };
             self.may_repeat = left;
-            let packet = Packet {
-                head: &self.head,
-                ssrc,
-                kind: *kind,
-                marker: index + 1 == kept.frame.payloads.len(),
-                number: self.next_repeat,
-                repeats: Some(number),
-            };
-            packet.write(&kept.frame, payload, seal, target, socket);
+            kept.repeat(index, &self.head, ssrc, self.next_repeat)
+                .write(&kept.frame, payload, seal, target, socket);
             self.next_repeat += 1;
+        }
+    }
+
+    /// Repeats what is kept, the newest first, until so many bytes are sent.
+    fn fill(&mut self, bytes: u64, seal: &Seal, target: &Target, socket: &mut Socket) -> usize {
+        let Some(ssrc) = self.line.repeats else {
+            return 0;
+        };
+        let around = self.head.len() + 2 + seal.tag_bytes() + BELOW_BYTES;
+        let wanted = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let mut filled = 0;
+        // What is kept has packets, each of which has a head at least.
+        while filled < wanted && !self.kept.is_empty() {
+            for kept in self.kept.iter().rev() {
+                for (index, payload) in kept.frame.payloads.iter().enumerate() {
+                    if filled >= wanted {
+                        return filled;
+                    }
+                    kept.repeat(index, &self.head, ssrc, self.next_repeat)
+                        .write(&kept.frame, payload, seal, target, socket);
+                    self.next_repeat += 1;
+                    filled += payload.len() + around;
+                }
+            }
+        }
+        filled
+    }
+}
+
+impl Kept {
+    /// The packet of that index, to be sent once more under that number.
+    fn repeat<'a>(&self, index: usize, head: &'a [u8], ssrc: u32, number: u64) -> Packet<'a> {
+        Packet {
+            head,
+            ssrc,
+            kind: *self.repeat_type,
+            marker: index + 1 == self.frame.payloads.len(),
+            number,
+            repeats: Some(self.first + u64::try_from(index).unwrap_or(0)),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::egress::{Egress, Fed, Outlet};
 use crate::ingress::{Ended, Ingress};
 use crate::keys::Escrow;
+use crate::probe::Question;
 use crate::reach::{Held, Reach};
 use crate::registry::Listing;
 use crate::socket::{Socket, Target};
@@ -214,6 +215,13 @@ impl Session {
         }
     }
 
+    /// The peer has answered what it was asked to know what its network carries.
+    pub(crate) fn measured(&mut self, question: Question, now: Instant) {
+        if let Role::Watching(egress) = &mut self.role {
+            egress.answered(question, now);
+        }
+    }
+
     /// Begins if the handshake is over and the peer has answered where it went.
     pub(crate) fn open(&mut self, now: Instant) {
         let is_shown = |target: Target| self.reach.is_shown(target.proto, target.destination);
@@ -365,8 +373,12 @@ impl Session {
         match &mut self.role {
             Role::Watching(egress) => {
                 let mut cx = Context::from_waker(&self.waker);
-                let rtc = &mut self.rtc;
-                egress.feed(&mut Outlet { rtc, socket }, now, &mut cx)
+                let mut out = Outlet {
+                    rtc: &mut self.rtc,
+                    reach: &mut self.reach,
+                    socket,
+                };
+                egress.feed(&mut out, now, &mut cx)
             }
             Role::Publishing(ingress) => {
                 let Some(at) = ingress.ask_at(now) else {

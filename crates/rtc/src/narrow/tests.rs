@@ -1,3 +1,5 @@
+mod trying;
+
 use super::*;
 use abanico_live::{Bounds, Pool};
 
@@ -137,6 +139,7 @@ fn what_a_player_lost_says_what_its_network_carries() {
             newest: sent,
             lost: gone,
             rtt: Some(ms(rtt)),
+            told: sent,
         };
         narrow.reported(reported, at(200) + ms(after));
     };
@@ -157,6 +160,36 @@ fn what_a_player_lost_says_what_its_network_carries() {
     assert_eq!(narrow.estimate, None, "as wide as ever");
 }
 
+#[test]
+fn one_report_that_is_late_is_not_taken_for_a_narrow_network_and_two_are() {
+    let begun = Instant::now();
+    let mut narrow = Narrow::new(begun);
+    narrow.connected(begun);
+    for n in 1..400 {
+        narrow.came(10_000, begun + ms(n * 33));
+        narrow.wrote(10_000, begun + ms(n * 33));
+    }
+    let mut reports = |after: u64, rtt, told| {
+        let newest = u32::try_from(after).unwrap();
+        let rtt = Some(ms(rtt));
+        let reported = Reported {
+            newest,
+            lost: 0,
+            rtt,
+            told,
+        };
+        narrow.reported(reported, begun + ms(after));
+        narrow.estimate
+    };
+    reports(10_000, 50, 1);
+    reports(11_000, 50, 2);
+    assert_eq!(reports(12_000, 500, 3), None, "by chance");
+    assert_eq!(reports(13_000, 500, 3), None, "the same report of ours");
+    assert_eq!(reports(14_000, 50, 4), None);
+    assert_eq!(reports(15_000, 500, 5), None);
+    assert!(reports(16_000, 500, 6).is_some(), "it waits on the way");
+}
+
 proptest::proptest! {
     #[test]
     fn whatever_a_player_reports_a_network_carries_something(
@@ -170,7 +203,9 @@ proptest::proptest! {
             narrow.came(usize::from(after), now);
             narrow.wrote(1 << 30, now);
             let rtt = rtt.map(|rtt| Duration::from_micros(rtt.into()));
-            narrow.reported(Reported { newest, lost, rtt }, now);
+            let told = newest;
+            let reported = Reported { newest, lost, rtt, told };
+            narrow.reported(reported, now);
             assert!(narrow.estimate.is_none_or(|estimate| estimate >= LEAST));
             narrow.passes(after % 2 == 0, now);
         }
@@ -296,6 +331,7 @@ impl Behind {
                 newest: self.sent - u32::try_from(self.under_way.len()).unwrap(),
                 lost: self.lost,
                 rtt: Some(ms(50 + waits)),
+                told: u32::try_from(self.millis).unwrap(),
             };
             self.narrow.reported(reported, now);
         }
