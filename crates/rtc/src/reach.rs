@@ -255,7 +255,7 @@ mod tests {
             (question, reach.measure(question).unwrap())
         };
         let (first, bytes) = asks(&mut reach);
-        let mut hears = |reach: &mut Reach, password| {
+        let hears = |reach: &mut Reach, password| {
             let answer = answer(&bytes, password);
             reach.measured(&StunMessage::parse(&answer).unwrap())
         };

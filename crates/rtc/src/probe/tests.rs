@@ -76,7 +76,7 @@ fn tried_with(
     for millis in 0..20_000_u64 {
         let (now, at) = (begun + Duration::from_millis(millis), millis * 1_000);
         meddle(way, millis);
-        if millis % 40 == 0 {
+        if millis.is_multiple_of(40) {
             way.send(at, 1_000);
             prober.sent(1_000);
         }

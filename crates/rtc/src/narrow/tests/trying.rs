@@ -54,10 +54,10 @@ impl Viewer {
             self.narrow.answered(question, now);
         }
         self.probe(millis, now);
-        if millis % 20 == 0 {
+        if millis.is_multiple_of(20) {
             self.write(at, 100, now);
         }
-        if millis % 40 == 0 {
+        if millis.is_multiple_of(40) {
             let turns = self.look(millis, now);
             self.narrow.came(frame(RATES[2]), now);
             let keyframe = turns || millis == 0 || self.narrow.is_closed();
