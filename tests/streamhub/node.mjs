@@ -10,6 +10,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -83,7 +84,11 @@ export class Server {
   /** Asks again and again until it is so. */
   async until(isSo) {
     const late = Date.now() + PATIENCE_MS;
-    while (!(await isSo())) assert.ok(Date.now() < late, `it never became so: ${isSo}`);
+    while (!(await isSo())) {
+      assert.ok(Date.now() < late, `it never became so: ${isSo}`);
+      // What is asked for may come with the next turn of the loop, which an answer that is there at once does not bring.
+      await turn();
+    }
   }
 
   alive() {
