@@ -4,12 +4,14 @@
 //! either: what the network would not carry soon is left out, a whole group at a time, so that what is shown is recent.
 
 mod ascent;
+mod reports;
 
 use crate::meter::Meter;
 use crate::probe::{Question, Step};
 use crate::sender::Reported;
 use abanico_live::{Channel, Layer};
 use ascent::{Ascent, Rated, with_room};
+use reports::{Lost, Reports, Verdict};
 use std::time::{Duration, Instant};
 
 /// How fast a group that is given at once goes out without an estimate. More would overrun the peer's receive buffer.
@@ -42,25 +44,8 @@ const TRIES_AFTER: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LOOK_EVERY_FIRST: Duration = Duration::from_millis(50);
 
-/// A player that loses more than one in so many packets has a network that carries no more.
-const LOSS_ONE_IN: u32 = 10;
-
-/// What players report is judged about once a second: they also report whenever a packet is missing, and then one of the four
-/// since the report before is nothing to go by.
-const JUDGED_EVERY: Duration = Duration::from_millis(800);
-
-/// Of fewer packets the lost ones are a matter of chance, and waited with for up to `JUDGED_AFTER`.
-const JUDGED_PACKETS: u32 = 50;
-const JUDGED_AFTER: Duration = Duration::from_secs(4);
-
-/// So many lost ones are no chance just after a better layer was chosen. Nothing is waited for then.
-const JUDGED_LOST: u32 = 10;
-
 /// What was lost of a layer that was too much is told until so long after it was gone down from.
 const TOLD_FOR: Duration = Duration::from_millis(600);
-
-/// Packets that take so much longer than the fastest did wait somewhere on the way.
-const WAITS_MAX: Duration = Duration::from_millis(200);
 
 /// No network is taken to carry less.
 const LEAST: u64 = 100_000;
@@ -81,20 +66,14 @@ pub(crate) struct Narrow {
     meter: Meter,
     /// What was written.
     written: Meter,
-    /// The least that the way to the player and back took.
-    nearest: Option<Duration>,
-    /// Where the reports begin that are judged next.
-    judged: Option<Judged>,
-    /// Reports before then are of a layer that is given no more.
-    judges_from: Option<Instant>,
+    /// What the player says.
+    reports: Reports,
     looked: Option<Instant>,
     chosen: Option<Chosen>,
     /// Since when nothing is amiss.
     quiet: Option<Instant>,
     /// The way to a better layer.
     ascent: Ascent,
-    /// The report of ours that came late, if that was the last that was judged.
-    late: Option<u32>,
     /// Less is carried than was given, since a layer was chosen last.
     amiss: bool,
     /// The layer that is carried for sure, when a better one was too much.
@@ -105,15 +84,6 @@ pub(crate) struct Narrow {
 struct Chosen {
     layer: Rated,
     since: Option<Instant>,
-}
-
-/// What a player had reported when it was last judged.
-struct Judged {
-    at: Instant,
-    newest: u32,
-    lost: u32,
-    /// The least that the way there and back took since.
-    rtt: Option<Duration>,
 }
 
 /// What is to be done.
@@ -143,14 +113,11 @@ impl Narrow {
             closed: false,
             meter: Meter::new(now),
             written: Meter::new(now),
-            nearest: None,
-            judged: None,
-            judges_from: None,
+            reports: Reports::default(),
             looked: None,
             chosen: None,
             quiet: None,
             ascent: Ascent::default(),
-            late: None,
             amiss: false,
             back: None,
         }
@@ -165,73 +132,25 @@ impl Narrow {
     /// waits on the way to it all the time, says that the network carries less than was written; as long as neither does, more
     /// is tried.
     pub(crate) fn reported(&mut self, reported: Reported, now: Instant) {
-        let Reported {
-            newest,
-            lost,
-            rtt,
-            told,
-        } = reported;
-        let least = |a: Option<Duration>, b: Option<Duration>| a.into_iter().chain(b).min();
-        self.nearest = least(rtt, self.nearest);
-        if self.judges_from.is_some_and(|from| now < from) {
-            return;
-        }
         let is_settling = self.ascent.is_settling(now);
-        let judged = self.judged.get_or_insert(Judged {
-            at: now,
-            newest,
-            lost,
-            rtt: None,
-        });
-        judged.rtt = least(rtt, judged.rtt);
-        let passed = now.saturating_duration_since(judged.at);
-        // Numbers that go backwards are a player's own affair.
-        let expected = newest.wrapping_sub(judged.newest).cast_signed().max(0);
-        // It has 24 bits, and falls when packets come twice.
-        let missing = (lost << 8).wrapping_sub(judged.lost << 8).cast_signed() >> 8;
-        let missing = missing.max(0);
-        let (expected, missing) = (expected.cast_unsigned(), missing.cast_unsigned());
-        let is_chance = missing > 0 && expected < JUDGED_PACKETS && passed < JUDGED_AFTER;
-        let is_lossy = missing > expected / LOSS_ONE_IN;
-        let is_too_much = is_lossy && missing >= JUDGED_LOST && is_settling;
-        if (passed < JUDGED_EVERY || is_chance) && !is_too_much {
-            return;
-        }
-        let is_late = judged
-            .rtt
-            .zip(self.nearest)
-            .is_some_and(|(rtt, nearest)| rtt > nearest + WAITS_MAX);
-        let before = std::mem::replace(&mut self.late, is_late.then_some(told));
-        // One report may be late by chance. It is counted once, however often the player goes by it.
-        let waits = is_late && before.is_some_and(|before| before != told);
-        if is_late && before == Some(told) {
-            self.late = before;
-        }
-        self.judged = Some(Judged {
-            at: now,
-            newest,
-            lost,
-            rtt: None,
-        });
-        let lost = is_lossy.then_some((missing, expected));
-        if lost.is_some() || waits {
-            self.suffers(lost, now);
-        } else if !is_late {
-            self.prospers(now);
+        match self.reports.judge(reported, is_settling, now) {
+            Some(Verdict::Suffers(lost)) => self.suffers(lost, now),
+            Some(Verdict::Prospers) => self.prospers(now),
+            None => {}
         }
     }
 
-    /// So many were lost of so many, if that is much; or what is sent waits on the way.
-    fn suffers(&mut self, lost: Option<(u32, u32)>, now: Instant) {
+    /// Much was lost, or what is sent waits on the way.
+    fn suffers(&mut self, lost: Option<Lost>, now: Instant) {
         self.quiet = None;
         let has_caught_up = |at| now.saturating_duration_since(at) >= CATCH_UP;
         if !self.has_begun() && !self.connected.is_some_and(has_caught_up) {
             return;
         }
-        let (missing, expected) = lost.unwrap_or((1, 10));
-        let expected = u64::from(expected.max(1));
+        let lost = lost.unwrap_or(Lost { packets: 1, of: 10 });
+        let expected = u64::from(lost.of.max(1));
         // No more than nine of ten are taken for lost.
-        let arrived = (expected.saturating_sub(missing.into())).max(expected / 10);
+        let arrived = (expected.saturating_sub(lost.packets.into())).max(expected / 10);
         let written = self.written.bits_per_second();
         let carried = written.saturating_mul(arrived) / expected / 10 * 9;
         let known = self.estimate.unwrap_or(u64::MAX);
@@ -509,8 +428,7 @@ impl Narrow {
         let waits = (ROOM + DRAINS).as_secs_f64();
         self.allowance = self.allowance.min(-self.pace() * waits);
         self.closed = true;
-        self.judged = None;
-        self.judges_from = Some(now + TOLD_FOR);
+        self.reports.begin_anew(now + TOLD_FOR);
         self.quiet = None;
     }
 
