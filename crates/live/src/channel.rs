@@ -377,7 +377,7 @@ impl State {
         let is_picture = track.codec == Codec::Jpeg;
         let has_video = self.tracks.iter().any(Track::is_video);
         let now = now();
-        self.timeline.place(&mut frame, life);
+        self.timeline.place_in_order(&mut frame, life);
         self.newest_at = Some(now);
         let placed = Placed {
             frame,

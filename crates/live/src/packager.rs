@@ -192,6 +192,15 @@ impl Form {
         }
     }
 
+    /// Its times go on after those of the form before it.
+    fn follow(&mut self, before: &Self) {
+        match (self, before) {
+            (Self::WebM(muxer), Self::WebM(before)) => muxer.follow(before),
+            (Self::Mp4(muxer), Self::Mp4(before)) => muxer.follow(before),
+            _ => {}
+        }
+    }
+
     /// Whether who has the init packet of `before` can go on with frames of `after`. What changes within a WebM track,
     /// its size for one, stands in the frames too.
     fn goes_on(&self, before: &[Track], after: &[Track]) -> bool {
@@ -337,7 +346,10 @@ impl Packager {
     /// # Errors
     /// When they cannot travel in this format.
     pub(crate) fn begin(&mut self, tracks: &Arc<[Track]>, version: u64) -> Result<(), Unsuitable> {
-        let form = Form::new(self.format, tracks)?;
+        let mut form = Form::new(self.format, tracks)?;
+        if let Some(before) = &self.form {
+            form.follow(before);
+        }
         let packet = Packet::init(form.init(tracks), version);
         let goes_on = form.goes_on(&self.tracks, tracks);
         self.forget_group();

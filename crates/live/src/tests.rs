@@ -1,6 +1,7 @@
 //! A channel as publishers and viewers see it: whoever publishes in these tests, and what a viewer is given, in short.
 
 mod bounds;
+mod damaged;
 mod formats;
 mod joining;
 mod kept;

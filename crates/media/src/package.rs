@@ -102,6 +102,12 @@ impl Pace {
         }
     }
 
+    /// Goes on after the frames of another.
+    pub(crate) fn follow(&mut self, other: &Self) {
+        self.before = other.before;
+        self.guess = other.guess;
+    }
+
     /// Places the next frame.
     pub(crate) fn place(&mut self, frame: &Frame) -> Place {
         let mut decode = frame.decode_timestamp.unwrap_or(frame.timestamp);

@@ -13,6 +13,8 @@ pub struct Timeline {
     /// Where the newest frame ended, and when it came.
     newest: Option<(Duration, Duration)>,
     shift: Shift,
+    /// When the newest frame of each track is decoded, of those that were placed in order.
+    decoded: Vec<(u64, Duration)>,
 }
 
 /// What is added to a recording's times.
@@ -68,6 +70,26 @@ impl Timeline {
     pub fn rewind(&mut self) {
         self.source_changes();
         self.newest = None;
+        self.decoded.clear();
+    }
+
+    /// Places a frame that came at `now`, and that viewers are given. If its time is further back from the frame of its
+    /// track before than any order of decoding explains, the recording counts anew: its clock was set, or what came before
+    /// was damaged.
+    pub fn place_in_order(&mut self, frame: &mut Frame, now: Duration) {
+        let begins = frame.decode_timestamp.unwrap_or(frame.timestamp);
+        let before = self.decoded.iter().find(|(track, _)| *track == frame.track);
+        if let (Shift::Known(place), Some((_, before))) = (self.shift, before)
+            && place.apply(begins).saturating_add(REORDER_MAX) < *before
+        {
+            self.recording_begins();
+        }
+        self.place(frame, now);
+        let decoded = frame.decode_timestamp.unwrap_or(frame.timestamp);
+        match self.decoded.iter_mut().find(|(of, _)| *of == frame.track) {
+            Some((_, before)) => *before = decoded,
+            None => self.decoded.push((frame.track, decoded)),
+        }
     }
 
     /// Places a frame that came at `now`.
@@ -104,6 +126,9 @@ impl Timeline {
 /// No frame is shorter, whoever does not say how long it is.
 const AT_LEAST: Duration = Duration::from_millis(10);
 
+/// Pictures that are decoded in another order than they are shown in are no further apart.
+const REORDER_MAX: Duration = Duration::from_secs(2);
+
 /// A source that takes over and is no further than this from where it is expected counts on.
 const FITS: Duration = Duration::from_secs(1);
 
@@ -112,17 +137,41 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    fn placed(timeline: &mut Timeline, at: u64, now: u64) -> u64 {
-        let mut frame = Frame {
-            track: 1,
+    fn frame(track: u64, at: u64) -> Frame {
+        Frame {
+            track,
             timestamp: Duration::from_millis(at),
             decode_timestamp: None,
             duration: None,
             keyframe: true,
             payload: Bytes::new(),
-        };
+        }
+    }
+
+    fn placed(timeline: &mut Timeline, at: u64, now: u64) -> u64 {
+        let mut frame = frame(1, at);
         timeline.place(&mut frame, Duration::from_millis(now));
         u64::try_from(frame.timestamp.as_millis()).unwrap()
+    }
+
+    #[test]
+    fn a_time_that_no_order_of_decoding_explains_goes_on_from_the_newest_for_all_tracks() {
+        let mut timeline = Timeline::default();
+        let mut placed = |track: u64, at: u64, now: u64| {
+            let mut frame = frame(track, at);
+            timeline.place_in_order(&mut frame, Duration::from_millis(now));
+            u64::try_from(frame.timestamp.as_millis()).unwrap()
+        };
+        // Sound may be as far from the pictures as its recorder likes.
+        assert_eq!(placed(1, 9000, 0), 9000);
+        assert_eq!(placed(2, 0, 0), 0);
+        assert_eq!(placed(1, 9120, 40), 9120);
+        assert_eq!(placed(1, 9040, 40), 9040, "shown before the one before");
+        assert_eq!(placed(2, 40, 40), 40);
+        assert_eq!(placed(1, 30_000, 80), 30_000);
+        assert_eq!(placed(1, 9160, 120), 30_050, "what leapt was no time");
+        assert_eq!(placed(1, 9200, 160), 30_090);
+        assert_eq!(placed(2, 80, 160), 20_970);
     }
 
     #[test]

@@ -83,6 +83,18 @@ impl Muxer {
         })
     }
 
+    /// Goes on where another muxer of the same stream was: the times of its tracks are not before those that were written.
+    pub fn follow(&mut self, other: &Self) {
+        for lane in &mut self.tracks {
+            let is_same =
+                |before: &&Lane| before.id == lane.id && before.timescale == lane.timescale;
+            if let Some(before) = other.tracks.iter().find(is_same) {
+                lane.pace.follow(&before.pace);
+                lane.order.follow(&before.order);
+            }
+        }
+    }
+
     /// What every viewer gets first.
     #[must_use]
     pub fn init_segment(&self) -> Bytes {

@@ -13,6 +13,12 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// Goes on after the frames of another.
+    pub(super) fn follow(&mut self, other: &Self) {
+        self.before = other.before;
+        self.newest = other.newest;
+    }
+
     /// The container says when to decode.
     pub(super) fn given(&mut self, decode: u64, end: u64) -> (u64, u64) {
         let decode = self.before.map_or(decode, |before| decode.max(before + 1));
@@ -107,6 +113,22 @@ mod tests {
             .map(|shown| order.guess(shown, shown + 200).1)
             .into();
         assert_eq!(lasts, [200; 5]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_said_of_showing_decoding_never_goes_back(
+            shown in proptest::collection::vec(0..1_000_000_u64, 1..60),
+            given in proptest::prelude::any::<bool>(),
+        ) {
+            let mut order = Order::default();
+            let place = |at: &u64| match given {
+                true => order.given(*at, at + 30).0,
+                false => order.guess(*at, at + 30).0,
+            };
+            let decode: Vec<u64> = shown.iter().map(place).collect();
+            assert!(decode.is_sorted_by(|a, b| a < b), "{decode:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! Each Cluster is whole in itself and says how long its frame lasts, so that a viewer may begin at
 //! any keyframe and a player shows a frame when it has it, not when the next one comes.
+//!
+//! Invariant: the times of a track's frames go on, whatever they are stamped with, unless its codec may show them in
+//! another order than they are decoded in.
 
 use std::time::Duration;
 
@@ -33,6 +36,8 @@ struct Lane {
     id: u64,
     number: u64,
     pace: Pace,
+    /// Frames are shown in the order in which they come.
+    in_order: bool,
     /// Ticks of the frame before.
     before: Option<u64>,
 }
@@ -62,6 +67,7 @@ impl Muxer {
                 id: track.id,
                 number,
                 pace: Pace::new(track),
+                in_order: !matches!(track.codec, Codec::H264 | Codec::Hevc | Codec::Other(_)),
                 before: None,
             });
         }
@@ -73,6 +79,16 @@ impl Muxer {
             init_segment,
             tracks: lanes,
         })
+    }
+
+    /// Goes on where another muxer of the same stream was: the times of its tracks are not before those that were written.
+    pub fn follow(&mut self, other: &Self) {
+        for lane in &mut self.tracks {
+            if let Some(before) = other.tracks.iter().find(|before| before.id == lane.id) {
+                lane.pace.follow(&before.pace);
+                lane.before = before.before;
+            }
+        }
     }
 
     /// What every viewer gets first.
@@ -92,11 +108,13 @@ impl Muxer {
         } else {
             place.decode
         };
-        let at = ticks(shown);
+        let stamped = ticks(shown);
         // The end is rounded, not the length: so no error adds up.
         let lasts = ticks(shown.saturating_add(place.duration))
-            .saturating_sub(at)
+            .saturating_sub(stamped)
             .max(1);
+        let next = lane.before.filter(|_| lane.in_order);
+        let at = next.map_or(stamped, |before| stamped.max(before.saturating_add(1)));
         let before = lane.before.replace(at);
 
         let mut head = Vec::with_capacity(HEAD_BYTES);
