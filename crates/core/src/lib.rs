@@ -5,6 +5,7 @@
 
 pub mod key;
 pub mod ladder;
+pub mod late;
 pub mod pace;
 pub mod presence;
 pub mod rate;

@@ -10,6 +10,7 @@ pub mod budget;
 pub mod distributor;
 mod effort;
 pub mod feed;
+pub mod late;
 pub mod stream;
 mod sync;
 pub mod tally;

@@ -8,6 +8,7 @@ use crate::reach::{Held, Reach};
 use crate::registry::Listing;
 use crate::socket::{Socket, Target};
 use abanico_core::key::shortened;
+use abanico_core::late::is_late;
 use abanico_live::SourceError;
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
@@ -264,8 +265,20 @@ impl Session {
         }
     }
 
+    /// Nobody looked for so long until now: that time was not the peer's.
+    fn stood_still(&mut self, late: Duration, now: Instant) {
+        let closed = self.closed.as_mut();
+        for since in [&mut self.born, &mut self.heard].into_iter().chain(closed) {
+            *since = (*since + late).min(now);
+        }
+    }
+
     /// Does all that there is to do. Returns when it is to be driven again, `None` if it is over.
     pub(crate) fn drive(&mut self, mut now: Instant, socket: &mut Socket) -> Option<Instant> {
+        let late = now.saturating_duration_since(self.deadline);
+        if is_late(late) {
+            self.stood_still(late, now);
+        }
         if now >= self.over_at() {
             if let Role::Publishing(ingress) = &self.role {
                 ingress.end(Ended::Lost);

@@ -295,4 +295,27 @@ mod tests {
             session.end();
         }
     }
+
+    #[test]
+    fn who_is_not_heard_while_the_process_stands_still_stays_and_who_is_silent_after_it_does_not() {
+        for side in [Side::Publisher, Side::Viewer] {
+            let channel = Channel::new(&Pool::new(Bounds::default()));
+            let mut session = Session::begin_amid(side, channel, &[]);
+            let runtime = session.hostile.runtime.handle().clone();
+            let inside = runtime.enter();
+            let woken = Instant::now() + Duration::from_secs(60);
+            let driver = &mut session.hostile.driver;
+            driver.pass(woken);
+            assert!(driver.heard().is_some(), "{side:?}");
+            let ended = (0..60)
+                .map(|tick| woken + Duration::from_millis(500) * tick)
+                .find(|now| {
+                    driver.pass(*now);
+                    driver.heard().is_none()
+                });
+            assert!(ended.is_some(), "{side:?}");
+            drop(inside);
+            session.end();
+        }
+    }
 }

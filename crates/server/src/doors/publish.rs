@@ -11,6 +11,7 @@ use super::{Doors, say, say_later};
 use crate::icecast::UntilClosed;
 use abanico_core::key::shortened;
 use abanico_core::rights::Refused;
+use abanico_hub::late;
 use abanico_live::{Source, SourceError};
 use abanico_media::rest::Rest;
 use abanico_socketio::retry::FULL_RETRY;
@@ -312,13 +313,13 @@ impl Pushing {
     /// The next bytes, or how the body ended. Cancelling it loses nothing.
     async fn read(&mut self) -> Result<Bytes, Ended> {
         loop {
-            let within = tokio::time::timeout(self.body_timeout, self.body.frame());
+            let within = late::within(self.body_timeout, self.body.frame());
             let frame = tokio::select! {
                 biased;
                 told = self.standing.ended() => return Err(Ended::Unfinished(told)),
                 frame = within => frame,
             };
-            let Ok(frame) = frame else {
+            let Some(frame) = frame else {
                 return Err(Ended::Stalled(self.body_timeout));
             };
             match frame.map(|frame| frame.map(http_body::Frame::into_data)) {

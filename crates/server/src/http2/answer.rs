@@ -6,6 +6,7 @@
 //! Invariant: an answer whose length is known is gone when the client takes nothing of it for `stall-timeout`, at most half as long
 //! again. What nobody knows the end of is a session's, and left to it: a page may pause a picture.
 
+use abanico_core::late::is_late;
 use axum::body::Body;
 use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
@@ -16,6 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Bytes of a piece: a frame of HTTP/2.
 const PIECE_BYTES_MAX: usize = 16 * 1024;
@@ -69,12 +71,14 @@ impl Progress {
         const LOOKS: u32 = 2;
         let (mut seen, mut alike) = (None, 0);
         while alike < LOOKS {
-            tokio::time::sleep(timeout / LOOKS).await;
+            let due = Instant::now() + timeout / LOOKS;
+            tokio::time::sleep_until(due).await;
+            let was_seen = !is_late(due.elapsed());
             let now = {
                 let inner = self.0.lock();
                 inner.is_due.then_some(inner.taken)
             };
-            alike = if now.is_some() && now == seen {
+            alike = if was_seen && now.is_some() && now == seen {
                 alike + 1
             } else {
                 0

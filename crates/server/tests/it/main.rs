@@ -36,6 +36,8 @@ mod routes;
 mod shutdown;
 #[cfg(target_os = "linux")]
 mod stall;
+#[cfg(unix)]
+mod standstill;
 mod start;
 mod tls;
 mod tokens;

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use abanico_core::late::is_late;
 use tokio::time::Instant;
 
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub(crate) struct Heartbeat {
     interval: Duration,
     timeout: Duration,
     awaits: Awaits,
+    /// Its time for this pong was given again: nobody looked when it was over.
+    was_late: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +41,7 @@ impl Heartbeat {
             interval: interval.max(SHORTEST),
             timeout: timeout.max(SHORTEST),
             awaits: Awaits::PingAt(now + interval),
+            was_late: false,
         }
     }
 
@@ -47,7 +51,15 @@ impl Heartbeat {
                 // Counted from when it was due, so that a late task does not lengthen the time-out; but a client whose ping
                 // comes very late must have some time to answer.
                 self.awaits = Awaits::PongBy((at + self.timeout).max(now + self.timeout / 2));
+                self.was_late = false;
                 Beat::Ping
+            }
+            // The process stood still: what the client said meanwhile may be on its way.
+            Awaits::PongBy(by) if is_late(now.saturating_duration_since(by)) && !self.was_late => {
+                self.was_late = true;
+                let by = now + self.timeout / 2;
+                self.awaits = Awaits::PongBy(by);
+                Beat::Wait(by)
             }
             Awaits::PongBy(by) if now >= by => Beat::Dead,
             Awaits::PingAt(at) | Awaits::PongBy(at) => Beat::Wait(at),
@@ -130,6 +142,22 @@ mod tests {
         assert_eq!(heartbeat.beat(late), Beat::Ping);
         assert_eq!(heartbeat.beat(late), Beat::Wait(late + 10 * SECOND));
         assert_eq!(heartbeat.beat(late + 10 * SECOND), Beat::Dead);
+    }
+
+    #[test]
+    fn who_could_not_be_heard_because_the_process_stood_still_has_half_of_the_time_again_and_once()
+    {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(25 * SECOND, 20 * SECOND, start);
+        assert_eq!(heartbeat.beat(start + 25 * SECOND), Beat::Ping);
+        let woken = start + 100 * SECOND;
+        assert_eq!(heartbeat.beat(woken), Beat::Wait(woken + 10 * SECOND));
+        assert_eq!(heartbeat.dead_at(), woken + 10 * SECOND);
+        assert_eq!(heartbeat.beat(woken + 60 * SECOND), Beat::Dead);
+        heartbeat.pong(woken);
+        assert_eq!(heartbeat.beat(woken + 25 * SECOND), Beat::Ping);
+        let again = woken + 100 * SECOND;
+        assert_eq!(heartbeat.beat(again), Beat::Wait(again + 10 * SECOND));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use abanico_core::late::is_late;
 use bytes::Bytes;
 use http::Response;
 use http_body_util::BodyExt;
@@ -175,7 +176,10 @@ fn admit(session: &Shared, state: &State) -> Result<(), Refused> {
         .polled
         .as_ref()
         .is_some_and(|polling| polling.post.is_some());
-    let is_dead = Instant::now() >= state.dead_at && !has_post;
+    let now = Instant::now();
+    // Long after it, the session has stood still with the process, and judges by itself.
+    let is_over = now >= state.dead_at && !is_late(now.duration_since(state.dead_at));
+    let is_dead = is_over && !has_post;
     if is_dead || !state.accepts_requests() {
         return Err(Refused::SessionUnknown);
     }

@@ -127,11 +127,13 @@ impl<D: Driver> Task<D> {
 
     fn run(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
         self.take_wishes(cx)?;
-        if self.alarm.poll(cx).is_ready() {
-            self.keep_time(cx)?;
-        }
+        let rings = self.alarm.poll(cx).is_ready();
         self.poll_probe(cx);
-        if self.receive(cx)? == Read::All {
+        let read = self.receive(cx)?;
+        if rings {
+            self.keep_time(&read, cx)?;
+        }
+        if read == Read::All {
             self.judge_unfinished(cx)?;
         }
         let sent = self.send(cx);
@@ -165,7 +167,8 @@ impl<D: Driver> Task<D> {
         Ok(())
     }
 
-    fn keep_time(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+    /// Does what is due. When so much was `read`: a pong may be among what has come and was not read.
+    fn keep_time(&mut self, read: &Read, cx: &mut Context<'_>) -> Result<(), Ending> {
         let now = Instant::now();
         let (look, is_slow) = match &mut self.carrier {
             Carrier::WebSocket(link) => (link.look(now)?, link.is_slow(now)),
@@ -181,6 +184,7 @@ impl<D: Driver> Task<D> {
                 Beat::Ping => self.ping_due = true,
                 // The ping may lie behind what a slow client has yet to read.
                 Beat::Dead if is_slow || !self.listens() => self.heartbeat.excuse(now),
+                Beat::Dead if *read == Read::Some => break now,
                 Beat::Dead => return Err(Ending::of(DisconnectReason::PingTimeout)),
             }
         };
@@ -197,6 +201,9 @@ impl<D: Driver> Task<D> {
         }
         if let Some(due) = self.held.due(self.ticket.shared.config.message_timeout) {
             self.alarm.not_after(due, now);
+        }
+        if let Some(until) = self.pace.rests_until() {
+            self.alarm.not_after(until, now);
         }
         self.publish_death();
         // A new time registers only when it is polled.
