@@ -10,7 +10,7 @@ use crate::node::{Node, PATIENCE};
 use crate::secure::{Authority, Peer};
 use crate::socket::{frame, upgrade};
 use socket2::{Domain, Socket, Type};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
@@ -200,12 +200,19 @@ fn read_slowly(
         }
         longest = longest.max(read_at.elapsed());
         let mut some = [0; 1000];
-        let count = stream.read(&mut some).unwrap_or(0);
+        // Whoever is stopped while it waits with a time-out is interrupted when it goes on, which is no end.
+        let taken = loop {
+            match stream.read(&mut some) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                taken => break taken,
+            }
+        };
+        let count = taken.as_ref().map_or(0, |count| *count);
         read_at = Instant::now();
         if count == 0 {
             assert!(
                 longest > STALL_TIMEOUT / 2,
-                "a slow viewer's connection lasts; it paused for {longest:?} at most"
+                "a slow viewer's connection lasts; it paused for {longest:?} at most: {taken:?}"
             );
             if !is_behind {
                 behind.fetch_add(1, Ordering::Relaxed);
