@@ -115,6 +115,11 @@ impl Socket {
         self.0.session.detach(feed.0);
     }
 
+    /// Not everybody may do what its client does, as to publish: what that leaves unfinished is ended after that of others.
+    pub fn spare(&self) {
+        self.0.session.spare();
+    }
+
     /// Ends the socket: the client is told after what is queued for it, and events of it that wait are dropped. The
     /// session is closed when no other namespace uses it.
     pub fn disconnect(&self) {

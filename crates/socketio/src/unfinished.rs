@@ -2,15 +2,20 @@
 //! that are not whole, and those that wait to be handled.
 //!
 //! When it is more than may be, that is ended which has stood longest, of what is at least half as much as the others': who finishes
-//! what it says is never that, and what is small frees nothing. Ends nobody itself: each account brings what ends it.
-//! Invariants: an address that is not counted counts among all; nobody's end is called under the lock.
+//! what it says is never that, and what is small frees nothing. Whoever is spared (a publisher: not everybody may be one) goes
+//! only where the rest has less than half of what may be. Ends nobody itself: each account brings what ends it.
+//! Invariants: an address that is not counted counts among all; nobody's end is called under the lock, and nobody is woken.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod books;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
+
+use books::{Books, Entry};
 
 /// So many bytes may stand unfinished, and what is told to who is ended when there are more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,30 +34,6 @@ pub struct Unfinished {
     books: Mutex<Books>,
 }
 
-/// The accounts that are open, by their number: the one that has stood longest has the lowest.
-#[derive(Debug, Default)]
-struct Books {
-    next: u64,
-    accounts: BTreeMap<u64, Entry>,
-    bytes: usize,
-    addresses: HashMap<IpAddr, OfAddress>,
-    /// What was ended, and is there until whoever has it has heard of that.
-    ended: HashMap<u64, usize>,
-    ended_bytes: usize,
-}
-
-#[derive(Debug, Default)]
-struct OfAddress {
-    accounts: BTreeSet<u64>,
-    bytes: usize,
-}
-
-struct Entry {
-    from: Option<IpAddr>,
-    bytes: usize,
-    end: End,
-}
-
 /// Ends who has an account, and says why.
 type End = Box<dyn FnOnce(&'static str) + Send>;
 
@@ -68,7 +49,7 @@ impl Unfinished {
 
     /// How many bytes stand unfinished now.
     pub fn bytes(&self) -> usize {
-        self.books.lock().bytes
+        self.books.lock().bytes()
     }
 
     /// An account for something that has begun to stand, of an address if that is counted. `end` ends it, with the sentence
@@ -82,6 +63,7 @@ impl Unfinished {
         let entry = Entry {
             from,
             bytes: 0,
+            is_spared: false,
             end,
         };
         let number = self.books.lock().enter(entry);
@@ -102,72 +84,6 @@ impl Unfinished {
     }
 }
 
-impl Books {
-    fn enter(&mut self, entry: Entry) -> u64 {
-        let number = self.next;
-        self.next += 1;
-        self.bytes += entry.bytes;
-        if let Some(from) = entry.from {
-            let of_address = self.addresses.entry(from).or_default();
-            of_address.accounts.insert(number);
-            of_address.bytes += entry.bytes;
-        }
-        self.accounts.insert(number, entry);
-        number
-    }
-
-    fn leave(&mut self, number: u64) -> Option<Entry> {
-        let entry = self.accounts.remove(&number)?;
-        self.bytes -= entry.bytes;
-        if let Some(from) = entry.from
-            && let Some(of_address) = self.addresses.get_mut(&from)
-        {
-            of_address.accounts.remove(&number);
-            of_address.bytes -= entry.bytes;
-            if of_address.accounts.is_empty() {
-                self.addresses.remove(&from);
-            }
-        }
-        Some(entry)
-    }
-
-    fn end(&mut self, number: u64) -> Option<Entry> {
-        let entry = self.leave(number)?;
-        self.ended.insert(number, entry.bytes);
-        self.ended_bytes += entry.bytes;
-        Some(entry)
-    }
-
-    /// So many bytes are still there of what was ended.
-    fn linger(&mut self, number: u64, bytes: usize) {
-        if let Some(before) = self.ended.get_mut(&number) {
-            self.ended_bytes = self.ended_bytes - *before + bytes;
-            *before = bytes;
-        }
-    }
-
-    /// Of an address with more than `max` bytes, the account that has stood longest of those with at least half of what they
-    /// have on average.
-    fn longest_of(&self, from: Option<IpAddr>, max: usize) -> Option<u64> {
-        let of_address = self.addresses.get(&from?)?;
-        let least = of_address.bytes / of_address.accounts.len() / 2;
-        let mut oldest_first = of_address.accounts.iter().copied();
-        let is_much = |number: &u64| self.accounts[number].bytes >= least;
-        (of_address.bytes > max).then(|| oldest_first.find(is_much))?
-    }
-
-    /// The same of all.
-    fn longest(&self, max: usize) -> Option<u64> {
-        if self.bytes <= max {
-            return None;
-        }
-        let least = self.bytes / self.accounts.len() / 2;
-        let mut oldest_first = self.accounts.iter();
-        let is_much = oldest_first.find(|(_, entry)| entry.bytes >= least);
-        is_much.map(|(number, _)| *number)
-    }
-}
-
 /// What stands unfinished of one thing that is being said, until this is dropped.
 pub struct Account {
     books: Arc<Unfinished>,
@@ -178,30 +94,23 @@ impl Account {
     /// So many bytes stand now. What is too much with them is ended, which may be this.
     pub fn set(&self, bytes: usize) {
         let mut books = self.books.books.lock();
-        let Some(entry) = books.accounts.get_mut(&self.number) else {
-            books.linger(self.number, bytes);
-            return;
+        let gone = match books.set(self.number, bytes) {
+            Some((before, from)) if bytes > before => self.books.beyond(&mut books, from),
+            _ => Vec::new(),
         };
-        let (from, before) = (entry.from, std::mem::replace(&mut entry.bytes, bytes));
-        books.bytes = books.bytes - before + bytes;
-        if let Some(of_address) = from.and_then(|from| books.addresses.get_mut(&from)) {
-            of_address.bytes = of_address.bytes - before + bytes;
-        }
-        let gone = if bytes > before {
-            self.books.beyond(&mut books, from)
-        } else {
-            Vec::new()
-        };
+        let waited = books.room(self.books.of_all.bytes);
         drop(books);
         for (entry, told) in gone {
             (entry.end)(told);
         }
+        waited.into_iter().for_each(std::task::Waker::wake);
     }
 
-    /// Whether more of it is to be taken only when what was ended has gone: it may be on its way to hear of that.
-    pub fn must_wait(&self) -> bool {
-        let books = self.books.books.lock();
-        books.ended_bytes > 0 && books.bytes + books.ended_bytes > self.books.of_all.bytes
+    /// Ready when more of it may be taken. Of what is much that is only when what was ended has gone: it may be on its way to
+    /// hear of that.
+    pub fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut books = self.books.books.lock();
+        books.poll_room(self.number, self.books.of_all.bytes, cx)
     }
 
     /// What stood has been finished, and something else has begun.
@@ -211,17 +120,27 @@ impl Account {
             self.number = books.enter(entry);
         }
     }
+
+    /// It is a publisher's: others go before it.
+    pub fn spare(&mut self) {
+        let mut books = self.books.books.lock();
+        if let Some(entry) = books.leave(self.number) {
+            let is_spared = true;
+            self.number = books.enter(Entry { is_spared, ..entry });
+        }
+    }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
         let mut books = self.books.books.lock();
         let entry = books.leave(self.number);
-        books.linger(self.number, 0);
-        books.ended.remove(&self.number);
+        books.forget(self.number);
+        let waited = books.room(self.books.of_all.bytes);
         drop(books);
         // What ends it is foreign code, which must not run under the lock.
         drop(entry);
+        waited.into_iter().for_each(std::task::Waker::wake);
     }
 }
 
@@ -236,6 +155,7 @@ impl fmt::Debug for Entry {
         f.debug_struct("Entry")
             .field("from", &self.from)
             .field("bytes", &self.bytes)
+            .field("is_spared", &self.is_spared)
             .finish_non_exhaustive()
     }
 }
@@ -244,6 +164,8 @@ impl fmt::Debug for Entry {
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
 
     const OF_ADDRESS: UnfinishedMax = UnfinishedMax {
         bytes: 100,
@@ -253,6 +175,19 @@ mod tests {
         bytes: 200,
         told: "all",
     };
+
+    /// One that counts how often it is woken.
+    fn counting_waker() -> (Waker, Arc<AtomicUsize>) {
+        struct Counting(Arc<AtomicUsize>);
+        impl Wake for Counting {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let count = Arc::default();
+        let counting = Counting(Arc::clone(&count));
+        (Waker::from(Arc::new(counting)), count)
+    }
 
     /// Accounts, each with a name that is noted when it is ended.
     struct World {
@@ -345,19 +280,60 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_on_waits_until_what_was_ended_has_gone() {
+    fn who_is_spared_goes_after_all_others_however_long_it_has_stood() {
+        let world = World::new();
+        let mut publisher = world.open(1, Some(8), 0);
+        publisher.spare();
+        publisher.set(40);
+        let others: Vec<_> = (2..8).map(|name| world.open(name, Some(8), 30)).collect();
+        let ended: Vec<_> = world.ended().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(ended, [2, 3, 4, 5]);
+        drop(others);
+        // Of those who are spared it is the same once more.
+        let mut second = world.open(8, Some(8), 0);
+        second.spare();
+        let _other = world.open(9, Some(8), 30);
+        second.set(60);
+        assert_eq!(world.ended(), [(1, "address")]);
+    }
+
+    #[test]
+    fn who_says_much_waits_until_what_was_ended_has_gone_and_nobody_else_does() {
         let world = World::new();
         let mut accounts: Vec<_> = (1..4).map(|name| world.open(name, None, 60)).collect();
-        assert!(!accounts[2].must_wait());
-        accounts[2].set(100);
+        let small = world.open(4, None, 9);
+        let mut publisher = world.open(5, None, 9);
+        publisher.spare();
+        let (waker, woken) = counting_waker();
+        let cx = Context::from_waker(&waker);
+        assert!(accounts[2].poll_room(&cx).is_ready());
+        accounts[2].set(90);
         assert_eq!(world.ended(), [(1, "all")]);
-        assert!(accounts[2].must_wait());
-        accounts[0].set(40);
-        assert!(!accounts[2].must_wait());
-        accounts[0].set(41);
-        assert!(accounts[2].must_wait());
+        assert!(accounts[2].poll_room(&cx).is_pending());
+        assert!(small.poll_room(&cx).is_ready());
+        assert!(publisher.poll_room(&cx).is_ready());
+        accounts[0].set(33);
+        assert_eq!(woken.load(Ordering::Relaxed), 0);
+        accounts[0].set(32);
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+        assert!(accounts[2].poll_room(&cx).is_ready());
+        accounts[0].set(60);
+        assert!(accounts[2].poll_room(&cx).is_pending());
         drop(accounts.remove(0));
-        assert!(!accounts[1].must_wait());
+        assert_eq!(woken.load(Ordering::Relaxed), 2);
+        assert!(accounts[1].poll_room(&cx).is_ready());
+    }
+
+    #[test]
+    fn who_waits_and_goes_is_not_woken() {
+        let world = World::new();
+        let mut accounts: Vec<_> = (1..5).map(|name| world.open(name, None, 60)).collect();
+        let (waker, woken) = counting_waker();
+        let cx = Context::from_waker(&waker);
+        assert!(accounts[3].poll_room(&cx).is_pending());
+        drop(accounts.pop());
+        drop(accounts);
+        assert_eq!(woken.load(Ordering::Relaxed), 0);
     }
 
     #[test]
@@ -366,9 +342,6 @@ mod tests {
         for name in 0..10 {
             drop(world.open(name, Some(name % 3), 150));
         }
-        let books = world.unfinished.books.lock();
-        assert!(books.accounts.is_empty() && books.addresses.is_empty());
-        assert!(books.ended.is_empty());
-        assert_eq!((books.bytes, books.ended_bytes), (0, 0));
+        assert!(world.unfinished.books.lock().is_empty());
     }
 }

@@ -63,7 +63,7 @@ pub struct Connections {
     )]
     pub still_rate: Often,
 
-    /// Bytes of messages, events and bodies of one address that are not whole or not handled yet, at any door; beyond that what has stood longest is ended (1008 or 429). No less than one body needs, no more than half of unfinished-bytes-max. Who is not counted above is not counted here
+    /// Bytes of messages, events and bodies of one address that are not whole or not handled yet, at any door; beyond that what has stood longest is ended (1008 or 429), publishers last. No less than one body needs, no more than half of unfinished-bytes-max. Who is not counted above is not counted here
     #[arg(
         long,
         value_name = "SIZE",

@@ -82,6 +82,7 @@ pub(super) async fn publish(doors: &Doors, key: &str, request: Request) -> Respo
         beginning: Beginning::new(&head.headers),
         proved: VecDeque::new(),
         source: None,
+        pushed: 0,
         sent: Sent::of(is_form(&head.headers)),
     };
     if head.method.as_str() == "SOURCE" {
@@ -160,6 +161,8 @@ struct Pushing {
     /// What was read before the seat was taken.
     proved: VecDeque<Bytes>,
     source: Option<Source>,
+    /// So many bytes were given to it.
+    pushed: u64,
     sent: Sent,
 }
 
@@ -181,6 +184,7 @@ impl Pushing {
                 }
             },
         };
+        self.standing.spare();
         let ended = self.run(&publisher).await;
         let (key, frames, bytes) = (publisher.key(), self.sent.frames, self.sent.bytes);
         let key = shortened(key);
@@ -215,12 +219,16 @@ impl Pushing {
             };
             match proof.push(data) {
                 Ok(Shown::Media(proved)) => self.proved = proved,
-                Ok(Shown::Nothing) => self.standing.set(self.sent.bytes),
+                Ok(Shown::Nothing) => self.standing.set(self.sent.bytes, self.sent.bytes),
                 Ok(Shown::Enough) => return Err(Ended::Unproved),
                 Err(error) => return Err(Ended::Refused(error.into())),
             }
         }
-        let publisher = wish.take().await.map_err(Ended::Denied)?;
+        let publisher = tokio::select! {
+            biased;
+            told = self.standing.ended() => return Err(Ended::Unfinished(told)),
+            publisher = wish.take() => publisher.map_err(Ended::Denied)?,
+        };
         self.source = proof.map(|(_, container)| container.source(publisher.channel()));
         Ok(publisher)
     }
@@ -259,6 +267,7 @@ impl Pushing {
             let Some(source) = &mut self.source else {
                 continue;
             };
+            self.pushed += data.len() as u64;
             let broken = match source.push(data, 0) {
                 Ok(taken) => {
                     self.sent.take(&taken, publisher.keyframe_gap_max());
@@ -272,10 +281,11 @@ impl Pushing {
                     return withdrawn.unwrap_or(Ended::Refused(error));
                 }
             };
-            self.standing.set(match source.rest() {
+            let unfinished = match source.rest() {
                 Rest::Unfinished { bytes, .. } => bytes,
                 Rest::Nothing | Rest::Garbage { .. } => 0,
-            });
+            };
+            self.standing.set(unfinished, self.pushed);
             if self.sent.frames > 0 {
                 publisher.start().await;
             }

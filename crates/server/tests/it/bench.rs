@@ -138,7 +138,7 @@ fn a_stream_that_cannot_travel_in_webrtc_is_told_in_the_servers_words() {
 #[test]
 fn hostile_clients_do_what_they_are_for_and_honest_viewers_lose_nothing() {
     let node = Node::start_with(&["--header-timeout", "500ms", "--stall-timeout", "1s"]);
-    let mut flags = vec!["--rate", "20", "--size", "30kB", "--duration", "4s"];
+    let mut flags = vec!["--rate", "20", "--size", "30kB", "--duration", "6s"];
     flags.extend(["--max-lost", "0", "--max-skipped", "0"]);
     for habit in [
         "--stalled",

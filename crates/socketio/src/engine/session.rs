@@ -101,6 +101,11 @@ impl Session {
         self.0.message_bytes_max.store(bytes, Ordering::Relaxed);
     }
 
+    /// Not everybody may do what this client does: what it leaves unfinished is ended after that of others.
+    pub fn spare(&self) {
+        self.0.is_spared.store(true, Ordering::Relaxed);
+    }
+
     /// Whether the session can still take messages.
     pub fn is_open(&self) -> bool {
         self.0.state.lock().phase == Phase::Open
@@ -166,6 +171,8 @@ pub(crate) struct Shared {
     pub(crate) wire: Wire,
     /// Most bytes of one message, for now.
     message_bytes_max: AtomicUsize,
+    /// What it leaves unfinished is ended after that of others.
+    is_spared: AtomicBool,
     pub(crate) state: Mutex<State>,
 }
 
@@ -382,6 +389,7 @@ impl Shared {
         Arc::new(Self {
             id: Id::random(),
             message_bytes_max: AtomicUsize::new(config.max_payload),
+            is_spared: AtomicBool::new(false),
             config,
             handshake,
             is_websocket: AtomicBool::new(is_websocket),
@@ -460,6 +468,10 @@ impl Shared {
 
 impl Shared {
     /// Most bytes of one message, for now.
+    pub(crate) fn is_spared(&self) -> bool {
+        self.is_spared.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn message_bytes_max(&self) -> usize {
         self.message_bytes_max.load(Ordering::Relaxed)
     }

@@ -154,6 +154,7 @@ impl Turn<'_> {
 
     /// Makes this session answer for the stream. If another did before, it is given what that one was asked.
     pub(super) fn take_hosting(&self, room: &SharedRoom) {
+        self.socket.spare();
         let requests = {
             let mut hosting = room.hosting.lock();
             if !hosting.take(self.session.id) {

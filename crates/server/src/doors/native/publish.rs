@@ -53,6 +53,7 @@ pub(super) async fn converse(
         Err(refusal) => return Closing::no_publishing(refusal),
     };
     session.limit_messages(None);
+    session.spare();
     let mut news = publisher.news();
     let known = *news.borrow_and_update();
     let mut ready = json!({

@@ -3,6 +3,7 @@
 use super::addresses::goodbye;
 use super::innocent::Innocent;
 use super::{COUNTED, closed};
+use crate::answer::head_of;
 use crate::material::picture;
 use crate::node::Node;
 use crate::socket::{Socket, connected, frame};
@@ -41,18 +42,30 @@ fn goes_on((mut stream, rest): (TcpStream, Vec<u8>)) {
     }
 }
 
+/// A publisher's body that stands amid a picture, and what is not said of it.
+fn half_body(node: &Node, key: &str) -> (TcpStream, Vec<u8>) {
+    let picture = picture(2_000_000);
+    let length = picture.len();
+    let head =
+        format!("PUT /live/{key} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+    let mut body = node.connect();
+    body.write_all(head.as_bytes()).unwrap();
+    // It may be ended amid that.
+    let _ = body.write_all(&picture[..HALF]);
+    while node.status("HEAD", &format!("/live/{key}.mjpeg"), &[]) == 404 {}
+    (body, picture[HALF..].to_vec())
+}
+
+/// What is told to whose address has too much.
+const OF_ADDRESS: &str = "your address has too much unfinished (half of unfinished-bytes-max)";
+
 #[test]
-fn what_an_address_leaves_unfinished_has_a_bound_at_every_door_and_who_finishes_is_not_touched() {
+fn what_an_address_leaves_unfinished_has_a_bound_and_who_finishes_or_publishes_is_not_touched() {
     let bound = ["--unfinished-bytes-max", "32MiB", "--publishing", "open"];
     let node = Node::start_with(&[&bound[..], &COUNTED].concat());
     // Of the same address.
     let innocent = Innocent::new(&node);
-
-    let mut body = node.connect();
-    let head = "PUT /live/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n";
-    body.write_all(head.as_bytes()).unwrap();
-    body.write_all(&picture(2_000_000)[..HALF]).unwrap();
-    while node.status("HEAD", "/live/half.mjpeg", &[]) == 404 {}
+    let (mut publisher, rest) = half_body(&node, "half");
 
     let opened = node.get("/socket.io/?EIO=4&transport=polling");
     let sid = opened.text().split('"').nth(3).unwrap().to_owned();
@@ -64,6 +77,28 @@ fn what_an_address_leaves_unfinished_has_a_bound_at_every_door_and_who_finishes_
     post.write_all(&vec![b'4'; HALF]).unwrap();
     assert_eq!(node.get("/health").status, 200);
 
+    let mut sockets: Vec<_> = (0..30).map(|_| unfinished(&node)).collect();
+    let answer = closed(post);
+    assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+    assert!(answer.contains(OF_ADDRESS), "{answer}");
+    let (newest, (oldest, _)) = (sockets.pop().unwrap(), sockets.swap_remove(0));
+    let (code, reason) = goodbye(oldest);
+    assert_eq!(code, 1008, "{reason}");
+    assert!(reason.starts_with(OF_ADDRESS), "{reason}");
+    goes_on(newest);
+    // It has stood longer than all of these.
+    publisher.write_all(&rest).unwrap();
+    let answer = head_of(&mut publisher);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    innocent.noticed_nothing(&node);
+}
+
+#[test]
+fn what_publishers_of_one_address_leave_unfinished_has_a_bound_too() {
+    let bound = ["--unfinished-bytes-max", "32MiB", "--publishing", "open"];
+    let node = Node::start_with(&[&bound[..], &COUNTED].concat());
+    let innocent = Innocent::new(&node);
+    let (first, _) = half_body(&node, "half");
     let mut native = Socket::open(&node, "/live/native", "abanico.publish.v1", "");
     native.say(r#"{"type":"publish"}"#);
     assert_eq!(native.hear()["type"], "ready");
@@ -71,19 +106,19 @@ fn what_an_address_leaves_unfinished_has_a_bound_at_every_door_and_who_finishes_
     native.0.write_all(&large[..HALF]).unwrap();
     assert_eq!(node.get("/health").status, 200);
 
-    let mut sockets: Vec<_> = (0..30).map(|_| unfinished(&node)).collect();
-    let told = "your address has too much unfinished (half of unfinished-bytes-max)";
-    for (door, answer) in [("PUT", closed(body)), ("POST", closed(post))] {
-        assert!(answer.starts_with("HTTP/1.1 429"), "{door}: {answer}");
-        assert!(answer.contains(told), "{door}: {answer}");
-    }
-    let (newest, (oldest, _)) = (sockets.pop().unwrap(), sockets.swap_remove(0));
-    for stream in [native.0, oldest] {
-        let (code, reason) = goodbye(stream);
-        assert_eq!(code, 1008, "{reason}");
-        assert!(reason.starts_with(told), "{reason}");
-    }
-    goes_on(newest);
+    let mut bodies: Vec<_> = (0..20)
+        .map(|nth| half_body(&node, &format!("half{nth}")))
+        .collect();
+    let answer = closed(first);
+    assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+    assert!(answer.contains(OF_ADDRESS), "{answer}");
+    let (code, reason) = goodbye(native.0);
+    assert_eq!(code, 1008, "{reason}");
+    assert!(reason.starts_with(OF_ADDRESS), "{reason}");
+    let (mut newest, rest) = bodies.pop().unwrap();
+    newest.write_all(&rest).unwrap();
+    let answer = head_of(&mut newest);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     innocent.noticed_nothing(&node);
 }
 

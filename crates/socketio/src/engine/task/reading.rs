@@ -99,7 +99,10 @@ impl<D: Driver> Task<D> {
                 self.account = kept.and_then(|kept| kept.account(end)).map(Box::new);
             }
         }
-        if let Some(account) = &self.account {
+        if let Some(account) = &mut self.account {
+            if is_new && self.ticket.shared.is_spared() {
+                account.spare();
+            }
             account.set(bytes);
         }
     }
@@ -112,12 +115,11 @@ impl<D: Driver> Task<D> {
                     return Ok(Read::All);
                 }
             }
-            if self
-                .account
-                .as_ref()
-                .is_some_and(|account| account.must_wait())
+            // What is unfinished is not judged meanwhile: it is we who do not read.
+            if let Some(account) = &self.account
+                && account.poll_room(cx).is_pending()
             {
-                break;
+                return Ok(Read::Some);
             }
             if self.rests(cx) || self.poll_receive(cx)?.is_pending() {
                 return Ok(Read::All);
