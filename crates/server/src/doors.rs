@@ -7,6 +7,7 @@ mod beginning;
 mod conversation;
 mod direct;
 mod end;
+mod leaving;
 mod links;
 mod moderation;
 mod native;
@@ -42,6 +43,7 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
+use leaving::Leaving;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +60,8 @@ pub(crate) struct Doors {
     texts: Rate,
     /// WebRTC, unless it is off.
     rtc: Option<Endpoint>,
+    /// Its publishers.
+    leaving: Leaving,
     /// The STUN and TURN servers that a WebRTC peer is told of.
     ice_servers: Arc<[HeaderValue]>,
     addresses: Addresses,
@@ -98,6 +102,7 @@ impl Doors {
             publishers: of_at_most(config.clients.frame_bytes_max.0, "frame-bytes-max"),
             texts: dialect.rates.requests,
             rtc,
+            leaving: Leaving::default(),
             ice_servers: {
                 let servers = dialect.peer_to_peer.ice_servers.iter();
                 servers.filter_map(webrtc::link).collect()

@@ -171,9 +171,11 @@ async fn publish(
     let publisher = publisher.map_err(refuse)?;
     let (accepted, publishing) = rtc.publish(negotiated, key, publisher.channel());
     let accompanied = accompany(publisher, publishing, claim.may_come_back());
+    let seated = doors.leaving.enter(&accepted.name);
     tokio::spawn(async move {
         let _kept = places.kept;
         accompanied.await;
+        drop(seated);
     });
     Ok(accepted)
 }
@@ -261,10 +263,16 @@ async fn session(
     };
     match *request.method() {
         Method::OPTIONS => options(METHODS),
-        Method::DELETE => match rtc.end(side, key, name) {
-            Ok(()) => say(StatusCode::OK, "the session has ended"),
-            Err(unlisted) => say(StatusCode::NOT_FOUND, &unlisted.to_string()),
-        },
+        Method::DELETE => {
+            let left = doors.leaving.left(name);
+            match rtc.end(side, key, name) {
+                Ok(()) => {
+                    left.await;
+                    say(StatusCode::OK, "the session has ended")
+                }
+                Err(unlisted) => say(StatusCode::NOT_FOUND, &unlisted.to_string()),
+            }
+        }
         Method::PATCH => {
             // Nobody says anything to a session that there is not.
             if let Err(unlisted) = rtc.listed(side, key, name) {
