@@ -125,11 +125,28 @@ impl Egress {
         }
     }
 
+    /// Where the viewer is found.
+    pub(crate) fn found(&mut self, target: Target) {
+        if self.sender().is_some_and(|sender| sender.found(target)) {
+            self.narrow.moved();
+        }
+    }
+
+    /// Asks the viewer whether it is there, which is no question of what its network carries.
+    pub(crate) fn ask(&self, question: &[u8], socket: &mut Socket) {
+        if let Way::Open(sender) = &self.way {
+            sender.ask(question, socket);
+        }
+    }
+
     /// What the viewer reports.
     pub(crate) fn heard(&mut self, report: &Rtcp, socket: &mut Socket, now: Instant) {
         let Some(sender) = self.sender() else { return };
         let reports = match report {
-            Rtcp::Nack(nack) => return sender.repeat(nack, socket),
+            Rtcp::Nack(nack) => {
+                let missed = sender.repeat(nack, socket);
+                return self.narrow.missed(missed);
+            }
             Rtcp::ReceiverReport(report) => &report.reports,
             Rtcp::SenderReport(report) => &report.reports,
             Rtcp::ExtendedReport(report) => {

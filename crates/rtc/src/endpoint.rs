@@ -258,6 +258,7 @@ impl Endpoint {
             half_open: Some(negotiated.half_open),
             born: now,
             heard: now,
+            silence: crate::silence::Silence::default(),
             closed: None,
             addresses: Vec::new(),
             moves: 0,

@@ -30,6 +30,7 @@ mod report;
 mod route;
 mod sender;
 mod session;
+mod silence;
 mod socket;
 mod srtp;
 mod streams;

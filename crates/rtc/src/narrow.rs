@@ -10,7 +10,7 @@ use crate::meter::Meter;
 use crate::probe::{Question, Step};
 use crate::sender::Reported;
 use abanico_live::{Channel, Layer};
-use ascent::{Ascent, Rated, with_room};
+use ascent::{Ascent, Learned, Rated, with_room};
 use reports::{Lost, Reports, Verdict};
 use std::time::{Duration, Instant};
 
@@ -133,11 +133,25 @@ impl Narrow {
     /// is tried.
     pub(crate) fn reported(&mut self, reported: Reported, now: Instant) {
         let is_settling = self.ascent.is_settling(now);
+        if let Some(way) = reported.rtt {
+            self.ascent.took(way);
+        }
+        self.ascent.missed(self.reports.missed(&reported));
         match self.reports.judge(reported, is_settling, now) {
             Some(Verdict::Suffers(lost)) => self.suffers(lost, now),
             Some(Verdict::Prospers) => self.prospers(now),
             None => {}
         }
+    }
+
+    /// The player asks for so many packets once more.
+    pub(crate) fn missed(&mut self, packets: u32) {
+        self.ascent.missed(packets);
+    }
+
+    /// The player is found elsewhere.
+    pub(crate) fn moved(&mut self) {
+        self.ascent.moved();
     }
 
     /// Much was lost, or what is sent waits on the way.
@@ -219,8 +233,8 @@ impl Narrow {
 
     /// What is to be done to know what the network carries.
     pub(crate) fn step(&mut self, now: Instant) -> Step {
-        let (step, carried) = self.ascent.step(now);
-        self.learns(carried);
+        let (step, learned) = self.ascent.step(now);
+        self.learns(learned);
         step
     }
 
@@ -231,8 +245,8 @@ impl Narrow {
 
     /// It has answered.
     pub(crate) fn answered(&mut self, question: Question, now: Instant) {
-        let carried = self.ascent.answered(question, now);
-        self.learns(carried);
+        let learned = self.ascent.answered(question, now);
+        self.learns(learned);
     }
 
     /// So many bytes went out, as the network counts them.
@@ -245,12 +259,19 @@ impl Narrow {
         self.ascent.put_off(now);
     }
 
-    /// So much is carried at least, as has been seen.
-    fn learns(&mut self, carried: Option<u64>) {
-        if let (Some(carried), Some(estimate)) = (carried, self.estimate) {
-            self.estimate = Some(estimate.max(carried));
-            self.looked = None;
-        }
+    /// What has been seen of what is carried. What was too much leaves no more than what is carried already.
+    fn learns(&mut self, learned: Option<Learned>) {
+        let (Some(learned), Some(estimate)) = (learned, self.estimate) else {
+            return;
+        };
+        let given = self.chosen.as_ref();
+        self.estimate = Some(match learned {
+            Learned::Carries(carried) => estimate.max(carried),
+            Learned::NoMore => {
+                given.map_or(estimate, |given| estimate.min(with_room(given.layer.rate)))
+            }
+        });
+        self.looked = None;
     }
 
     /// A picture of the stream came.
@@ -370,7 +391,7 @@ impl Narrow {
             .max_by_key(rate)
             .or_else(|| layers.iter().min_by_key(rate))?;
         let rate = chosen.bits_per_second;
-        let aim = is_same(chosen).then(|| ascent.aim(layers.iter().filter(may_climb)));
+        let aim = is_same(chosen).then(|| ascent.aim(layers.iter().filter(may_climb), now));
         let aim = aim.flatten().map(Rated::of);
         let is_less = !is_same(chosen) && rate < last - last / 4;
         let from = known.as_ref().filter(|_| is_better(&chosen));

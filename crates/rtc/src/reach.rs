@@ -30,7 +30,7 @@ const ASKED_MAX: usize = 4;
 const SHOWN_MAX: usize = 8;
 
 /// Questions of what its network carries that wait for their answers. The first makes room for another.
-const MEASURING_MAX: usize = 8;
+const MEASURING_MAX: usize = 32;
 
 /// Where one session's peer has answered, and where it is asked.
 pub(crate) struct Reach {

@@ -135,9 +135,10 @@ impl Sender {
         })
     }
 
-    /// Where the viewer is found.
-    pub(crate) fn found(&mut self, target: Target) {
-        self.target = Some(target);
+    /// Where the viewer is found. Returns whether that is elsewhere than before.
+    pub(crate) fn found(&mut self, target: Target) -> bool {
+        let before = self.target.replace(target);
+        before.is_some_and(|before| before.destination != target.destination)
     }
 
     /// Asks the viewer something, behind all that was sent until now.
@@ -178,20 +179,23 @@ impl Sender {
         bytes
     }
 
-    /// The viewer has not got some packets. They are sent once more, as far as they are kept.
-    pub(crate) fn repeat(&mut self, nack: &Nack, socket: &mut Socket) {
+    /// The viewer has not got some packets. They are sent once more, as far as they are kept. Returns how many it asks for.
+    pub(crate) fn repeat(&mut self, nack: &Nack, socket: &mut Socket) -> u32 {
         let (Some(stream), Some(target)) = (&mut self.picture, &self.target) else {
-            return;
+            return 0;
         };
         if *nack.ssrc != stream.line.ssrc {
-            return;
+            return 0;
         }
+        let mut missed = 0;
         for entry in nack.reports.iter() {
             let follow = (0..16).filter(|bit| entry.blp >> bit & 1 == 1);
             for after in std::iter::once(0).chain(follow.map(|bit| bit + 1)) {
                 stream.repeat(entry.pid.wrapping_add(after), &self.seal, target, socket);
+                missed += 1;
             }
         }
+        missed
     }
 
     /// Tells the viewer what was sent until now, if that is due, or that no more will come.

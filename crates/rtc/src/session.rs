@@ -6,6 +6,7 @@ use crate::keys::Escrow;
 use crate::probe::Question;
 use crate::reach::{Held, Reach};
 use crate::registry::Listing;
+use crate::silence::Silence;
 use crate::socket::{Socket, Target};
 use abanico_core::key::shortened;
 use abanico_core::late::is_late;
@@ -111,6 +112,7 @@ pub(crate) struct Session {
     pub(crate) half_open: Option<HalfOpen>,
     pub(crate) born: Instant,
     pub(crate) heard: Instant,
+    pub(crate) silence: Silence,
     /// When it was ended, from here.
     pub(crate) closed: Option<Instant>,
     pub(crate) addresses: Vec<Way>,
@@ -188,10 +190,8 @@ impl Session {
         if self.is_open() && self.reach.is_shown(target.proto, target.destination) {
             self.chosen = Some(target);
             self.target = Some(target);
-            if let Role::Watching(egress) = &mut self.role
-                && let Some(sender) = egress.sender()
-            {
-                sender.found(target);
+            if let Role::Watching(egress) = &mut self.role {
+                egress.found(target);
             }
         }
     }
@@ -218,6 +218,7 @@ impl Session {
 
     /// The peer has answered what it was asked to know what its network carries.
     pub(crate) fn measured(&mut self, question: Question, now: Instant) {
+        self.heard = now;
         if let Role::Watching(egress) = &mut self.role {
             egress.answered(question, now);
         }
@@ -361,8 +362,8 @@ impl Session {
             && let Role::Watching(egress) = &mut self.role
         {
             // None of it leaves, not even before we can send: the same nonces are used for ours.
+            egress.found(target);
             if let Some(sender) = egress.sender() {
-                sender.found(target);
                 let over = transmit.contents.get(1) == Some(&GOODBYE);
                 sender.report(over, socket, now);
             }
@@ -385,6 +386,15 @@ impl Session {
         }
         match &mut self.role {
             Role::Watching(egress) => {
+                let due = self.silence.look(self.heard, now);
+                if due.asks
+                    && let Some(question) = self.reach.measure(Question::THERE)
+                {
+                    egress.ask(&question, socket);
+                }
+                if let Some(until) = due.paused_until {
+                    return Fed::At(until);
+                }
                 let mut cx = Context::from_waker(&self.waker);
                 let mut out = Outlet {
                     rtc: &mut self.rtc,

@@ -27,6 +27,9 @@ const HOLDS: Duration = Duration::from_secs(2);
 /// A train of which nothing could be sent is put off for so long.
 const PUT_OFF: Duration = Duration::from_secs(1);
 
+/// Where the way is full, nothing is tried for so long.
+const FULL_FOR: Duration = Duration::from_secs(3);
+
 /// How one viewer gets to a better layer.
 #[derive(Default)]
 pub(super) struct Ascent {
@@ -37,6 +40,8 @@ pub(super) struct Ascent {
     begun: Option<Instant>,
     /// What the network carries at most, as far as the newest train says.
     most: Option<u64>,
+    /// What it carried of the newest train that was too much.
+    seen: u64,
     trying: Option<Rated>,
     /// What a train has shown to be carried, and when.
     shown: Option<(Rated, Instant)>,
@@ -85,6 +90,15 @@ struct Failed {
     until: Instant,
 }
 
+/// What a train has taught.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// So much is carried.
+    Carries(u64),
+    /// No more is known to be carried than what is given.
+    NoMore,
+}
+
 /// What is known to be carried since a better layer was too much.
 pub(super) struct Kept {
     pub(super) rate: u64,
@@ -120,8 +134,13 @@ impl Ascent {
             .is_some_and(|begun| now.saturating_duration_since(begun) < BEGINS_FOR)
     }
 
-    /// Of the layers that may be tried the one to try: the best that may be carried as far as is known, or else the least.
-    pub(super) fn aim<'a>(&self, layers: impl Iterator<Item = &'a Layer>) -> Option<&'a Layer> {
+    /// Of the layers that may be tried the one to try: the best that may be carried as far as is known, or else the least. None of
+    /// which the first picture has just shown that it is too much.
+    pub(super) fn aim<'a>(
+        &self,
+        layers: impl Iterator<Item = &'a Layer>,
+        now: Instant,
+    ) -> Option<&'a Layer> {
         let mut layers: Vec<&Layer> = layers.collect();
         layers.sort_by_key(|layer| layer.bits_per_second);
         let may = |layer: &&&Layer| {
@@ -129,7 +148,11 @@ impl Ascent {
                 .is_none_or(|most| with_room(layer.bits_per_second) <= most)
         };
         let best = layers.iter().rev().find(may).copied();
-        best.or_else(|| layers.first().copied())
+        let least = layers.first().copied().filter(|least| {
+            let is_too_much = self.most.is_some_and(|most| most < least.bits_per_second);
+            !is_too_much || !self.is_beginning(now)
+        });
+        best.or(least)
     }
 
     /// Tries a layer, if it is not tried already, where so much is known to be carried.
@@ -141,6 +164,7 @@ impl Ascent {
             Trains::From(at) => now >= at,
         };
         if may && self.prober.is_idle() && !self.trying.as_ref().is_some_and(is_same) {
+            let known = known.max(std::mem::take(&mut self.seen));
             tracing::debug!(rate = layer.rate, known, "a better layer is tried");
             self.prober.attempt(with_room(layer.rate), known, now);
             self.trying = Some(layer);
@@ -161,7 +185,7 @@ impl Ascent {
     }
 
     /// What is to be done now for what is tried. What has become of it comes beside it.
-    pub(super) fn step(&mut self, now: Instant) -> (Step, Option<u64>) {
+    pub(super) fn step(&mut self, now: Instant) -> (Step, Option<Learned>) {
         if self.prober.is_idle() {
             return (Step::Rest(None), None);
         }
@@ -184,31 +208,61 @@ impl Ascent {
     }
 
     /// The player has answered. Returns what the network carries, if that is news.
-    pub(super) fn answered(&mut self, question: Question, now: Instant) -> Option<u64> {
+    pub(super) fn answered(&mut self, question: Question, now: Instant) -> Option<Learned> {
         let shown = self.prober.answered(question, now)?;
         self.take(shown, now)
     }
 
+    /// The player has missed so many packets, as it says itself.
+    pub(super) fn missed(&mut self, packets: u32) {
+        self.prober.missed(packets);
+    }
+
+    /// The way there and back took so long.
+    pub(super) fn took(&mut self, way: Duration) {
+        self.prober.took(way);
+    }
+
+    /// The player is found elsewhere. What was too much for one way says nothing of another.
+    pub(super) fn moved(&mut self) {
+        self.stop();
+        self.prober.moved();
+        self.seen = 0;
+        self.most = None;
+        self.failed = None;
+    }
+
     /// What a train has shown. Returns what the network carries, if that is news.
-    fn take(&mut self, shown: Shown, now: Instant) -> Option<u64> {
+    fn take(&mut self, shown: Shown, now: Instant) -> Option<Learned> {
         tracing::debug!(?shown, "a train of packets");
         match shown {
             Shown::Begun { known, most } => {
                 self.most = most;
-                Some(known)
+                Some(Learned::Carries(known))
             }
             Shown::Carried => {
                 self.most = None;
                 let layer = self.trying.take()?;
                 let carried = with_room(layer.rate);
                 self.shown = Some((layer, now));
-                Some(carried)
+                Some(Learned::Carries(carried))
             }
             Shown::TooMuch { known, most } => {
                 self.most = most;
+                // It is too old for what is tried in some seconds.
+                if self.is_beginning(now) {
+                    self.seen = most.map_or(0, |most| most.min(known));
+                }
                 let layer = self.trying.take()?;
                 self.fails(layer, now);
-                Some(known)
+                Some(Learned::NoMore)
+            }
+            Shown::Full => {
+                self.begun = None;
+                self.seen = 0;
+                self.stop();
+                self.trains = Trains::From(now + FULL_FOR);
+                Some(Learned::NoMore)
             }
         }
     }

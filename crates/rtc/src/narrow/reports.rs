@@ -31,6 +31,8 @@ pub(super) struct Reports {
     judges_from: Option<Instant>,
     /// The report of ours that came late, if that was the last that was judged.
     late: Option<u32>,
+    /// How many were lost, as the newest says.
+    lost: u32,
 }
 
 /// What a player had reported when it was last judged.
@@ -63,6 +65,12 @@ impl Reports {
         self.judges_from = Some(from);
     }
 
+    /// How many more are lost than the report before said.
+    pub(super) fn missed(&mut self, reported: &Reported) -> u32 {
+        let before = std::mem::replace(&mut self.lost, reported.lost);
+        lost_since(before, reported.lost)
+    }
+
     /// Takes one more report. `None` while there is too little to go by. Where the layer has just changed (`is_settling`),
     /// much that is lost is judged at once.
     pub(super) fn judge(
@@ -92,10 +100,8 @@ impl Reports {
         let passed = now.saturating_duration_since(judged.at);
         // Numbers that go backwards are a player's own affair.
         let expected = newest.wrapping_sub(judged.newest).cast_signed().max(0);
-        // It has 24 bits, and falls when packets come twice.
-        let missing = (lost << 8).wrapping_sub(judged.lost << 8).cast_signed() >> 8;
-        let missing = missing.max(0);
-        let (expected, missing) = (expected.cast_unsigned(), missing.cast_unsigned());
+        let missing = lost_since(judged.lost, lost);
+        let expected = expected.cast_unsigned();
         let is_chance = missing > 0 && expected < JUDGED_PACKETS && passed < JUDGED_AFTER;
         let is_lossy = missing > expected / LOSS_ONE_IN;
         let is_too_much = is_lossy && missing >= JUDGED_LOST && is_settling;
@@ -128,4 +134,10 @@ impl Reports {
             (!is_late).then_some(Verdict::Prospers)
         }
     }
+}
+
+/// How many were lost between one number of them and another. It has 24 bits, and falls when packets come twice.
+fn lost_since(before: u32, lost: u32) -> u32 {
+    let missing = (lost << 8).wrapping_sub(before << 8).cast_signed() >> 8;
+    missing.max(0).cast_unsigned()
 }

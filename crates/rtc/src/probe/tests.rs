@@ -1,6 +1,9 @@
 use super::*;
 use std::collections::VecDeque;
 
+/// What others send is in packets of so many bytes.
+const OTHERS_BYTES: u64 = 800;
+
 /// A way of so many bits a second, 25 ms long there and back each, on which a packet waits for 300 ms at most. Time is a number of
 /// microseconds.
 pub(crate) struct Way {
@@ -10,6 +13,11 @@ pub(crate) struct Way {
     pub(crate) lost: u32,
     /// The longest that anything waited.
     pub(crate) waited: u64,
+    /// What others send over it, in bits a second, and until when they have.
+    pub(crate) others: u64,
+    others_at: u64,
+    /// How long it is, each way.
+    far: u64,
 }
 
 impl Way {
@@ -20,19 +28,47 @@ impl Way {
             answers: VecDeque::new(),
             lost: 0,
             waited: 0,
+            others: 0,
+            others_at: 0,
+            far: 25_000,
         }
+    }
+
+    /// One that others have filled already, and go on to fill.
+    pub(crate) fn full(bits_per_second: u64, others: u64) -> Self {
+        Self {
+            free_at: 300_000,
+            others,
+            ..Self::new(bits_per_second)
+        }
+    }
+
+    /// What others sent until then.
+    fn fill(&mut self, at: u64) {
+        while self.others > 0 && self.others_at < at {
+            let waits = self.free_at.saturating_sub(self.others_at);
+            if waits <= 300_000 {
+                self.takes(self.others_at, OTHERS_BYTES);
+            }
+            self.others_at += OTHERS_BYTES * 8_000_000 / self.others;
+        }
+    }
+
+    fn takes(&mut self, at: u64, bytes: u64) {
+        self.free_at = self.free_at.max(at) + bytes * 8_000_000 / self.bits_per_second;
     }
 
     /// Returns when it is there, if it is not lost.
     pub(crate) fn send(&mut self, at: u64, bytes: u64) -> Option<u64> {
+        self.fill(at);
         let waits = self.free_at.saturating_sub(at);
         if waits > 300_000 {
             self.lost += 1;
             return None;
         }
         self.waited = self.waited.max(waits);
-        self.free_at = self.free_at.max(at) + bytes * 8_000_000 / self.bits_per_second;
-        Some(self.free_at + 25_000)
+        self.takes(at, bytes);
+        Some(self.free_at + self.far)
     }
 
     /// Bytes in packets.
@@ -44,7 +80,7 @@ impl Way {
 
     pub(crate) fn ask(&mut self, at: u64, question: Question) {
         if let Some(there) = self.send(at, 130) {
-            self.answers.push_back((there + 25_000, question));
+            self.answers.push_back((there + self.far, question));
         }
     }
 
@@ -68,11 +104,29 @@ fn tried_with(
     way: &mut Way,
     rate: u64,
     known: u64,
-    mut meddle: impl FnMut(&mut Way, u64),
+    meddle: impl FnMut(&mut Way, u64),
+) -> (Shown, u64) {
+    tried_by(&mut Prober::default(), way, rate, known, meddle)
+}
+
+fn tried_by(
+    prober: &mut Prober,
+    way: &mut Way,
+    rate: u64,
+    known: u64,
+    meddle: impl FnMut(&mut Way, u64),
 ) -> (Shown, u64) {
     let begun = Instant::now();
-    let mut prober = Prober::default();
     prober.attempt(rate, known, begun);
+    tried_on(prober, way, begun, meddle)
+}
+
+fn tried_on(
+    prober: &mut Prober,
+    way: &mut Way,
+    begun: Instant,
+    mut meddle: impl FnMut(&mut Way, u64),
+) -> (Shown, u64) {
     for millis in 0..20_000_u64 {
         let (now, at) = (begun + Duration::from_millis(millis), millis * 1_000);
         meddle(way, millis);
@@ -192,26 +246,93 @@ fn a_large_picture_of_the_stream_itself_is_not_held_against_the_way() {
     assert!(way.waited > 80_000);
 }
 
+/// What the picture that a viewer begins with shows on that way.
+fn begun_with(way: &mut Way, bytes: u64) -> Option<Shown> {
+    let begun = Instant::now();
+    let mut prober = Prober::default();
+    prober.begin(begun);
+    assert_eq!(prober.step(begun), (Step::Ask, None));
+    way.ask(0, prober.asks(begun));
+    way.send_all(0, bytes);
+    prober.sent(usize::try_from(bytes).unwrap());
+    prober.began(begun);
+    for millis in 0..3_000 {
+        let now = begun + Duration::from_millis(millis);
+        while let Some(question) = way.answer(millis * 1_000) {
+            let shown = prober.answered(question, now);
+            if shown.is_some() {
+                return shown;
+            }
+        }
+        loop {
+            match prober.step(now) {
+                (_, Some(shown)) => return Some(shown),
+                (Step::Ask, None) => way.ask(millis * 1_000, prober.asks(now)),
+                (Step::Rest(_), None) => break,
+                (Step::Send(_), None) => panic!("the picture is all there is"),
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn on_a_way_that_others_fill_nothing_is_taken_for_carried() {
+    for (bits_per_second, others) in [
+        (350_000, 350_000),
+        (350_000, 420_000),
+        (1_200_000, 1_200_000),
+        (1_200_000, 1_500_000),
+    ] {
+        let shown = begun_with(&mut Way::full(bits_per_second, others), 20_000);
+        assert_eq!(shown, Some(Shown::Full), "{bits_per_second} {others}");
+        for known in [100_000, 2_500_000] {
+            // With nothing to compare, and with an answer from before it was full.
+            for nearest in [None, Some(Duration::from_millis(50))] {
+                let mut prober = Prober {
+                    nearest,
+                    ..Prober::default()
+                };
+                let mut way = Way::full(bits_per_second, others);
+                let (shown, _) = tried_by(&mut prober, &mut way, 3_200_000, known, |_, _| {});
+                assert_ne!(shown, Shown::Carried, "{bits_per_second} {others} {known}");
+                assert!(way.waited > 200_000, "it is full");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_train_while_which_much_is_missed_shows_nothing() {
+    let mut way = Way::new(20_000_000);
+    let mut prober = Prober::default();
+    let begun = Instant::now();
+    prober.attempt(3_200_000, 3_200_000, begun);
+    let (step, _) = prober.step(begun);
+    assert_eq!(step, Step::Ask);
+    way.ask(0, prober.asks(begun));
+    prober.missed(MISSED);
+    let shown = tried_on(&mut prober, &mut way, begun, |_, _| {});
+    assert_eq!(shown.0, Shown::Carried, "the second time");
+    assert!(shown.1 > 500, "{} ms", shown.1);
+}
+
+#[test]
+fn who_is_far_away_and_answers_steadily_is_tried_too() {
+    let mut way = Way::new(20_000_000);
+    way.far = 280_000;
+    let mut prober = Prober {
+        nearest: Some(Duration::from_millis(580)),
+        ..Prober::default()
+    };
+    let (shown, _) = tried_by(&mut prober, &mut way, 3_200_000, 1_400_000, |_, _| {});
+    assert_eq!(shown, Shown::Carried);
+}
+
 #[test]
 fn the_picture_that_a_viewer_begins_with_shows_what_its_network_carries() {
     for (bits_per_second, waits) in [(350_000, true), (20_000_000, false)] {
-        let mut way = Way::new(bits_per_second);
-        let begun = Instant::now();
-        let mut prober = Prober::default();
-        prober.begin(begun);
-        assert_eq!(prober.step(begun), (Step::Ask, None));
-        way.ask(0, prober.asks(begun));
-        way.send_all(0, 8_000);
-        prober.sent(8_000);
-        prober.began(begun);
-        assert_eq!(prober.step(begun), (Step::Ask, None));
-        way.ask(0, prober.asks(begun));
-        let mut shown = None;
-        for millis in 0..1_000 {
-            while let Some(question) = way.answer(millis * 1_000) {
-                shown = shown.or(prober.answered(question, begun + Duration::from_millis(millis)));
-            }
-        }
+        let shown = begun_with(&mut Way::new(bits_per_second), 8_000);
         let Some(Shown::Begun { known, most }) = shown else {
             panic!("{shown:?}");
         };
